@@ -1,0 +1,1 @@
+//! Measurements of the hot paths, as ratios in one run.

@@ -1,0 +1,1 @@
+//! Payment channel: Alipay face-to-face payment.

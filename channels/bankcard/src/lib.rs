@@ -1,0 +1,1 @@
+//! Payment channel: bank cards over ISO 8583.

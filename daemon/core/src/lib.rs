@@ -1,0 +1,1 @@
+//! The payment machine, routing and recognition: pure functions, no I/O, no clock.

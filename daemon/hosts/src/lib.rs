@@ -1,0 +1,1 @@
+//! Supervisor of plugin hosts: manifests, spawning, transports, back-off, quarantine.

@@ -1,0 +1,1 @@
+//! The crash-safe journal: sled, a flight recorder beside it, one committer.

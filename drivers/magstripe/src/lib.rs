@@ -1,0 +1,1 @@
+//! Driver for magnetic-stripe readers: keyboard wedge.

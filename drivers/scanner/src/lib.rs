@@ -1,0 +1,1 @@
+//! Driver for code scanners: serial and keyboard wedge.

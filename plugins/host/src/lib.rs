@@ -1,0 +1,1 @@
+//! The process that loads one plugin and serves it to the daemon over a socketpair.

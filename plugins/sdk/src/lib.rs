@@ -1,0 +1,1 @@
+//! What a plugin author depends on: types, traits, messages and the export macro.

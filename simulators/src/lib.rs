@@ -1,0 +1,1 @@
+//! Everything outside the till, simulated from public protocols with scripted faults.
