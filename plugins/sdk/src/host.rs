@@ -1,0 +1,288 @@
+//! Services of the host process for a plugin: log, clock, timer, transport, secrets, store.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::channel::ChannelEvent;
+use crate::driver::DriverEvent;
+use crate::error::PluginError;
+use crate::proto::{self, event};
+use crate::sensitive::Sensitive;
+
+/// What the host does for a plugin. Implemented by the host process and by [`crate::testing`].
+pub trait Services: Send + Sync {
+    /// Writes a log line under the plugin's name.
+    fn log(&self, level: Level, message: &str);
+    /// The clocks.
+    fn now(&self) -> Now;
+    /// Waits; `false` when woken early because a call is waiting or this one is cancelled.
+    fn sleep(&self, time: Duration) -> bool;
+    /// Reads at most `max` bytes from the transport, waiting at most `wait` for the first one.
+    fn read(&self, max: usize, wait: Duration) -> Result<Read, TransportError>;
+    /// Writes all bytes to the transport, waiting at most `wait` in total.
+    fn write(&self, bytes: &[u8], wait: Duration) -> Result<(), WriteError>;
+    /// A secret named in the manifest.
+    fn secret(&self, name: &str) -> Option<Sensitive<Vec<u8>>>;
+    /// A value that the plugin stored, also in an earlier run.
+    fn load(&self, key: &str) -> Option<Vec<u8>>;
+    /// Stores a value; durable when it returns.
+    fn store(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
+    /// Hands an encoded event out at once (see [`proto::event`]).
+    fn emit(&self, kind: u32, payload: Vec<u8>);
+    /// Time left for the call that is running; `None` outside a call.
+    fn remaining(&self) -> Option<Duration>;
+    /// Whether the running call has been cancelled.
+    fn cancelled(&self) -> bool;
+}
+
+/// A plugin's view of its host. Cheap to clone.
+#[derive(Clone)]
+pub struct Host {
+    services: Arc<dyn Services>,
+    transport: Option<TransportInfo>,
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("transport", &self.transport).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// From services; plugins get theirs in `open`.
+    pub fn new(services: Arc<dyn Services>, transport: Option<TransportInfo>) -> Self {
+        Self { services, transport }
+    }
+
+    /// The transport that the daemon opened for this device, if any.
+    pub const fn transport(&self) -> Option<&TransportInfo> {
+        self.transport.as_ref()
+    }
+
+    /// Logs a line. No card data: build it from masked values only.
+    pub fn log(&self, level: Level, message: impl AsRef<str>) {
+        self.services.log(level, message.as_ref());
+    }
+
+    /// The clocks now.
+    pub fn now(&self) -> Now {
+        self.services.now()
+    }
+
+    /// Waits; `false` when woken early (a call is waiting, or this one is cancelled): return soon.
+    pub fn sleep(&self, time: Duration) -> bool {
+        self.services.sleep(time)
+    }
+
+    /// Reads what has come, at most `max` bytes (at most 64 KiB), waiting at most `wait` for the first byte.
+    pub fn read(&self, max: usize, wait: Duration) -> Result<Read, TransportError> {
+        self.services.read(max.min(proto::MAX_READ), wait)
+    }
+
+    /// Writes all bytes within `wait`, or says how many went out.
+    pub fn write(&self, bytes: &[u8], wait: Duration) -> Result<(), WriteError> {
+        self.services.write(bytes, wait)
+    }
+
+    /// A secret that the manifest names.
+    pub fn secret(&self, name: &str) -> Result<Sensitive<Vec<u8>>, PluginError> {
+        self.services.secret(name).ok_or_else(|| {
+            PluginError::new(
+                crate::ErrorCode::SecretMissing,
+                format!("the secret {name:?} is not configured: add it under `secrets` of this plugin in tilld.toml"),
+            )
+        })
+    }
+
+    /// A value stored by this instance, also in an earlier run.
+    pub fn load(&self, key: &str) -> Option<Vec<u8>> {
+        self.services.load(key)
+    }
+
+    /// Stores a small value durably (all values of an instance together at most 64 KiB). Not for secrets.
+    pub fn store(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.services.store(key, value)
+    }
+
+    /// Tells a driver event before the running call returns.
+    pub fn emit_driver(&self, e: &DriverEvent) {
+        if let Ok(payload) = proto::encode(e) {
+            self.services.emit(event::DRIVER_1, payload);
+        }
+    }
+
+    /// Tells a channel event before the running call returns.
+    pub fn emit_channel(&self, e: &ChannelEvent) {
+        if let Ok(payload) = proto::encode(e) {
+            self.services.emit(event::CHANNEL_1, payload);
+        }
+    }
+
+    /// Time left for the running call; outside a call [`Duration::MAX`].
+    pub fn remaining(&self) -> Duration {
+        self.services.remaining().unwrap_or(Duration::MAX)
+    }
+
+    /// Whether the running call was cancelled: stop waiting and return.
+    pub fn cancelled(&self) -> bool {
+        self.services.cancelled()
+    }
+}
+
+/// Severity of a log line.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something is odd.
+    Warn,
+    /// Worth knowing.
+    Info,
+    /// For debugging.
+    Debug,
+}
+
+/// The clocks.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Now {
+    /// Wall clock, Unix ms. May be wrong and may jump.
+    pub wall_ms: i64,
+    /// `CLOCK_BOOTTIME`, ms: for every timer.
+    pub boot_ms: u64,
+    /// Whether the wall clock is synchronised; when not, do not sign with it.
+    pub trusted: bool,
+}
+
+/// What a read gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Read {
+    /// At least one byte.
+    Data(Vec<u8>),
+    /// Nothing came in time.
+    Timeout,
+    /// Stopped early because a call is waiting or this one is cancelled.
+    Woken,
+}
+
+/// Why a transport failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum TransportError {
+    /// Unplugged, closed or hung up.
+    #[error("{name} is gone: {detail}")]
+    Gone {
+        /// Which transport.
+        name: String,
+        /// What the system said.
+        detail: String,
+    },
+    /// This instance was given no transport.
+    #[error("this plugin instance has no transport: set `transport` for the device in tilld.toml")]
+    None,
+}
+
+impl From<TransportError> for PluginError {
+    fn from(e: TransportError) -> Self {
+        Self::new(crate::ErrorCode::TransportGone, e.to_string())
+    }
+}
+
+/// A write that did not go out whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("wrote {written} bytes, then {}", match .error { Some(e) => e.to_string(), None => "the other end took no more in time".into() })]
+pub struct WriteError {
+    /// Bytes that were taken.
+    pub written: usize,
+    /// Why it stopped; `None`: time ran out or the call was cancelled.
+    pub error: Option<TransportError>,
+}
+
+impl From<WriteError> for PluginError {
+    fn from(e: WriteError) -> Self {
+        let code =
+            if e.error.is_some() { crate::ErrorCode::TransportGone } else { crate::ErrorCode::Timeout };
+        Self::new(code, e.to_string())
+    }
+}
+
+/// A value that could not be stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("could not store {key:?}: {detail}")]
+pub struct StoreError {
+    /// Which value.
+    pub key: String,
+    /// Why.
+    pub detail: String,
+}
+
+/// The transport of a device, as opened by the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransportInfo {
+    /// What it is.
+    pub kind: TransportKind,
+    /// Where it leads, for messages (`/dev/ttyACM0`, `10.0.0.7:9100`).
+    pub name: String,
+}
+
+/// Kinds of transports. All are one byte stream to the plugin; for [`TransportKind::Evdev`] the stream is the kernel's
+/// `input_event` structs.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum TransportKind {
+    /// Serial port or pty, raw mode.
+    Serial,
+    /// TCP connection.
+    Tcp,
+    /// Grabbed input device.
+    Evdev,
+    /// HID reports, one a read.
+    Hidraw,
+    /// USB device file (usbfs): opened by the driver from the fd.
+    Usb,
+    /// I2C adapter.
+    I2c,
+    /// SPI device.
+    Spi,
+    /// A character device such as `/dev/usb/lp0`.
+    CharDevice,
+    /// Unix stream socket (simulated devices, recordings).
+    Unix,
+}
+
+impl TransportKind {
+    /// Lower-kebab name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Serial => "serial",
+            Self::Tcp => "tcp",
+            Self::Evdev => "evdev",
+            Self::Hidraw => "hidraw",
+            Self::Usb => "usb",
+            Self::I2c => "i2c",
+            Self::Spi => "spi",
+            Self::CharDevice => "char-device",
+            Self::Unix => "unix",
+        }
+    }
+}
+
+/// The plugin's settings: the `settings` table of its section in `tilld.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings(String);
+
+impl Settings {
+    /// From JSON text.
+    pub fn from_json(json: impl Into<String>) -> Self {
+        Self(json.into())
+    }
+
+    /// Reads them into the plugin's own type; use `#[serde(deny_unknown_fields)]` there.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, PluginError> {
+        let text = if self.0.is_empty() { "{}" } else { &self.0 };
+        serde_json::from_str(text).map_err(|e| PluginError::settings(format!("settings: {e}")))
+    }
+}
