@@ -4,3 +4,4 @@
 //! of them imports the till's clients: they are written from the published protocols (channels.md §1.9 and §2.5).
 
 pub mod bus;
+pub mod faults;

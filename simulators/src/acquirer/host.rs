@@ -1,0 +1,308 @@
+//! The host's desk: who may speak, sign-in, echo, sign-off; the money is in `booking` and `settlement`.
+//!
+//! No sockets and no clock here: a message and the time go in, an answer comes out.
+
+use super::cards::Cards;
+use super::fields::{CodecError, FieldTable};
+use super::keys::{KeyForm, WorkingKeys};
+use super::ledger::{Ledger, Totals};
+use super::mac::MacAlgorithm;
+use super::message::Message;
+use super::settlement::Closed;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use thiserror::Error;
+
+/// What this host calls itself in field 32 and 44.
+const ACQUIRER: &str = "48221234";
+
+/// A terminal known to this host.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terminal {
+    /// Field 41, eight characters.
+    pub tid: String,
+    /// Field 42, fifteen characters.
+    pub mid: String,
+    /// Terminal master key, 32 hex digits; a test key, injected into the terminal by other means.
+    #[serde(with = "hex::serde")]
+    pub tmk: Vec<u8>,
+    /// Hand out a 16-byte MAC key where the sign-in form has room for it.
+    #[serde(default)]
+    pub double_mak: bool,
+    /// Batch to start with.
+    #[serde(default = "first_batch")]
+    pub batch: u32,
+}
+
+const fn first_batch() -> u32 {
+    1
+}
+
+impl fmt::Debug for Terminal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terminal").field("tid", &self.tid).field("mid", &self.mid).finish_non_exhaustive()
+    }
+}
+
+impl Default for Terminal {
+    /// The terminal of the published examples: 12345678 at merchant 123456789012345, TMK 0123…3210.
+    fn default() -> Self {
+        Self {
+            tid: "12345678".into(),
+            mid: "123456789012345".into(),
+            tmk: vec![
+                0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32, 0x10,
+            ],
+            double_mak: false,
+            batch: 1,
+        }
+    }
+}
+
+/// How the host is set up; the JSON form is what `till-sim acquirer --config` reads.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostConfig {
+    /// Terminals allowed to speak.
+    pub terminals: Vec<Terminal>,
+    /// How field 64 is made.
+    pub mac: MacAlgorithm,
+    /// A field table in the form of `cup.toml`; empty = the common one.
+    pub fields: String,
+    /// Count cards outside the 62 range in the second half of field 48.
+    pub split_foreign: bool,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self {
+            terminals: vec![Terminal::default()],
+            mac: MacAlgorithm::default(),
+            fields: String::new(),
+            split_foreign: false,
+        }
+    }
+}
+
+/// A configuration this host cannot run with.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The field table.
+    #[error(transparent)]
+    Table(#[from] CodecError),
+    /// A terminal's numbers or key.
+    #[error("terminal {tid:?}: {what}")]
+    Terminal {
+        /// Which.
+        tid: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}
+
+/// The host's local time (Asia/Shanghai) as the messages carry it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Now {
+    /// MMDD, field 13.
+    pub date: String,
+    /// hhmmss, field 12.
+    pub time: String,
+}
+
+impl Now {
+    /// The present moment at UTC+8, whatever the machine's zone is.
+    pub fn read() -> Self {
+        let offset = jiff::tz::Offset::from_seconds(8 * 3600).unwrap_or(jiff::tz::Offset::UTC);
+        let now = offset.to_datetime(jiff::Timestamp::now());
+        Self {
+            date: format!("{:02}{:02}", now.month(), now.day()),
+            time: format!("{:02}{:02}{:02}", now.hour(), now.minute(), now.second()),
+        }
+    }
+}
+
+/// What goes back, before field 64.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) message: Message,
+    /// The key for field 64; `None` leaves the answer without one.
+    pub(super) mak: Option<Vec<u8>>,
+}
+
+/// One terminal's session.
+pub(super) struct Session {
+    pub(super) terminal: Terminal,
+    pub(super) keys: Option<WorkingKeys>,
+    pub(super) sign_ins: u32,
+    pub(super) batch: u32,
+    /// The terminal's count in a 0500 whose batch is not ended yet, and whether it agreed.
+    pub(super) settling: Option<(Totals, bool)>,
+    pub(super) uploaded: Vec<(String, super::money::Fen)>,
+}
+
+/// The host.
+pub(super) struct Host {
+    pub(super) table: FieldTable,
+    pub(super) mac: MacAlgorithm,
+    pub(super) split_foreign: bool,
+    pub(super) sessions: BTreeMap<String, Session>,
+    pub(super) cards: Cards,
+    pub(super) ledger: Ledger,
+    pub(super) closed: Vec<Closed>,
+    sequence: u32,
+}
+
+/// Field 60, taken apart.
+pub(super) struct Field60<'a>(&'a str);
+
+impl<'a> Field60<'a> {
+    pub(super) fn of(message: &'a Message) -> Self {
+        Self(message.text(60))
+    }
+    fn part(&self, from: usize, to: usize) -> &'a str {
+        self.0.get(from..to).unwrap_or_default()
+    }
+    /// 60.1, the kind of message.
+    pub(super) fn kind(&self) -> &'a str {
+        self.part(0, 2)
+    }
+    /// 60.2, the batch.
+    pub(super) fn batch(&self) -> &'a str {
+        self.part(2, 8)
+    }
+    /// 60.3, the network management code.
+    pub(super) fn net(&self) -> &'a str {
+        self.part(8, 11)
+    }
+    /// 60.6, whether the terminal takes a partial approval.
+    pub(super) fn partial(&self) -> bool {
+        self.part(13, 14) == "1"
+    }
+}
+
+impl Host {
+    pub(super) fn new(config: HostConfig) -> Result<Self, ConfigError> {
+        let table =
+            if config.fields.is_empty() { FieldTable::cup()? } else { FieldTable::from_toml(&config.fields)? };
+        let mut sessions = BTreeMap::new();
+        for terminal in config.terminals {
+            let bad = |what| ConfigError::Terminal { tid: terminal.tid.clone(), what };
+            if terminal.tid.len() != 8 || terminal.mid.len() != 15 {
+                return Err(bad("the terminal number has 8 and the merchant number 15 characters"));
+            }
+            if ![8, 16].contains(&terminal.tmk.len()) {
+                return Err(bad("the master key has 16 or 32 hex digits"));
+            }
+            if !(1..=999_999).contains(&terminal.batch) {
+                return Err(bad("the batch is a number from 1 to 999999"));
+            }
+            let session = Session {
+                batch: terminal.batch,
+                keys: None,
+                sign_ins: 0,
+                settling: None,
+                uploaded: Vec::new(),
+                terminal,
+            };
+            sessions.insert(session.terminal.tid.clone(), session);
+        }
+        Ok(Self {
+            table,
+            mac: config.mac,
+            split_foreign: config.split_foreign,
+            sessions,
+            cards: Cards::default(),
+            ledger: Ledger::default(),
+            closed: Vec::new(),
+            sequence: 0,
+        })
+    }
+
+    /// Answers one request. `body` is the request as received, for its MAC. `force` is a scripted answer code: with
+    /// `book` false nothing is booked.
+    pub(super) fn handle(&mut self, request: &Message, body: &[u8], now: &Now) -> Answer {
+        match self.sessions.get(request.text(41)) {
+            None => return self.refuse(request, now, "97"),
+            Some(session) if session.terminal.mid != request.text(42) => return self.refuse(request, now, "03"),
+            Some(_) => {}
+        }
+        let net = Field60::of(request).net();
+        match (request.mti(), net) {
+            ("0800", "001" | "003" | "004") => self.sign_in(request, now),
+            ("0820", "301") => self.echo(request, now),
+            ("0820", "002") => self.sign_off(request, now),
+            ("0500", _) => self.settle(request, now),
+            ("0320", _) => self.upload(request, now),
+            ("0100" | "0200" | "0220" | "0400", _) => self.money(request, body, now),
+            // Parameter, key and AID downloads are not served here; "function not supported" is a definite answer.
+            _ => self.refuse(request, now, "40"),
+        }
+    }
+
+    /// An answer that carries only the code, without a MAC: it is a refusal whoever it comes from.
+    pub(super) fn refuse(&mut self, request: &Message, now: &Now, code: &str) -> Answer {
+        let mut message = self.reply(request, now);
+        message.copy(request, &[3, 4, 25, 49]).set(39, code);
+        Answer { message, mak: None }
+    }
+
+    /// The fields every answer has.
+    pub(super) fn reply(&mut self, request: &Message, now: &Now) -> Message {
+        let mut message = request.clone();
+        for field in 2..=64 {
+            message.remove(field);
+        }
+        if let Ok(mut fresh) = Message::new(&request.answer_mti()) {
+            fresh.copy(request, &[11, 41, 42, 60]);
+            message = fresh;
+        }
+        message.set(12, now.time.as_str()).set(13, now.date.as_str());
+        message
+    }
+
+    /// A host reference (field 37) and an authorisation code (field 38), new each time.
+    pub(super) fn references(&mut self, now: &Now) -> (String, String) {
+        self.sequence = (self.sequence + 1) % 1_000_000;
+        let auth = self.sequence.wrapping_mul(0x9E_3779) & 0xFF_FFFF;
+        (format!("{}{:06}", now.time, self.sequence), format!("{auth:06X}"))
+    }
+
+    pub(super) fn acquirer() -> &'static str {
+        ACQUIRER
+    }
+
+    fn sign_in(&mut self, request: &Message, now: &Now) -> Answer {
+        let code = Field60::of(request).net();
+        let mut message = self.reply(request, now);
+        let (rrn, _) = self.references(now);
+        message.set(32, ACQUIRER).set(37, rrn);
+        let form = KeyForm::from_code(code);
+        let issued = self.sessions.get_mut(request.text(41)).zip(form).and_then(|(session, form)| {
+            let keys = WorkingKeys::random(form, session.terminal.double_mak).ok()?;
+            let sealed = keys.sealed(form, &session.terminal.tmk).ok()?;
+            session.keys = Some(keys);
+            session.sign_ins += 1;
+            Some((sealed, session.batch))
+        });
+        match issued {
+            Some((sealed, batch)) => message.set(39, "00").set(60, format!("00{batch:06}{code}")).set(62, sealed),
+            None => message.set(39, "96"),
+        };
+        Answer { message, mak: None }
+    }
+
+    fn echo(&mut self, request: &Message, now: &Now) -> Answer {
+        let mut message = self.reply(request, now);
+        message.set(39, "00");
+        Answer { message, mak: None }
+    }
+
+    fn sign_off(&mut self, request: &Message, now: &Now) -> Answer {
+        if let Some(session) = self.sessions.get_mut(request.text(41)) {
+            session.keys = None;
+        }
+        self.echo(request, now)
+    }
+}
