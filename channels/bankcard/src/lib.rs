@@ -1,1 +1,20 @@
-//! Payment channel: bank cards over ISO 8583.
+//! Payment channel: bank cards over ISO 8583, as Chinese POS terminals speak it.
+//!
+//! Sans-I/O inside: [`dialect`] is an acquirer's way of speaking as data, [`codec`] and [`framing`] turn messages into
+//! bytes and back, [`mac`] and [`keys`] are the cryptography, [`messages`] builds requests, [`answers`] judges replies,
+//! [`reversal`] and [`session`] keep the rules between them. Uncertified; see the README.
+
+pub mod answers;
+pub mod card;
+pub mod codec;
+pub mod dialect;
+mod digits;
+pub mod framing;
+pub mod keys;
+pub mod mac;
+pub mod message;
+pub mod messages;
+pub mod reversal;
+pub mod session;
+pub mod tdes;
+pub mod tlv;

@@ -1,0 +1,340 @@
+//! What a card reader gave, as a request needs it, and what this channel refuses before anything is sent.
+
+use crate::dialect::Dialect;
+use crate::tlv;
+use std::fmt;
+use till_plugin::Sensitive;
+use till_plugin::instrument::{ChipCard, Cvm, Instrument, StripeCard};
+use zeroize::Zeroizing;
+
+/// A card that cannot be used on this channel; the text is for the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CardError {
+    /// Not a card this channel can read.
+    #[error("this channel takes stripe, chip and contactless cards with clear card data only")]
+    Instrument,
+    /// The stripe says there is a chip.
+    #[error("this card has a chip: insert or tap it")]
+    UseChip,
+    /// The card asks for a PIN and there is no PIN pad.
+    #[error("this card asks for a PIN and there is no PIN pad: use another way to pay")]
+    NeedsPin,
+    /// The account number is not 12 to 19 digits.
+    #[error("the card number could not be read: present the card again")]
+    Pan,
+    /// Track data does not belong to the account number or holds other characters than a track may.
+    #[error("the card's track could not be read: present the card again")]
+    Track,
+    /// The chip's data is not readable or has no application cryptogram.
+    #[error("the chip's data could not be read: present the card again")]
+    Chip,
+    /// The chip declined by itself, or approved by itself, which this channel does not support.
+    #[error("the chip did not ask for an online authorisation: use another way to pay")]
+    NotOnline,
+    /// The PIN block is not eight bytes.
+    #[error("the PIN pad's block is not readable: enter the PIN again")]
+    PinBlock,
+}
+
+/// What to do with a card that asks for a PIN when there is no PIN pad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoPin {
+    /// Refuse it before anything is sent (the rule; channels.md C10).
+    #[default]
+    Refuse,
+    /// Send it without a PIN, entry mode `..2`; the acquirer decides.
+    Accept,
+}
+
+/// Card data of one request. Wiped on drop, never printed.
+#[derive(Clone)]
+pub struct CardData {
+    /// Account number.
+    pub pan: Sensitive<String>,
+    /// `YYMM`.
+    pub expiry: Option<Sensitive<String>>,
+    /// Track 2 with `=`.
+    pub track2: Option<Sensitive<String>>,
+    /// First two digits of field 22.
+    pub entry: &'static str,
+    /// Field 23, three digits.
+    pub sequence: Option<String>,
+    /// Field 55 as it goes out.
+    pub emv: Option<Zeroizing<Vec<u8>>>,
+    /// Field 52, enciphered by the pad.
+    pub pin_block: Option<Zeroizing<[u8; 8]>>,
+    /// How the holder was or will be verified, for the receipt.
+    pub cvm: Cvm,
+    /// What may be shown.
+    pub masked: String,
+    /// Application label of a chip.
+    pub scheme: Option<String>,
+}
+
+impl fmt::Debug for CardData {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "CardData({})", self.masked)
+    }
+}
+
+impl CardData {
+    /// Takes an instrument apart, or says why it is not for this channel.
+    pub fn read(
+        dialect: &Dialect,
+        instrument: &Instrument,
+        pin_block: Option<&Sensitive<Vec<u8>>>,
+        no_pin: NoPin,
+    ) -> Result<Self, CardError> {
+        let pin_block = pin_block
+            .map(|block| <[u8; 8]>::try_from(block.expose().as_slice()).map(Zeroizing::new))
+            .transpose()
+            .map_err(|_| CardError::PinBlock)?;
+        match instrument {
+            Instrument::Stripe(card) => Self::stripe(card, pin_block, no_pin),
+            Instrument::Chip(card) => Self::chip(dialect, card, pin_block, no_pin),
+            _ => Err(CardError::Instrument),
+        }
+    }
+
+    fn stripe(
+        card: &StripeCard,
+        pin_block: Option<Zeroizing<[u8; 8]>>,
+        no_pin: NoPin,
+    ) -> Result<Self, CardError> {
+        check_pan(card.pan.expose())?;
+        let track2 = card.track2.as_ref().map(|track| checked_track(track, card.pan.expose())).transpose()?;
+        // The track itself is asked before the reader's word: both must allow the stripe.
+        let from_track = track2.as_ref().and_then(|track| service_code(track.expose()));
+        let services = [from_track.as_ref().map(|code| code.as_str()), card.service_code.as_deref()];
+        let any = |digit: usize, of: &[u8]| {
+            services
+                .iter()
+                .flatten()
+                .filter_map(|code| code.as_bytes().get(digit))
+                .any(|byte| of.contains(byte))
+        };
+        if any(0, b"26") {
+            return Err(CardError::UseChip);
+        }
+        // ISO/IEC 7813: third digit 0, 3, 5 PIN required; 6, 7 PIN where there is a pad.
+        if any(2, b"035") && pin_block.is_none() && no_pin == NoPin::Refuse {
+            return Err(CardError::NeedsPin);
+        }
+        let cvm = if pin_block.is_some() { Cvm::OnlinePin } else { Cvm::Signature };
+        Ok(Self {
+            pan: card.pan.clone(),
+            expiry: card
+                .expiry
+                .clone()
+                .or_else(|| track2.as_ref().and_then(|track| expiry_of(track.expose())))
+                .filter(|expiry| digits(expiry.expose(), 4)),
+            entry: if track2.is_some() { "02" } else { "01" },
+            track2,
+            sequence: None,
+            emv: None,
+            pin_block,
+            cvm,
+            masked: card.pan.masked_pan(),
+            scheme: None,
+        })
+    }
+
+    fn chip(
+        dialect: &Dialect,
+        card: &ChipCard,
+        pin_block: Option<Zeroizing<[u8; 8]>>,
+        no_pin: NoPin,
+    ) -> Result<Self, CardError> {
+        check_pan(card.pan.expose())?;
+        let track2 = card.track2.as_ref().map(|track| checked_track(track, card.pan.expose())).transpose()?;
+        let tlv = card.tlv.expose();
+        // 9F27: 80 asks for an online answer; 40 (approved off-line) and 00 (declined) do not.
+        match tlv::find(tlv, &[0x9F, 0x27]) {
+            Some([kind]) if kind & 0xC0 == 0x80 => {}
+            Some(_) => return Err(CardError::NotOnline),
+            None => return Err(CardError::Chip),
+        }
+        if tlv::find(tlv, &[0x9F, 0x26]).is_none_or(|cryptogram| cryptogram.len() != 8) {
+            return Err(CardError::Chip);
+        }
+        if card.cvm == Cvm::OnlinePin && pin_block.is_none() && no_pin == NoPin::Refuse {
+            return Err(CardError::NeedsPin);
+        }
+        let emv = Zeroizing::new(tlv::choose(tlv, &dialect.request.emv_tags).ok_or(CardError::Chip)?);
+        let cvm = match (pin_block.is_some(), card.cvm) {
+            (true, _) => Cvm::OnlinePin,
+            (false, Cvm::OnlinePin) => Cvm::Signature,
+            (false, other) => other,
+        };
+        Ok(Self {
+            pan: card.pan.clone(),
+            expiry: track2.as_ref().and_then(|track| expiry_of(track.expose())),
+            track2,
+            entry: if card.contactless { "07" } else { "05" },
+            sequence: card.pan_sequence.map(|number| format!("{number:03}")),
+            emv: Some(emv),
+            pin_block,
+            cvm,
+            masked: card.pan.masked_pan(),
+            scheme: (!card.label.trim().is_empty()).then(|| card.label.trim().to_owned()),
+        })
+    }
+
+    /// Field 22: entry and PIN capability (1 PIN sent, 2 none).
+    pub fn entry_mode(&self) -> String {
+        format!("{}{}", self.entry, if self.pin_block.is_some() { '1' } else { '2' })
+    }
+}
+
+fn check_pan(pan: &str) -> Result<(), CardError> {
+    let sound = (12..=19).contains(&pan.len()) && pan.bytes().all(|byte| byte.is_ascii_digit());
+    if sound { Ok(()) } else { Err(CardError::Pan) }
+}
+
+fn checked_track(track: &Sensitive<String>, pan: &str) -> Result<Sensitive<String>, CardError> {
+    let text = track.expose();
+    let allowed = text.len() <= 37 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'=');
+    let own = text.split('=').next() == Some(pan);
+    if allowed && own { Ok(track.clone()) } else { Err(CardError::Track) }
+}
+
+/// Expiry `YYMM`, the four digits after the separator.
+fn expiry_of(track2: &str) -> Option<Sensitive<String>> {
+    let rest = track2.split_once('=')?.1;
+    rest.get(..4).filter(|text| digits(text, 4)).map(|text| Sensitive::new(text.to_owned()))
+}
+
+/// Service code, the three digits after the expiry.
+fn service_code(track2: &str) -> Option<Zeroizing<String>> {
+    let rest = track2.split_once('=')?.1;
+    rest.get(4..7).filter(|text| digits(text, 3)).map(|text| Zeroizing::new(text.to_owned()))
+}
+
+fn digits(text: &str, count: usize) -> bool {
+    text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::CUP;
+
+    fn swiped(service: &str) -> Instrument {
+        Instrument::Stripe(StripeCard {
+            track1: None,
+            track2: Some(format!("6200000000000005=2912{service}0000000000").into()),
+            track3: None,
+            pan: String::from("6200000000000005").into(),
+            expiry: None,
+            service_code: None,
+            masked: "620000******0005".into(),
+            luhn: true,
+        })
+    }
+
+    fn tapped(information: &str) -> Instrument {
+        let tlv =
+            format!("9F26081122334455667788{information}57116200000000000005D291220100000000009F36020012");
+        Instrument::Chip(ChipCard {
+            contactless: true,
+            aid: hex::decode("A000000333010101").unwrap(),
+            label: "UnionPay Debit".into(),
+            tlv: hex::decode(tlv).unwrap().into(),
+            track2: Some(String::from("6200000000000005=29122010000000000").into()),
+            pan: String::from("6200000000000005").into(),
+            pan_sequence: Some(1),
+            masked: "620000******0005".into(),
+            cvm: Cvm::None,
+        })
+    }
+
+    fn read(instrument: &Instrument, pin: Option<&[u8]>, no_pin: NoPin) -> Result<CardData, CardError> {
+        let pin = pin.map(|block| Sensitive::new(block.to_vec()));
+        CardData::read(&Dialect::parse(CUP).unwrap(), instrument, pin.as_ref(), no_pin)
+    }
+
+    #[test]
+    fn a_swiped_chip_card_is_sent_to_its_chip_whatever_the_setting() {
+        for service in ["201", "221", "601", "620"] {
+            assert_eq!(
+                read(&swiped(service), None, NoPin::Accept).unwrap_err(),
+                CardError::UseChip,
+                "{service}"
+            );
+        }
+        let mut card = swiped("101");
+        if let Instrument::Stripe(stripe) = &mut card {
+            stripe.service_code = Some("201".into());
+        }
+        assert_eq!(read(&card, None, NoPin::Accept).unwrap_err(), CardError::UseChip);
+    }
+
+    #[test]
+    fn a_card_that_wants_a_pin_is_refused_without_a_pad_unless_the_setting_says_otherwise() {
+        for service in ["120", "103", "105"] {
+            assert_eq!(
+                read(&swiped(service), None, NoPin::Refuse).unwrap_err(),
+                CardError::NeedsPin,
+                "{service}"
+            );
+            assert_eq!(read(&swiped(service), None, NoPin::Accept).unwrap().entry_mode(), "022");
+            assert_eq!(read(&swiped(service), Some(&[7; 8]), NoPin::Refuse).unwrap().entry_mode(), "021");
+        }
+        for service in ["101", "126", "107"] {
+            assert_eq!(read(&swiped(service), None, NoPin::Refuse).unwrap().entry_mode(), "022", "{service}");
+        }
+    }
+
+    #[test]
+    fn the_expiry_comes_from_the_track_when_the_reader_gives_none() {
+        assert_eq!(read(&swiped("101"), None, NoPin::Refuse).unwrap().expiry.unwrap().expose(), "2912");
+    }
+
+    #[test]
+    fn a_track_of_another_card_or_with_foreign_characters_is_refused() {
+        for track in
+            ["6200000000000013=29121010000000000", "6200000000000005=2912A01", "6200000000000005D29121010"]
+        {
+            let mut card = swiped("101");
+            if let Instrument::Stripe(stripe) = &mut card {
+                stripe.track2 = Some(String::from(track).into());
+            }
+            assert_eq!(read(&card, None, NoPin::Accept).unwrap_err(), CardError::Track);
+        }
+        let mut card = swiped("101");
+        if let Instrument::Stripe(stripe) = &mut card {
+            stripe.pan = String::from("62000000005").into();
+        }
+        assert_eq!(read(&card, None, NoPin::Accept).unwrap_err(), CardError::Pan);
+    }
+
+    #[test]
+    fn a_tap_goes_online_with_the_listed_objects_only() {
+        let card = read(&tapped("9F270180"), None, NoPin::Refuse).unwrap();
+        assert_eq!(card.entry_mode(), "072");
+        assert_eq!(card.sequence.as_deref(), Some("001"));
+        // Tag 57 (track 2) was in the reader's data and must not be in field 55.
+        let emv = hex::encode_upper(card.emv.unwrap().as_slice());
+        assert_eq!(emv, "9F260811223344556677889F2701809F36020012");
+    }
+
+    #[test]
+    fn a_chip_that_decided_by_itself_is_not_sent_online() {
+        assert_eq!(read(&tapped("9F270140"), None, NoPin::Refuse).unwrap_err(), CardError::NotOnline);
+        assert_eq!(read(&tapped("9F270100"), None, NoPin::Refuse).unwrap_err(), CardError::NotOnline);
+        assert_eq!(read(&tapped(""), None, NoPin::Refuse).unwrap_err(), CardError::Chip);
+    }
+
+    #[test]
+    fn codes_and_cash_are_not_for_this_channel() {
+        assert_eq!(read(&Instrument::ShowCode, None, NoPin::Accept).unwrap_err(), CardError::Instrument);
+    }
+
+    #[test]
+    fn a_pin_block_of_another_length_is_refused_and_nothing_is_printed() {
+        assert_eq!(read(&swiped("101"), Some(&[1; 16]), NoPin::Accept).unwrap_err(), CardError::PinBlock);
+        let text = format!("{:?}", read(&swiped("101"), Some(&[1; 8]), NoPin::Accept).unwrap());
+        assert_eq!(text, "CardData(620000******0005)");
+    }
+}

@@ -1,0 +1,146 @@
+//! Message authentication codes (channels.md §1.5) and their comparison in constant time.
+
+use crate::codec::Decoded;
+use crate::dialect::{Dialect, MacAlgorithm, MacForm, MacScope};
+use crate::tdes::{Block, DesKey};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// Why no MAC can be computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MacError {
+    /// The algorithm wants another key length.
+    #[error(
+        "the MAC key has {0} bytes, which the dialect's algorithm does not take; check mac.algorithm and sign_in"
+    )]
+    KeyLength(usize),
+}
+
+/// Field 64 for the covered wire bytes.
+pub fn field64(dialect: &Dialect, key: &DesKey, covered: &[u8]) -> Result<Block, MacError> {
+    let block = block(dialect.mac.algorithm, key, covered)?;
+    Ok(match dialect.mac.form {
+        MacForm::Raw => block,
+        MacForm::Hex => first_hex(block),
+        MacForm::Half => [block[0], block[1], block[2], block[3], 0, 0, 0, 0],
+    })
+}
+
+/// Whether `received` is the right field 64. Takes the same time wherever they differ.
+pub fn matches(dialect: &Dialect, key: &DesKey, covered: &[u8], received: &[u8]) -> Result<bool, MacError> {
+    Ok(bool::from(field64(dialect, key, covered)?.ct_eq(received)))
+}
+
+/// The bytes of `payload` that the dialect's MAC covers.
+pub fn covered(dialect: &Dialect, decoded: &Decoded, payload: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(match &dialect.mac.scope {
+        MacScope::Message => decoded.covered(payload).to_vec(),
+        MacScope::Fields(numbers) => numbers
+            .iter()
+            .filter_map(|number| decoded.wire_value(payload, *number))
+            .flatten()
+            .copied()
+            .collect(),
+    })
+}
+
+/// The eight-byte MAC block over `data`, zero-padded to whole blocks.
+pub fn block(algorithm: MacAlgorithm, key: &DesKey, data: &[u8]) -> Result<Block, MacError> {
+    let wrong = MacError::KeyLength(key.length());
+    match (algorithm, key.length()) {
+        (MacAlgorithm::CupEcb, 8 | 16 | 24) => Ok(cup_ecb(key, data)),
+        (MacAlgorithm::X99, 8) | (MacAlgorithm::TdesCbc, 16 | 24) => {
+            Ok(blocks(data).fold([0; 8], |chain, next| key.encrypt(xor(chain, next))))
+        }
+        (MacAlgorithm::X919, 16) => {
+            let (left, right) = key.bytes().split_at(8);
+            let left = DesKey::new(left).ok_or(wrong)?;
+            let right = DesKey::new(right).ok_or(wrong)?;
+            let chain = blocks(data).fold([0; 8], |chain, next| left.encrypt(xor(chain, next)));
+            Ok(left.encrypt(right.decrypt(chain)))
+        }
+        _ => Err(wrong),
+    }
+}
+
+/// Folds everything into one block, writes it as hexadecimal, and chains the two halves of that text.
+fn cup_ecb(key: &DesKey, data: &[u8]) -> Block {
+    let folded = blocks(data).fold([0; 8], xor);
+    let last = first_hex([folded[4], folded[5], folded[6], folded[7], 0, 0, 0, 0]);
+    key.encrypt(xor(key.encrypt(first_hex(folded)), last))
+}
+
+fn blocks(data: &[u8]) -> impl Iterator<Item = Block> + '_ {
+    data.chunks(8).map(|chunk| {
+        let mut block = [0; 8];
+        block[..chunk.len()].copy_from_slice(chunk);
+        block
+    })
+}
+
+fn xor(left: Block, right: Block) -> Block {
+    std::array::from_fn(|at| left[at] ^ right[at])
+}
+
+/// The first four bytes as eight upper-case hexadecimal characters.
+fn first_hex(block: Block) -> Block {
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 };
+    std::array::from_fn(|at| digit(if at % 2 == 0 { block[at / 2] >> 4 } else { block[at / 2] & 15 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(hex_text: &str) -> DesKey {
+        DesKey::new(&hex::decode(hex_text).unwrap()).unwrap()
+    }
+
+    /// X9.9 over one block is the cipher of that block (the algorithm's definition), so the FIPS 46 example holds.
+    #[test]
+    fn one_block_of_cbc_is_plain_des() {
+        let mac =
+            block(MacAlgorithm::X99, &key("133457799BBCDFF1"), &0x0123_4567_89AB_CDEF_u64.to_be_bytes())
+                .unwrap();
+        assert_eq!(mac, 0x85E8_1354_0F0A_B405_u64.to_be_bytes());
+    }
+
+    /// ISO 9797-1 algorithm 3 with both halves equal is algorithm 1 (decrypt undoes encrypt).
+    #[test]
+    fn x919_with_equal_halves_is_x99() {
+        let data: Vec<u8> = (0..61).collect();
+        let single = block(MacAlgorithm::X99, &key("31A285E0C4D31F6B"), &data).unwrap();
+        let double = block(MacAlgorithm::X919, &key("31A285E0C4D31F6B31A285E0C4D31F6B"), &data).unwrap();
+        assert_eq!(single, double);
+        let tdes = block(MacAlgorithm::TdesCbc, &key("31A285E0C4D31F6B31A285E0C4D31F6B"), &data).unwrap();
+        assert_eq!(single, tdes);
+    }
+
+    #[test]
+    fn a_key_of_the_wrong_length_is_refused_and_not_stretched() {
+        assert_eq!(block(MacAlgorithm::X919, &key("31A285E0C4D31F6B"), b"x"), Err(MacError::KeyLength(8)));
+        let double = key("31A285E0C4D31F6B31A285E0C4D31F6B");
+        assert_eq!(block(MacAlgorithm::X99, &double, b"x"), Err(MacError::KeyLength(16)));
+    }
+
+    #[test]
+    fn one_flipped_bit_anywhere_is_noticed() {
+        let dialect = Dialect::parse(crate::dialect::CUP).unwrap();
+        let key = key("31A285E0C4D31F6B");
+        let data: Vec<u8> = (0..100).collect();
+        let right = field64(&dialect, &key, &data).unwrap();
+        assert!(matches(&dialect, &key, &data, &right).unwrap());
+        for bit in 0..data.len() * 8 {
+            let mut bent = data.clone();
+            bent[bit / 8] ^= 1 << (bit % 8);
+            assert!(!matches(&dialect, &key, &bent, &right).unwrap(), "bit {bit}");
+        }
+        for bit in 0..64 {
+            let mut bent = right;
+            bent[bit / 8] ^= 1 << (bit % 8);
+            assert!(!matches(&dialect, &key, &data, &bent).unwrap(), "MAC bit {bit}");
+        }
+        assert!(!matches(&dialect, &key, &data, &right[..7]).unwrap());
+        assert!(!matches(&dialect, &key, &data, b"").unwrap());
+    }
+}
