@@ -3,5 +3,7 @@
 //! Each simulator keeps its own ledger, so that a test can ask the other side of the network what really happened. None
 //! of them imports the till's clients: they are written from the published protocols (channels.md §1.9 and §2.5).
 
+pub mod acquirer;
+mod background;
 pub mod bus;
 pub mod faults;

@@ -27,7 +27,7 @@ impl Host {
     pub(super) fn money(&mut self, request: &Message, body: &[u8], now: &Now) -> Answer {
         let mak = match self.admit(request, body) {
             Ok(mak) => mak,
-            Err(code) => return self.refuse(request, now, code),
+            Err(code) => return Self::refuse(request, now, code),
         };
         let field60 = Field60::of(request);
         let key = Key {
@@ -45,6 +45,14 @@ impl Host {
         Answer { message, mak: Some(mak) }
     }
 
+    /// A scripted answer code in place of the real one; nothing is booked.
+    pub(super) fn forced(&mut self, request: &Message, body: &[u8], now: &Now, code: &str) -> Answer {
+        match self.admit(request, body) {
+            Ok(mak) => Answer { message: self.coded(request, now, code), mak: Some(mak) },
+            Err(_) => Self::refuse(request, now, code),
+        }
+    }
+
     /// Signed in, MAC right. Nothing in the message is believed before this.
     fn admit(&mut self, request: &Message, body: &[u8]) -> Result<Vec<u8>, Code> {
         let session = self.sessions.get(request.text(41)).ok_or("97")?;
@@ -56,7 +64,7 @@ impl Host {
     }
 
     fn coded(&mut self, request: &Message, now: &Now, code: &str) -> Message {
-        let mut message = self.reply(request, now);
+        let mut message = Self::reply(request, now);
         let (rrn, _) = self.references(now);
         message.copy(request, &[2, 3, 4, 14, 23, 25, 49, 53]);
         message.set(32, Self::acquirer()).set(37, rrn).set(39, code);
@@ -81,11 +89,8 @@ impl Host {
         let Some((instrument, is_code)) = instrument else {
             return self.coded(request, now, "30");
         };
-        let verdict = self.decide(request, kind, asked, &instrument, is_code, &key).unwrap_or_else(|code| Verdict {
-            code: code.into(),
-            amount: asked,
-            moved: Fen::ZERO,
-            original: None,
+        let verdict = self.decide(request, kind, asked, &instrument, is_code, &key).unwrap_or_else(|code| {
+            Verdict { code: code.into(), amount: asked, moved: Fen::ZERO, original: None }
         });
         let approved = matches!(verdict.code.as_str(), "00" | "10");
         let mut answer = self.coded(request, now, &verdict.code);
@@ -178,7 +183,11 @@ impl Host {
                 return Err("61");
             }
             if asked > card.balance {
-                if card.partial && card.balance > Fen::ZERO && Field60::of(request).partial() && kind == Kind::Sale {
+                if card.partial
+                    && card.balance > Fen::ZERO
+                    && Field60::of(request).partial()
+                    && kind == Kind::Sale
+                {
                     let moved = Fen::ZERO.minus(card.balance);
                     return Ok(Verdict { code: "10".into(), amount: card.balance, moved, original: None });
                 }
@@ -205,14 +214,22 @@ impl Host {
             }
             Kind::PreAuthVoid if asked != original.amount => Err("64"),
             Kind::Refund if asked > still => Err("64"),
-            Kind::Completion | Kind::CompletionNotice if !asked.within_percent(original.amount, 115) => Err("64"),
+            Kind::Completion | Kind::CompletionNotice if !asked.within_percent(original.amount, 115) => {
+                Err("64")
+            }
             // The hold is given back and the real amount taken.
             Kind::Completion | Kind::CompletionNotice => plain(original.amount.minus(asked), original_key),
             _ => plain(asked, original_key),
         }
     }
 
-    fn original(&self, request: &Message, kind: Kind, instrument: &Instrument, key: &Key) -> Result<&Entry, Code> {
+    fn original(
+        &self,
+        request: &Message,
+        kind: Kind,
+        instrument: &Instrument,
+        key: &Key,
+    ) -> Result<&Entry, Code> {
         let field61 = request.text(61);
         let part = |from: usize, to: usize| field61.get(from..to).unwrap_or_default();
         let same_text = |field: u8, have: &str| request.get(field).is_none() || request.text(field) == have;
@@ -286,7 +303,9 @@ impl Host {
         if let Some(card) = self.cards.find(instrument, false) {
             card.balance = card.balance.plus(verdict.moved);
         }
-        let Some(original) = verdict.original.as_ref().and_then(|key| self.ledger.get_mut(key)) else { return };
+        let Some(original) = verdict.original.as_ref().and_then(|key| self.ledger.get_mut(key)) else {
+            return;
+        };
         match kind {
             Kind::Refund => original.refunded = original.refunded.plus(verdict.amount),
             Kind::Completion | Kind::CompletionNotice => original.state = State::Completed,
@@ -304,7 +323,7 @@ impl Host {
     /// 0400. Done: 00 (undone, or already undone), 12 (there is nothing to undo), 25 (never arrived). 64: other amount.
     fn reverse(&mut self, request: &Message, key: &Key, now: &Now) -> Message {
         let code = self.reversal_code(request, key);
-        let mut message = self.reply(request, now);
+        let mut message = Self::reply(request, now);
         let (rrn, _) = self.references(now);
         message.copy(request, &[2, 3, 4, 25, 49]).set(32, Self::acquirer()).set(37, rrn).set(39, code);
         message
@@ -354,7 +373,8 @@ impl Host {
             let card = self.cards.find(&instrument, is_code).ok_or("14")?;
             if request.text(3) == "310000" { Ok((card.answer.clone(), card.balance)) } else { Err("12") }
         });
-        let mut message = self.coded(request, now, found.as_ref().map_or_else(|code| code, |(code, _)| code));
+        let code = found.as_ref().map_or_else(|code| (*code).to_owned(), |(code, _)| code.clone());
+        let mut message = self.coded(request, now, &code);
         if let Ok((code, balance)) = found
             && code == "00"
             && let Some(amount) = balance.to_field()
@@ -381,5 +401,6 @@ fn instrument(request: &Message) -> Option<(Instrument, bool)> {
 fn parameters(request: &Message, instrument: Option<&Instrument>) -> String {
     let kind = Field60::of(request).kind();
     let card = instrument.map_or("", Instrument::clear);
-    [request.mti(), request.text(3), request.text(4), request.text(61), request.text(37), kind, card].join("|")
+    [request.mti(), request.text(3), request.text(4), request.text(61), request.text(37), kind, card]
+        .join("|")
 }

@@ -49,7 +49,12 @@ impl Instrument {
             return "*".repeat(chars.len());
         }
         let hidden = chars.len() - 10;
-        chars[..6].iter().copied().chain("*".repeat(hidden).chars()).chain(chars[chars.len() - 4..].to_vec()).collect()
+        chars[..6]
+            .iter()
+            .copied()
+            .chain("*".repeat(hidden).chars())
+            .chain(chars[chars.len() - 4..].to_vec())
+            .collect()
     }
 }
 
@@ -96,7 +101,13 @@ pub struct Cards(HashMap<Instrument, Card>);
 impl Default for Cards {
     fn default() -> Self {
         let mut cards = HashMap::new();
-        let good = ["6200000000000005", "6205500000000000004", "4111111111111111", "4242424242424242", "4761739001010119"];
+        let good = [
+            "6200000000000005",
+            "6205500000000000004",
+            "4111111111111111",
+            "4242424242424242",
+            "4761739001010119",
+        ];
         for pan in good {
             cards.insert(Instrument::new(pan), Card::default());
         }

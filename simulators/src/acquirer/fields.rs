@@ -170,7 +170,7 @@ impl FieldSpec {
 }
 
 fn bcd_byte(value: usize) -> u8 {
-    u8::try_from((value / 10 % 10) << 4 | value % 10).unwrap_or(0)
+    u8::try_from(((value / 10 % 10) << 4) | (value % 10)).unwrap_or(0)
 }
 
 /// The whole table.
@@ -185,11 +185,13 @@ impl FieldTable {
 
     /// A table in the form of `cup.toml`, for an acquirer's dialect.
     pub fn from_toml(text: &str) -> Result<Self, CodecError> {
-        let rows: BTreeMap<String, RawSpec> = toml::from_str(text).map_err(|e| CodecError::Table(e.to_string()))?;
+        let rows: BTreeMap<String, RawSpec> =
+            toml::from_str(text).map_err(|e| CodecError::Table(e.to_string()))?;
         let mut table = BTreeMap::new();
         for (name, raw) in rows {
             let field = name.parse::<u8>().ok().filter(|n| (2..=64).contains(n));
-            let field = field.ok_or_else(|| CodecError::Table(format!("{name} is not a field number from 2 to 64")))?;
+            let field = field
+                .ok_or_else(|| CodecError::Table(format!("{name} is not a field number from 2 to 64")))?;
             let (prefix, max) = match (&raw.length, raw.max) {
                 (RawLength::Fixed(n), None) => (0, Some(*n)),
                 (RawLength::Variable(v), Some(max)) if v == "LL" && max <= 99 => (2, Some(max)),
@@ -197,7 +199,9 @@ impl FieldTable {
                 _ => (0, None),
             };
             let max = max.ok_or_else(|| {
-                CodecError::Table(format!("field {field}: length is a number, or LL/LLL with a max that fits it"))
+                CodecError::Table(format!(
+                    "field {field}: length is a number, or LL/LLL with a max that fits it"
+                ))
             })?;
             table.insert(field, FieldSpec { format: raw.format, prefix, max, right: raw.right });
         }

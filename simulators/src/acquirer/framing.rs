@@ -16,7 +16,9 @@ const SHORTEST: usize = 5 + 6 + 2 + 8;
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum FrameError {
     /// The two length bytes announce more than [`MAX_FRAME`].
-    #[error("length prefix says {0} bytes, more than the {MAX_FRAME} this host takes; check the framing of the sender")]
+    #[error(
+        "length prefix says {0} bytes, more than the {MAX_FRAME} this host takes; check the framing of the sender"
+    )]
     TooLong(usize),
     /// TPDU, header, MTI and bitmap do not fit.
     #[error("frame of {0} bytes is shorter than TPDU, header, message type and bitmap ({SHORTEST} bytes)")]

@@ -26,7 +26,7 @@ pub struct Terminal {
     /// Field 42, fifteen characters.
     pub mid: String,
     /// Terminal master key, 32 hex digits; a test key, injected into the terminal by other means.
-    #[serde(with = "hex::serde")]
+    #[serde(deserialize_with = "from_hex")]
     pub tmk: Vec<u8>,
     /// Hand out a 16-byte MAC key where the sign-in form has room for it.
     #[serde(default)]
@@ -38,6 +38,11 @@ pub struct Terminal {
 
 const fn first_batch() -> u32 {
     1
+}
+
+fn from_hex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    hex::decode(text).map_err(|_| serde::de::Error::custom("a key is written in hex digits"))
 }
 
 impl fmt::Debug for Terminal {
@@ -53,7 +58,8 @@ impl Default for Terminal {
             tid: "12345678".into(),
             mid: "123456789012345".into(),
             tmk: vec![
-                0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32, 0x10,
+                0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32,
+                0x10,
             ],
             double_mak: false,
             batch: 1,
@@ -104,7 +110,7 @@ pub enum ConfigError {
 
 /// The host's local time (Asia/Shanghai) as the messages carry it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Now {
+pub(super) struct Now {
     /// MMDD, field 13.
     pub date: String,
     /// hhmmss, field 12.
@@ -113,7 +119,7 @@ pub struct Now {
 
 impl Now {
     /// The present moment at UTC+8, whatever the machine's zone is.
-    pub fn read() -> Self {
+    pub(super) fn read() -> Self {
         let offset = jiff::tz::Offset::from_seconds(8 * 3600).unwrap_or(jiff::tz::Offset::UTC);
         let now = offset.to_datetime(jiff::Timestamp::now());
         Self {
@@ -184,8 +190,11 @@ impl<'a> Field60<'a> {
 
 impl Host {
     pub(super) fn new(config: HostConfig) -> Result<Self, ConfigError> {
-        let table =
-            if config.fields.is_empty() { FieldTable::cup()? } else { FieldTable::from_toml(&config.fields)? };
+        let table = if config.fields.is_empty() {
+            FieldTable::cup()?
+        } else {
+            FieldTable::from_toml(&config.fields)?
+        };
         let mut sessions = BTreeMap::new();
         for terminal in config.terminals {
             let bad = |what| ConfigError::Terminal { tid: terminal.tid.clone(), what };
@@ -220,44 +229,39 @@ impl Host {
         })
     }
 
-    /// Answers one request. `body` is the request as received, for its MAC. `force` is a scripted answer code: with
-    /// `book` false nothing is booked.
+    /// Answers one request. `body` is the request as received, for its MAC.
     pub(super) fn handle(&mut self, request: &Message, body: &[u8], now: &Now) -> Answer {
         match self.sessions.get(request.text(41)) {
-            None => return self.refuse(request, now, "97"),
-            Some(session) if session.terminal.mid != request.text(42) => return self.refuse(request, now, "03"),
+            None => return Self::refuse(request, now, "97"),
+            Some(session) if session.terminal.mid != request.text(42) => {
+                return Self::refuse(request, now, "03");
+            }
             Some(_) => {}
         }
         let net = Field60::of(request).net();
         match (request.mti(), net) {
             ("0800", "001" | "003" | "004") => self.sign_in(request, now),
-            ("0820", "301") => self.echo(request, now),
+            ("0820", "301") => Self::echo(request, now),
             ("0820", "002") => self.sign_off(request, now),
             ("0500", _) => self.settle(request, now),
             ("0320", _) => self.upload(request, now),
             ("0100" | "0200" | "0220" | "0400", _) => self.money(request, body, now),
             // Parameter, key and AID downloads are not served here; "function not supported" is a definite answer.
-            _ => self.refuse(request, now, "40"),
+            _ => Self::refuse(request, now, "40"),
         }
     }
 
     /// An answer that carries only the code, without a MAC: it is a refusal whoever it comes from.
-    pub(super) fn refuse(&mut self, request: &Message, now: &Now, code: &str) -> Answer {
-        let mut message = self.reply(request, now);
+    pub(super) fn refuse(request: &Message, now: &Now, code: &str) -> Answer {
+        let mut message = Self::reply(request, now);
         message.copy(request, &[3, 4, 25, 49]).set(39, code);
         Answer { message, mak: None }
     }
 
     /// The fields every answer has.
-    pub(super) fn reply(&mut self, request: &Message, now: &Now) -> Message {
-        let mut message = request.clone();
-        for field in 2..=64 {
-            message.remove(field);
-        }
-        if let Ok(mut fresh) = Message::new(&request.answer_mti()) {
-            fresh.copy(request, &[11, 41, 42, 60]);
-            message = fresh;
-        }
+    pub(super) fn reply(request: &Message, now: &Now) -> Message {
+        let mut message = Message::answering(request);
+        message.copy(request, &[11, 41, 42, 60]);
         message.set(12, now.time.as_str()).set(13, now.date.as_str());
         message
     }
@@ -275,7 +279,7 @@ impl Host {
 
     fn sign_in(&mut self, request: &Message, now: &Now) -> Answer {
         let code = Field60::of(request).net();
-        let mut message = self.reply(request, now);
+        let mut message = Self::reply(request, now);
         let (rrn, _) = self.references(now);
         message.set(32, ACQUIRER).set(37, rrn);
         let form = KeyForm::from_code(code);
@@ -287,14 +291,16 @@ impl Host {
             Some((sealed, session.batch))
         });
         match issued {
-            Some((sealed, batch)) => message.set(39, "00").set(60, format!("00{batch:06}{code}")).set(62, sealed),
+            Some((sealed, batch)) => {
+                message.set(39, "00").set(60, format!("00{batch:06}{code}")).set(62, sealed)
+            }
             None => message.set(39, "96"),
         };
         Answer { message, mak: None }
     }
 
-    fn echo(&mut self, request: &Message, now: &Now) -> Answer {
-        let mut message = self.reply(request, now);
+    fn echo(request: &Message, now: &Now) -> Answer {
+        let mut message = Self::reply(request, now);
         message.set(39, "00");
         Answer { message, mak: None }
     }
@@ -303,6 +309,6 @@ impl Host {
         if let Some(session) = self.sessions.get_mut(request.text(41)) {
             session.keys = None;
         }
-        self.echo(request, now)
+        Self::echo(request, now)
     }
 }

@@ -57,11 +57,10 @@ impl Message {
         std::str::from_utf8(&self.mti).unwrap_or_default()
     }
 
-    /// The type of the answer: third digit one higher (0200 → 0210).
-    #[must_use]
-    pub fn answer_mti(&self) -> String {
-        let [a, b, c, d] = self.mti;
-        [a, b, c + 1, d].into_iter().map(char::from).collect()
+    /// An empty message of the type that answers `request`: third digit one higher (0200 → 0210).
+    pub fn answering(request: &Self) -> Self {
+        let [a, b, c, d] = request.mti;
+        Self { mti: [a, b, if c < b'9' { c + 1 } else { c }, d], fields: BTreeMap::new() }
     }
 
     /// A field's value as it stands.

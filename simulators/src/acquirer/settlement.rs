@@ -35,13 +35,13 @@ impl Host {
     pub(super) fn settle(&mut self, request: &Message, now: &Now) -> Answer {
         let tid = request.text(41).to_owned();
         let batch = Field60::of(request).batch().to_owned();
-        let Some(session) = self.sessions.get(&tid) else { return self.refuse(request, now, "97") };
+        let Some(session) = self.sessions.get(&tid) else { return Self::refuse(request, now, "97") };
         if batch != format!("{:06}", session.batch) {
-            return self.refuse(request, now, "77");
+            return Self::refuse(request, now, "77");
         }
         let field48 = request.text(48);
         let (Some(first), Some(second)) = (parse_half(field48, 0), parse_half(field48, 31)) else {
-            return self.refuse(request, now, "30");
+            return Self::refuse(request, now, "30");
         };
         let host = self.totals(&tid, &batch);
         let agree = |mine: Totals, theirs: Totals| if mine == theirs { '1' } else { '2' };
@@ -57,7 +57,7 @@ impl Host {
             session.settling = Some((counted, balanced));
             session.uploaded.clear();
         }
-        let mut message = self.reply(request, now);
+        let mut message = Self::reply(request, now);
         let (rrn, _) = self.references(now);
         message.copy(request, &[49]).set(15, now.date.as_str()).set(32, Self::acquirer()).set(37, rrn);
         if let Some((first, second)) = halves {
@@ -81,7 +81,7 @@ impl Host {
         let field60 = Field60::of(request);
         let (tid, batch) = (request.text(41).to_owned(), field60.batch().to_owned());
         let code = self.take_upload(&tid, &batch, field60.net(), request.text(48));
-        let mut message = self.reply(request, now);
+        let mut message = Self::reply(request, now);
         let (rrn, _) = self.references(now);
         message.copy(request, &[48]).set(37, rrn).set(39, code);
         Answer { message, mak: None }
@@ -153,7 +153,9 @@ fn parse_records(text: &str) -> Option<Vec<(String, Fen)>> {
     if !text.is_ascii() || records.len() != count * 40 {
         return None;
     }
-    let record = |at: usize| Some((records.get(at + 2..at + 8)?.to_owned(), Fen::from_field(records.get(at + 28..at + 40)?)?));
+    let record = |at: usize| {
+        Some((records.get(at + 2..at + 8)?.to_owned(), Fen::from_field(records.get(at + 28..at + 40)?)?))
+    };
     (0..count).map(|i| record(i * 40)).collect()
 }
 

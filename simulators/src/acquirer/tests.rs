@@ -1,0 +1,12 @@
+//! The acquirer over TCP, against a terminal written for the test.
+
+mod faulty;
+mod money;
+mod terminal;
+mod vectors;
+
+use super::{Acquirer, AcquirerConfig};
+
+fn acquirer() -> Acquirer {
+    Acquirer::start(AcquirerConfig::default()).unwrap()
+}
