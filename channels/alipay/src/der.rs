@@ -1,0 +1,73 @@
+//! Just enough DER (ITU-T X.690 §8, §10) to take an RSA key out of a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7,
+//! RFC 8017 A.1.1). Anything unusual is `None`: a key file is either plain or refused.
+
+/// OID 1.2.840.113549.1.1.1 (rsaEncryption) followed by NULL parameters.
+const RSA_ALGORITHM: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+
+const SEQUENCE: u8 = 0x30;
+const BIT_STRING: u8 = 0x03;
+const INTEGER: u8 = 0x02;
+
+/// One element with this tag: its content, and what follows it.
+fn take(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (&found, rest) = bytes.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    if found != tag {
+        return None;
+    }
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81 => {
+            let (&length, rest) = rest.split_first()?;
+            (usize::from(length), rest)
+        }
+        0x82 => {
+            let (length, rest) = rest.split_first_chunk::<2>()?;
+            (usize::from(u16::from_be_bytes(*length)), rest)
+        }
+        _ => return None, // longer than any RSA key
+    };
+    rest.split_at_checked(length)
+}
+
+fn whole(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+    take(bytes, tag).filter(|(_, rest)| rest.is_empty()).map(|(content, _)| content)
+}
+
+/// The PKCS#1 RSAPublicKey inside a SubjectPublicKeyInfo, or nothing when it is not one of RSA.
+pub(crate) fn rsa_key_of_spki(spki: &[u8]) -> Option<&[u8]> {
+    let (algorithm, rest) = take(whole(spki, SEQUENCE)?, SEQUENCE)?;
+    let key = whole(rest, BIT_STRING)?.strip_prefix(&[0])?; // no unused bits
+    (algorithm == RSA_ALGORITHM).then_some(key)
+}
+
+/// How many bits the modulus of an RSAPublicKey has.
+pub(crate) fn rsa_modulus_bits(key: &[u8]) -> Option<usize> {
+    let (modulus, rest) = take(whole(key, SEQUENCE)?, INTEGER)?;
+    whole(rest, INTEGER)?;
+    let modulus = modulus.strip_prefix(&[0]).unwrap_or(modulus);
+    let top = usize::try_from(modulus.first()?.leading_zeros()).ok()?;
+    (modulus.len() * 8).checked_sub(top)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_key_file_can_crash_the_channel(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = rsa_key_of_spki(&bytes);
+            let _ = rsa_modulus_bits(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_key_with_anything_after_it_is_refused() {
+        let mut key = vec![SEQUENCE, 6, INTEGER, 1, 0x81, INTEGER, 1, 3];
+        assert_eq!(rsa_modulus_bits(&key), Some(8));
+        key.push(0);
+        assert_eq!(rsa_modulus_bits(&key), None);
+    }
+}

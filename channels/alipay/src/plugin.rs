@@ -1,0 +1,449 @@
+//! The thin shell: the SDK's requests in, single exchanges with the gateway, the SDK's outcomes out.
+//!
+//! The daemon drives the flow of channels §2.3 (when to query, when to cancel, how long); this side states the rule in
+//! [`ResolveProfile`] and performs one call at a time.
+
+use std::time::{Duration, Instant};
+
+use till_plugin::channel::{
+    Approval, Authorise, Channel, ChannelDescription, ChannelEvent, Decline, DeclineClass, FollowUp,
+    NextStep, Operation as Does, Outcome, Prepared, QueryOutcome, QueryRule, Refund, ResolveProfile,
+    UndoOutcome, UndoReason, UndoRule, Unknown, UnknownReason,
+};
+use till_plugin::driver::{DeviceState, Health};
+use till_plugin::host::Level;
+use till_plugin::{Currency, Extra, Family, Host, Instrument, Money, PluginError, Sensitive, Settings};
+use zeroize::Zeroizing;
+
+use crate::amount::Fen;
+use crate::calls::{self, Call, CallError, Merchant, Sale};
+use crate::codes::{Action, Codes, Operation};
+use crate::link::{LinkError, Target};
+use crate::outcome::{self, Answered, Expected, NoNode};
+use crate::reply::{Envelope, ReplyError, Verified, code_of};
+use crate::settings::{Config, fit_subject, is_id};
+use crate::sign::{AppKey, PlatformKey};
+use crate::time::host_time;
+
+/// What the recovery record says: how the customer was to pay. Order and amount the daemon keeps itself.
+const SCANNED: &[u8] = b"alipay 1 scanned";
+const SHOWN: &[u8] = b"alipay 1 shown";
+
+/// An order number no sale ever has: the daemon's numbers begin with the terminal's.
+const PROBE_ORDER: &str = "TILLPROBE00000000";
+
+/// Kept back from every call's deadline, so that the answer reaches the daemon before it gives the call up.
+const MARGIN: Duration = Duration::from_millis(250);
+
+/// A query that found out nothing leaves this much for the cancel behind a close.
+const LEAST: Duration = Duration::from_millis(500);
+
+/// The channel.
+pub struct Alipay {
+    host: Host,
+    config: Config,
+    merchant: Merchant,
+    app: AppKey,
+    platform: PlatformKey,
+    target: Target,
+    codes: Codes,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    exchanges: u64,
+    approved: u64,
+    declined: u64,
+    not_sent: u64,
+    unknown: u64,
+    bad_seal: u64,
+}
+
+/// Why a call was not made.
+enum NotMade {
+    Clock,
+    Call(CallError),
+}
+
+impl NotMade {
+    fn decline(&self) -> Decline {
+        match self {
+            Self::Clock => Decline {
+                next: NextStep::Later,
+                text_zh: "系统时间未同步，支付宝暂不可用".into(),
+                ..Decline::local(
+                    DeclineClass::Device,
+                    "clock-not-synchronised",
+                    "the clock is not synchronised, and Alipay requests are signed with the time; connect the till to a time \
+                     server, use cash meanwhile",
+                )
+            },
+            Self::Call(e @ CallError::Code) => Decline {
+                next: NextStep::PresentAgain,
+                text_zh: "不是支付宝付款码，请重新扫码".into(),
+                ..Decline::local(DeclineClass::Device, "not-a-payment-code", e.to_string())
+            },
+            Self::Call(e) => Decline {
+                next: NextStep::CallSupport,
+                ..Decline::local(DeclineClass::Merchant, "request-not-built", e.to_string())
+            },
+        }
+    }
+}
+
+impl Alipay {
+    /// The request of a sale, or why there is none. Nothing is sent.
+    fn sale_call(&self, request: &Authorise) -> Result<(Call, Fen), Decline> {
+        let amount = fen(request.amount)?;
+        if request.hold {
+            return Err(refuse(
+                DeclineClass::Channel,
+                "unsupported",
+                "Alipay at the till takes money, it does not hold it",
+            ));
+        }
+        let sale = Sale {
+            subject: fit_subject(&request.subject)
+                .or_else(|| fit_subject(&self.config.subject))
+                .unwrap_or_default(),
+            timeout: self.config.timeout_express.clone(),
+            store_id: self.config.store_id.clone(),
+            terminal_id: self.config.terminal_id.clone(),
+            operator_id: request.operator.clone().filter(|o| is_id(o, 28)),
+        };
+        let call = match &request.instrument {
+            Instrument::Code(code) => calls::pay(&request.ids.order, amount, code.text.expose(), &sale),
+            Instrument::ShowCode => calls::precreate(&request.ids.order, amount, &sale),
+            _ => {
+                return Err(refuse(
+                    DeclineClass::Channel,
+                    "wrong-instrument",
+                    "Alipay takes a payment code or shows one; use another channel for this card",
+                ));
+            }
+        };
+        Ok((call.map_err(|e| NotMade::Call(e).decline())?, amount))
+    }
+
+    /// One exchange: sign, post, cut, verify. `Err` when nothing was sent because nothing could be.
+    fn exchange(&mut self, call: &Result<Call, CallError>) -> Result<Answered, NotMade> {
+        let call = call.as_ref().map_err(|e| NotMade::Call(e.clone()))?;
+        let now = self.host.now();
+        let time = host_time(now.wall_ms).filter(|_| now.trusted).ok_or(NotMade::Clock)?;
+        let form: Zeroizing<Vec<u8>> =
+            call.signed_form(&self.merchant, &self.app, &time).map_err(NotMade::Call)?;
+        let patience = self
+            .host
+            .remaining()
+            .saturating_sub(MARGIN)
+            .min(Duration::from_millis(self.config.exchange_timeout_ms.into()));
+        self.counts.exchanges += 1;
+        let answered = self
+            .target
+            .post(&form, Instant::now() + patience)
+            .map_err(NoNode::from)
+            .and_then(|body| Ok(Envelope::cut(&body, call.response)?.verify(&self.platform)?));
+        self.tell(call, &answered);
+        Ok(answered)
+    }
+
+    /// What whoever runs the till must learn from its log: wrong seals, and faults of contract or settings.
+    fn tell(&mut self, call: &Call, answered: &Answered) {
+        match answered {
+            Err(no @ NoNode::Reply(ReplyError::BadSignature | ReplyError::Unsigned(_))) => {
+                self.counts.bad_seal += 1;
+                self.host.log(Level::Error, format!("{}: {no}", call.method));
+            }
+            Err(no) => self.host.log(Level::Warn, format!("{}: {no}", call.method)),
+            Ok(Verified::Answer(node) | Verified::GatewayRefusal(node)) => {
+                let code = code_of(node);
+                let action = self.codes.action(call.operation, &code);
+                if action == Action::ChannelFault {
+                    let advice = action.advice().0;
+                    self.host.log(Level::Error, format!("{}: Alipay answered {code}: {advice}", call.method));
+                } else if code.ends_with("CONTEXT_INCONSISTENT")
+                    || code.ends_with("DISCORDANT_REPEAT_REQUEST")
+                {
+                    self.host.log(
+                        Level::Error,
+                        format!("{}: Alipay answered {code}: one number was used with two sets of parameters; report this", call.method),
+                    );
+                } else {
+                    self.host.log(Level::Debug, format!("{}: Alipay answered {code}", call.method));
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, outcome: Outcome) -> Outcome {
+        let counter = match &outcome {
+            Outcome::Approved(_) => &mut self.counts.approved,
+            Outcome::Declined(_) => &mut self.counts.declined,
+            Outcome::NotSent(_) => &mut self.counts.not_sent,
+            Outcome::Unknown(_) => &mut self.counts.unknown,
+        };
+        *counter += 1;
+        outcome
+    }
+
+    fn time_left(&self) -> Duration {
+        self.host.remaining().saturating_sub(MARGIN)
+    }
+}
+
+fn refuse(class: DeclineClass, code: &str, text: &str) -> Decline {
+    Decline::local(class, code, text)
+}
+
+fn fen(money: Money) -> Result<Fen, Decline> {
+    if money.currency() != Currency::CNY {
+        let text = format!("Alipay at the till takes CNY, not {}; use another channel", money.currency());
+        return Err(refuse(DeclineClass::Channel, "currency", &text));
+    }
+    Fen::new(money.minor()).map_err(|e| refuse(DeclineClass::Device, "amount", &e.to_string()))
+}
+
+/// The answer of a query that could not be made.
+fn not_asked(no: &NotMade) -> QueryOutcome {
+    QueryOutcome::Unknown(Unknown::new(UnknownReason::NoAnswer, no.decline().text))
+}
+
+impl Channel for Alipay {
+    fn open(host: Host, settings: Settings) -> Result<Self, PluginError> {
+        let config: Config = settings.parse()?;
+        config.check()?;
+        let wrong = |e: &dyn std::fmt::Display| PluginError::settings(e.to_string());
+        let target = Target::new(
+            &config.gateway,
+            &config.ca()?,
+            config.insecure_http_for_tests,
+            Duration::from_millis(config.connect_timeout_ms.into()),
+        )
+        .map_err(|e| wrong(&e))?;
+        if config.insecure_http_for_tests {
+            host.log(
+                Level::Warn,
+                "insecure_http_for_tests is set: this channel may speak to a simulator only",
+            );
+        }
+        let platform = PlatformKey::from_text(&config.alipay_public_key).map_err(|e| wrong(&e))?;
+        let secret = host.secret("app_private_key")?;
+        let app = AppKey::from_text(text(&secret, "app_private_key")?).map_err(|e| wrong(&e))?;
+        // Optional: only a service provider acting for the merchant has one.
+        let token = match host.secret("app_auth_token") {
+            Ok(token) => Some(Zeroizing::new(text(&token, "app_auth_token")?.trim().to_owned())),
+            Err(_) => None,
+        };
+        let codes = Codes::built_in()
+            .map_err(|e| PluginError::new(till_plugin::ErrorCode::Internal, e.to_string()))?;
+        let merchant = Merchant {
+            app_id: config.app_id.clone(),
+            notify_url: config.notify_url.clone(),
+            app_auth_token: token,
+        };
+        Ok(Self { host, config, merchant, app, platform, target, codes, counts: Counts::default() })
+    }
+
+    fn describe(&self) -> ChannelDescription {
+        ChannelDescription {
+            families: vec![Family::new(Family::QR_ALIPAY), Family::new(Family::QR_SHOWN)],
+            operations: vec![Does::Sale, Does::ShowCode, Does::Refund, Does::Query, Does::Undo, Does::Probe],
+            currencies: vec![Currency::CNY.code().into()],
+            resolve: ResolveProfile {
+                query: Some(QueryRule {
+                    first_ms: self.config.query_first_ms,
+                    every_ms: self.config.query_every_ms,
+                    until_ms: self.config.query_until_ms,
+                    settle_ms: self.config.query_every_ms.saturating_mul(2),
+                }),
+                undo: Some(UndoRule {
+                    // At once behind the last query: a pause would let the customer pay in between (§2.3).
+                    not_before_ms: 0,
+                    pause_ms: self.config.cancel_pause_ms,
+                    pause_max_ms: self.config.cancel_pause_max_ms,
+                    tries: 0,
+                }),
+                single_slot: false,
+            },
+            needs_clock: true,
+            merchant: None,
+            terminal: None,
+            authorise_timeout_ms: self.config.exchange_timeout_ms,
+            extra: Extra::new(),
+        }
+    }
+
+    fn prepare(&mut self, request: &Authorise) -> Result<Prepared, Decline> {
+        let _ = self.sale_call(request)?;
+        if !self.host.now().trusted {
+            return Err(NotMade::Clock.decline());
+        }
+        let shown = matches!(request.instrument, Instrument::ShowCode);
+        Ok(Prepared {
+            recovery: Sensitive::new(if shown { SHOWN } else { SCANNED }.to_vec()),
+            masked: request.instrument.masked(),
+        })
+    }
+
+    fn authorise(&mut self, request: &Authorise, _prepared: &Prepared) -> Outcome {
+        let outcome = match self.sale_call(request) {
+            Err(refused) => Outcome::NotSent(refused),
+            Ok((call, amount)) => {
+                let operation = call.operation;
+                let expected = Expected { order: &request.ids.order, amount };
+                match self.exchange(&Ok(call)) {
+                    Err(no) => Outcome::NotSent(no.decline()),
+                    Ok(answered) if operation == Operation::Precreate => {
+                        outcome::precreate(&self.codes, &answered, expected)
+                    }
+                    Ok(answered) => outcome::pay(&self.codes, &answered, expected),
+                }
+            }
+        };
+        self.count(outcome)
+    }
+
+    fn query(&mut self, original: &FollowUp) -> QueryOutcome {
+        let amount = match fen(original.amount) {
+            Ok(amount) => amount,
+            Err(no) => return QueryOutcome::Unknown(Unknown::new(UnknownReason::Mismatch, no.text)),
+        };
+        let expected = Expected { order: &original.ids.order, amount };
+        match self.exchange(&calls::query(expected.order)) {
+            Err(no) => not_asked(&no),
+            Ok(answered) => match outcome::query(&self.codes, &answered, expected) {
+                // A shown code makes its trade only when somebody scans it.
+                QueryOutcome::NotFound if original.recovery.expose() == SHOWN => QueryOutcome::InProgress,
+                outcome => outcome,
+            },
+        }
+    }
+
+    fn undo(&mut self, original: &FollowUp, _reason: UndoReason) -> UndoOutcome {
+        let order = &original.ids.order;
+        // A shown code that nobody paid is closed; if that fails, somebody may have paid: cancel decides.
+        if original.recovery.expose() == SHOWN
+            && let Ok(answered) = self.exchange(&calls::close(order))
+            && outcome::close(&self.codes, &answered, order)
+        {
+            return UndoOutcome::Undone { money_moved: false, reference: None };
+        }
+        if self.time_left() < LEAST {
+            let text = "no time was left for the cancel; it is sent again";
+            return UndoOutcome::Unknown(Unknown::new(UnknownReason::NoAnswer, text));
+        }
+        match self.exchange(&calls::cancel(order)) {
+            Err(no) => UndoOutcome::NotSent(no.decline()),
+            Ok(answered) => outcome::cancel(&self.codes, &answered, order),
+        }
+    }
+
+    fn refund(&mut self, request: &Refund) -> Outcome {
+        let outcome = match refund_amount(request) {
+            Err(refused) => Outcome::NotSent(refused),
+            Ok(amount) => {
+                let order = &request.original.ids.order;
+                match self.exchange(&calls::refund(order, &request.ids.order, amount, None)) {
+                    Err(no) => Outcome::NotSent(no.decline()),
+                    Ok(answered) => outcome::refund(&self.codes, &answered, Expected { order, amount }),
+                }
+            }
+        };
+        let outcome = match outcome {
+            Outcome::Approved(approval) => Outcome::Approved(of_refund(approval, request)),
+            other => other,
+        };
+        self.count(outcome)
+    }
+
+    fn query_refund(&mut self, request: &Refund) -> QueryOutcome {
+        let amount = match refund_amount(request) {
+            Ok(amount) => amount,
+            Err(no) => return QueryOutcome::Unknown(Unknown::new(UnknownReason::Mismatch, no.text)),
+        };
+        let order = &request.original.ids.order;
+        let expected = Expected { order, amount };
+        match self.exchange(&calls::refund_query(order, &request.ids.order)) {
+            Err(no) => not_asked(&no),
+            Ok(answered) => match outcome::refund_query(&self.codes, &answered, expected, &request.ids.order)
+            {
+                QueryOutcome::Paid(approval) => QueryOutcome::Paid(of_refund(approval, request)),
+                other => other,
+            },
+        }
+    }
+
+    fn probe(&mut self) -> Result<Health, PluginError> {
+        let health = |state, text: String| Ok(Health { state, text });
+        let answered = match self.exchange(&calls::query(PROBE_ORDER)) {
+            Ok(answered) => answered,
+            Err(no) => return health(DeviceState::Blocked, no.decline().text),
+        };
+        match &answered {
+            Err(no @ NoNode::Link(LinkError::NotSent { .. } | LinkError::NoAnswer { .. })) => {
+                health(DeviceState::Offline, no.to_string())
+            }
+            Err(no) => health(DeviceState::Failed, no.to_string()),
+            Ok(Verified::Answer(node) | Verified::GatewayRefusal(node)) => {
+                let code = code_of(node);
+                match self.codes.action(Operation::Query, &code) {
+                    Action::ChannelFault => health(
+                        DeviceState::Failed,
+                        format!("Alipay answered {code}: {}", Action::ChannelFault.advice().0),
+                    ),
+                    Action::Cancel => health(DeviceState::Ready, "Alipay answers".into()),
+                    _ => health(DeviceState::Attention, format!("Alipay answered {code}")),
+                }
+            }
+        }
+    }
+
+    fn poll(&mut self, budget: Duration) -> Result<Vec<ChannelEvent>, PluginError> {
+        // Nothing comes by itself: a till behind NAT gets no notifications.
+        self.host.sleep(budget);
+        Ok(Vec::new())
+    }
+
+    fn statistics(&mut self) -> Vec<(String, u64)> {
+        let c = &self.counts;
+        [
+            ("exchanges", c.exchanges),
+            ("approved", c.approved),
+            ("declined", c.declined),
+            ("not-sent", c.not_sent),
+            ("unknown", c.unknown),
+            ("bad-seal", c.bad_seal),
+        ]
+        .map(|(name, count)| (name.to_owned(), count))
+        .to_vec()
+    }
+}
+
+fn text<'a>(secret: &'a Sensitive<Vec<u8>>, name: &str) -> Result<&'a str, PluginError> {
+    std::str::from_utf8(secret.expose()).map_err(|_| {
+        PluginError::settings(format!("the secret {name:?} is not text; give it as PEM or base64"))
+    })
+}
+
+/// A refund is never more than its payment: refused here, before anything is sent.
+fn refund_amount(request: &Refund) -> Result<Fen, Decline> {
+    let (part, whole) = (fen(request.amount)?, fen(request.original.amount)?);
+    if part > whole {
+        return Err(refuse(
+            DeclineClass::Device,
+            "refund-too-large",
+            "the refund is larger than the payment; change the amount",
+        ));
+    }
+    Ok(part)
+}
+
+/// The refund's own number is what its answer stands for.
+fn of_refund(approval: Approval, request: &Refund) -> Approval {
+    let mut approval = approval;
+    approval.echo.order = Some(request.ids.order.clone());
+    approval
+}
+
+till_plugin::export_channel!(Alipay, id = "org.tilld.alipay");
