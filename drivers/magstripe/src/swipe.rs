@@ -1,6 +1,6 @@
 //! Typed bytes to swipes: where one ends, and what cannot be one.
 //!
-//! Time comes in with each byte (the kernel's own stamp) and as [`Assembler::idle`], so nothing here waits. A swipe ends
+//! Time comes in with each byte ([`Times`]) and as [`Assembler::idle`], so nothing here waits. A swipe ends
 //! with Enter or with silence, whichever is first; whether it is whole is for the tracks to say, which have end
 //! sentinels. Whatever is damaged on the way is dropped to its end: the tail of a bad swipe must not look like a card.
 
@@ -43,6 +43,18 @@ pub enum Outcome {
     Fault(SwipeFault),
     /// The same swipe again within the window: the head read the same stripe twice.
     Again,
+    /// It began before anybody wanted it ([`Assembler::discard`]).
+    Unwanted,
+}
+
+/// When a byte came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// By the source: the kernel's stamp of a key event, zero for a source that has none. Tells the pauses within a
+    /// swipe, however late it is read; a clock set back is no pause.
+    pub typed: Duration,
+    /// By the host, when it was read. Tells whether two swipes are one, also where stamps are a recording's.
+    pub now: Duration,
 }
 
 /// Collects bytes into swipes.
@@ -52,8 +64,9 @@ pub struct Assembler {
     again_within: Duration,
     held: Zeroizing<String>,
     fault: Option<SwipeFault>,
+    unwanted: bool,
     began: Option<Duration>,
-    last_byte: Duration,
+    last: Times,
     last_swipe: Option<(u64, Duration)>,
     hasher: std::collections::hash_map::RandomState,
 }
@@ -71,8 +84,9 @@ impl Assembler {
             // Never grows, so no copy of a track is left behind in a freed buffer.
             held: Zeroizing::new(String::with_capacity(MAX_SWIPE)),
             fault: None,
+            unwanted: false,
             began: None,
-            last_byte: Duration::ZERO,
+            last: Times::default(),
             last_swipe: None,
             hasher: std::collections::hash_map::RandomState::new(),
         }
@@ -83,12 +97,9 @@ impl Assembler {
         self.began.is_some()
     }
 
-    /// Feeds one byte typed at `at`. A pause before it may end one swipe before it begins the next, hence the sink.
-    pub fn push(&mut self, byte: u8, at: Duration, mut sink: impl FnMut(Outcome)) {
-        if self.began.is_some() && at.saturating_sub(self.last_byte) >= self.silence {
-            self.idle().into_iter().for_each(&mut sink);
-        }
-        self.last_byte = at;
+    /// Feeds one byte. A pause before it may end one swipe before it begins the next, hence the sink.
+    pub fn push(&mut self, byte: u8, times: Times, mut sink: impl FnMut(Outcome)) {
+        self.pause(times, &mut sink);
         match byte {
             b'\r' | b'\n' if self.end == End::Enter => {
                 // An Enter with nothing before it is the second half of CR LF, or somebody's elbow.
@@ -101,8 +112,8 @@ impl Assembler {
             b'\r' | b'\n' | b'\t' => return,
             _ => {}
         }
-        self.began.get_or_insert(at);
-        if self.fault.is_some() {
+        self.began.get_or_insert(times.now);
+        if self.fault.is_some() || self.unwanted {
             return;
         }
         if !(b' '..=b'~').contains(&byte) {
@@ -119,22 +130,24 @@ impl Assembler {
         self.held.zeroize();
     }
 
-    /// Something happened at `at` that damages the swipe under way: it will end as this fault, and so will one that has
-    /// only lost its beginning.
-    pub fn damage(&mut self, fault: SwipeFault, at: Duration, sink: impl FnMut(Outcome)) {
-        if self.began.is_some() && at.saturating_sub(self.last_byte) >= self.silence {
+    /// Something happened that damages the swipe under way: it will end as this fault, and so will one that has only lost
+    /// its beginning.
+    pub fn damage(&mut self, fault: SwipeFault, times: Times, mut sink: impl FnMut(Outcome)) {
+        self.pause(times, &mut sink);
+        self.began.get_or_insert(times.now);
+        self.spoil(fault);
+    }
+
+    fn pause(&mut self, times: Times, sink: &mut impl FnMut(Outcome)) {
+        if self.pending() && times.typed.saturating_sub(self.last.typed) >= self.silence {
             self.idle().into_iter().for_each(sink);
         }
-        self.last_byte = at;
-        self.began.get_or_insert(at);
-        self.spoil(fault);
+        self.last = times;
     }
 
     /// Nothing came for the silence.
     pub fn idle(&mut self) -> Option<Outcome> {
-        if self.began.is_none() {
-            return None;
-        }
+        self.began?;
         Some(self.finish())
     }
 
@@ -142,13 +155,26 @@ impl Assembler {
     pub fn reset(&mut self) {
         self.held.zeroize();
         self.fault = None;
+        self.unwanted = false;
         self.began = None;
+    }
+
+    /// The swipe under way, if any, is not wanted: it ends as [`Outcome::Unwanted`].
+    pub fn discard(&mut self) {
+        if self.pending() {
+            self.unwanted = true;
+            self.held.zeroize();
+        }
     }
 
     fn finish(&mut self) -> Outcome {
         let text = std::mem::replace(&mut self.held, Zeroizing::new(String::with_capacity(MAX_SWIPE)));
-        let began = self.began.take().unwrap_or(self.last_byte);
-        if let Some(fault) = self.fault.take() {
+        let began = self.began.take().unwrap_or(self.last.now);
+        let fault = self.fault.take();
+        if std::mem::take(&mut self.unwanted) {
+            return Outcome::Unwanted;
+        }
+        if let Some(fault) = fault {
             return Outcome::Fault(fault);
         }
         // Compared by keyed hash: a track is not kept just to notice that it came twice.
@@ -156,7 +182,7 @@ impl Assembler {
         let again = self
             .last_swipe
             .is_some_and(|(last, at)| last == hash && began.saturating_sub(at) <= self.again_within);
-        self.last_swipe = Some((hash, self.last_byte));
+        self.last_swipe = Some((hash, self.last.now));
         if again { Outcome::Again } else { Outcome::Swipe(text) }
     }
 }
