@@ -1,1 +1,30 @@
-//! The payment machine, routing and recognition: pure functions, no I/O, no clock.
+//! The deciding part of the till, pure: no I/O, no clock, no randomness but what is passed in.
+//!
+//! * [`till::Till`] is everything the till knows, and is nothing but the fold of its [`record::Record`]s
+//!   ([`till::Till::apply`]): replaying the journal gives the live state.
+//! * [`machine::decide`] turns (state, input) into at most one record and the effects that may run once that record is
+//!   on disk. One input, one record: a step is atomic because a journal frame is.
+//! * [`routing::route`] chooses the channel, and says of every other one why not.
+//! * [`recognise::recognise`] names what the customer presented, or says that a person must.
+//!
+//! The shell (crate `tilld`) appends the record, and only when it is durable publishes the new state and runs the
+//! effects. A simulator can do the same millions of times in one second.
+
+pub mod effect;
+pub mod input;
+pub mod machine;
+pub mod payment;
+pub mod receipt;
+pub mod recognise;
+pub mod record;
+pub mod refusal;
+pub mod routing;
+pub mod till;
+
+pub use effect::Effect;
+pub use input::{Context, Input};
+pub use machine::{Step, decide, recover};
+pub use payment::{Attempt, AttemptState, Payment, PaymentId, PaymentState};
+pub use record::Record;
+pub use refusal::Refusal;
+pub use till::Till;

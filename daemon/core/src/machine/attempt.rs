@@ -1,0 +1,199 @@
+//! An attempt from its preparation to its answer.
+
+use till_plugin::channel::{
+    Approval, Decline, DeclineClass, NextStep, Outcome, UndoReason, Unknown, UnknownReason,
+};
+
+use super::{Step, expect};
+use crate::effect::Effect;
+use crate::input::Context;
+use crate::payment::{Attempt, AttemptState, Payment, PaymentId};
+use crate::record::Record;
+use crate::refusal::Refusal;
+use crate::till::Till;
+
+pub(super) fn prepared(
+    till: &Till,
+    ctx: &Context,
+    id: PaymentId,
+    number: u32,
+    result: &Result<(Vec<u8>, String), Decline>,
+) -> Result<Step, Refusal> {
+    let (p, a) = expect(till, id, number, &[AttemptState::Created])?;
+    let decline = match result {
+        Ok(_) if p.cancel_requested => cancelled_before_sending(),
+        Ok((recovery, masked)) => {
+            let timeout_ms =
+                ctx.routes.iter().find(|r| r.id == a.channel).map_or(60_000, |r| r.authorise_timeout_ms);
+            let record = Record::Sent { payment: id, recovery: recovery.clone(), masked: masked.clone() };
+            let authorise =
+                Effect::Authorise { payment: id, attempt: number, channel: a.channel.clone(), timeout_ms };
+            return Ok(Step::new(record, [Effect::PaymentChanged(id), authorise]));
+        }
+        Err(decline) => decline.clone(),
+    };
+    Ok(ended(p, number, Record::NotSent { payment: id, decline }))
+}
+
+fn cancelled_before_sending() -> Decline {
+    Decline {
+        class: DeclineClass::Device,
+        code: "cancelled".into(),
+        text: "cancelled before anything was sent".into(),
+        text_zh: "发送前已取消".into(),
+        next: NextStep::PresentAgain,
+    }
+}
+
+/// A record that ends the attempt without money, and what follows from it.
+pub(super) fn ended(p: &Payment, number: u32, record: Record) -> Step {
+    let mut effects =
+        vec![Effect::ForgetInstrument { payment: p.id, attempt: number }, Effect::PaymentChanged(p.id)];
+    // The customer is still there and may try again.
+    if !p.cancel_requested && !p.parked {
+        effects.push(Effect::Arm { payment: p.id, amount: p.amount });
+    }
+    Step::new(record, effects)
+}
+
+pub(super) fn answered(
+    till: &Till,
+    ctx: &Context,
+    id: PaymentId,
+    number: u32,
+    outcome: &Outcome,
+) -> Result<Step, Refusal> {
+    let (p, a) = match expect(till, id, number, &[AttemptState::Sent]) {
+        Ok(found) => found,
+        Err(e) => return late(till, id, number, outcome).ok_or(e),
+    };
+    Ok(match outcome {
+        Outcome::Approved(approval) => approved(till, ctx, p, a, approval),
+        Outcome::Declined(decline) => {
+            ended(p, number, Record::Declined { payment: id, decline: decline.clone() })
+        }
+        Outcome::NotSent(decline) => {
+            ended(p, number, Record::NotSent { payment: id, decline: decline.clone() })
+        }
+        Outcome::Unknown(unknown) => became_unknown(p, a, unknown),
+    })
+}
+
+/// A channel says yes: believed only when everything it repeats is what was asked (W4).
+pub(super) fn approved(till: &Till, ctx: &Context, p: &Payment, a: &Attempt, approval: &Approval) -> Step {
+    if let Some(wrong) = mismatch(ctx, p, a, approval) {
+        let unknown = Unknown::new(UnknownReason::Mismatch, wrong.clone());
+        let mut step = became_unknown(p, a, &unknown);
+        step.effects.push(Effect::Alarm { code: "answer-mismatch", payment: Some(p.id), text: wrong });
+        return step;
+    }
+    if p.cancel_requested {
+        // Cancelled while the request was on its way: the yes is kept as evidence and undone.
+        let record = Record::UndoDecided {
+            payment: p.id,
+            reason: UndoReason::Abandoned,
+            approval: Some(approval.clone()),
+        };
+        return Step::new(
+            record,
+            [
+                Effect::ForgetInstrument { payment: p.id, attempt: a.ids.attempt },
+                Effect::PaymentChanged(p.id),
+                Effect::ResolveAfter { payment: p.id, attempt: a.ids.attempt, after_ms: 0 },
+            ],
+        );
+    }
+    let receipt_number = till.next_receipt();
+    let mut effects = vec![
+        Effect::ForgetInstrument { payment: p.id, attempt: a.ids.attempt },
+        Effect::PaymentChanged(p.id),
+    ];
+    if approval.open_drawer {
+        effects.push(Effect::OpenDrawer { reason: p.id.to_string() });
+    }
+    if ctx.printer.is_some() {
+        effects.push(Effect::QueueJob { job: receipt_number });
+    }
+    if p.recovered {
+        effects.push(Effect::Alarm {
+            code: "recovered-approval",
+            payment: Some(p.id),
+            text: format!("payment {} over {} was found paid after a restart", p.id, p.amount),
+        });
+    }
+    Step::new(Record::Approved { payment: p.id, approval: approval.clone(), receipt_number }, effects)
+}
+
+fn mismatch(ctx: &Context, p: &Payment, a: &Attempt, approval: &Approval) -> Option<String> {
+    if approval.amount != p.amount {
+        return Some(format!("{} answered for {}, asked was {}", a.channel, approval.amount, p.amount));
+    }
+    if let Some(order) = &approval.echo.order
+        && *order != a.ids.order
+        && *order != format!("{:06}", a.ids.trace)
+    {
+        return Some(format!("{} answered for another order number", a.channel));
+    }
+    let view = ctx.routes.iter().find(|r| r.id == a.channel);
+    let differs =
+        |echo: &Option<String>, ours: Option<&String>| matches!((echo, ours), (Some(e), Some(o)) if e != o);
+    if differs(&approval.echo.merchant, view.and_then(|v| v.merchant.as_ref())) {
+        return Some(format!("{} answered for another merchant", a.channel));
+    }
+    if differs(&approval.echo.terminal, view.and_then(|v| v.terminal.as_ref())) {
+        return Some(format!("{} answered for another terminal", a.channel));
+    }
+    None
+}
+
+/// Nobody knows: ask if the channel can be asked, else undo, else people.
+pub(super) fn became_unknown(p: &Payment, a: &Attempt, unknown: &Unknown) -> Step {
+    let goal = undo_reason(unknown.reason);
+    let undo = match (&a.resolve.query, p.cancel_requested) {
+        (Some(_), false) => None,
+        _ => a.resolve.undo.as_ref().map(|_| if p.cancel_requested { UndoReason::Abandoned } else { goal }),
+    };
+    let after_ms = match (&undo, &a.resolve.query) {
+        (None, Some(q)) if unknown.reason != UnknownReason::Restarted => u64::from(q.first_ms),
+        (Some(_), _) if unknown.reason != UnknownReason::Restarted => {
+            a.resolve.undo.as_ref().map_or(0, |u| u64::from(u.not_before_ms))
+        }
+        _ => 0,
+    };
+    let record = Record::BecameUnknown {
+        payment: p.id,
+        reason: unknown.reason,
+        text: unknown.text.chars().take(200).collect(),
+        undo,
+    };
+    let mut effects = vec![
+        Effect::ForgetInstrument { payment: p.id, attempt: a.ids.attempt },
+        Effect::PaymentChanged(p.id),
+        Effect::ResolveAfter { payment: p.id, attempt: a.ids.attempt, after_ms },
+    ];
+    if let Some(code) = &unknown.show_code {
+        effects.push(Effect::ShowCode { payment: p.id, code: code.clone() });
+    }
+    Step::new(record, effects)
+}
+
+/// Reason that an undo of such an unknown gives to the network (channels.md §1.6 rule 3).
+pub(super) const fn undo_reason(reason: UnknownReason) -> UndoReason {
+    match reason {
+        UnknownReason::BadSeal => UndoReason::BadSeal,
+        UnknownReason::Mismatch | UnknownReason::Garbage => UndoReason::Mismatch,
+        _ => UndoReason::NoAnswer,
+    }
+}
+
+/// An answer that nobody waits for: kept for ever, believed by nobody.
+fn late(till: &Till, id: PaymentId, number: u32, outcome: &Outcome) -> Option<Step> {
+    till.payment(id)?.attempts.iter().find(|a| a.ids.attempt == number)?;
+    let (text, money) = match outcome {
+        Outcome::Approved(a) => (format!("late approval over {}, reference {}", a.amount, a.reference), true),
+        Outcome::Declined(d) => (format!("late decline {}", d.code), false),
+        Outcome::NotSent(_) | Outcome::Unknown(_) => return None,
+    };
+    let alarm = money.then(|| Effect::Alarm { code: "late-approval", payment: Some(id), text: text.clone() });
+    Some(Step::new(Record::LateAnswer { payment: id, attempt: number, text, money }, alarm))
+}

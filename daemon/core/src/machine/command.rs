@@ -1,0 +1,249 @@
+//! Commands of callers.
+
+use till_plugin::channel::AttemptIds;
+use till_plugin::{Family, Money};
+
+use super::{Step, find};
+use crate::effect::Effect;
+use crate::input::{Context, Presented};
+use crate::payment::{AttemptState, PaymentId, PaymentState};
+use crate::record::Record;
+use crate::refusal::{MAX_MINOR, Refusal};
+use crate::routing::{Question, route};
+use crate::till::Till;
+
+pub(super) fn open(
+    till: &Till,
+    ctx: &Context,
+    id: PaymentId,
+    key: &str,
+    amount: Money,
+    subject: &str,
+    operator: Option<&str>,
+) -> Result<Step, Refusal> {
+    if !key.is_empty()
+        && let Some(known) = till.by_key(key)
+    {
+        // The same key and body is the same payment: nothing new happens, the caller finds it by its key.
+        return match till.payment(known) {
+            Some(p) if p.amount != amount || p.subject != subject => {
+                Err(Refusal::KeyReuse { key: key.into(), payment: known })
+            }
+            _ => Ok(Step::default()),
+        };
+    }
+    if !amount.is_positive() || amount.minor() > MAX_MINOR {
+        return Err(Refusal::Amount(amount));
+    }
+    let code = amount.currency().code();
+    if !ctx.routes.iter().any(|r| r.enabled && r.currencies.iter().any(|c| c == code)) {
+        return Err(Refusal::Currency(amount.currency()));
+    }
+    if let Some(p) = till.foreground() {
+        return Err(Refusal::Busy { payment: p.id, state: p.state });
+    }
+    let record = Record::Opened {
+        payment: id,
+        key: key.into(),
+        amount,
+        subject: subject.into(),
+        operator: operator.map(Into::into),
+    };
+    Ok(Step::new(record, [Effect::PaymentChanged(id)]))
+}
+
+pub(super) fn confirm(till: &Till, id: PaymentId, amount: Money) -> Result<Step, Refusal> {
+    let p = find(till, id)?;
+    if p.amount != amount {
+        return Err(Refusal::WrongAmount { owed: p.amount, confirmed: amount });
+    }
+    match p.state {
+        PaymentState::Draft => Ok(Step::new(
+            Record::AmountConfirmed { payment: id },
+            [Effect::PaymentChanged(id), Effect::Arm { payment: id, amount }],
+        )),
+        // Said twice is said once.
+        PaymentState::Ready => Ok(Step::default()),
+        state => Err(Refusal::State { payment: id, state, what: "have its amount confirmed" }),
+    }
+}
+
+pub(super) fn present(
+    till: &Till,
+    ctx: &Context,
+    id: PaymentId,
+    presented: &Presented,
+) -> Result<Step, Refusal> {
+    let p = find(till, id)?;
+    if p.state != PaymentState::Ready {
+        return Err(Refusal::State { payment: id, state: p.state, what: "take a card, code or cash" });
+    }
+    // A code is used up by one use, a card is not.
+    if presented.family.as_str().starts_with("qr-")
+        && let Some(payment) = till.token_used(&presented.token, ctx.wall_ms, ctx.reuse_window_ms)
+    {
+        let seconds = u64::try_from(ctx.reuse_window_ms / 1000).unwrap_or(0);
+        return Err(Refusal::UsedAlready { payment, seconds });
+    }
+    if let Some(tendered) = presented.tendered
+        && (tendered.currency() != p.amount.currency() || tendered.minor() < p.amount.minor())
+    {
+        return Err(Refusal::TooLittle { tendered, owed: p.amount });
+    }
+    let pinned = presented.channel.as_deref().or_else(|| till.current_channel());
+    if let Some(asked) = presented.channel.as_deref() {
+        known_channel(ctx, asked)?;
+    }
+    let slots = till.slots_taken();
+    let decision = route(&Question {
+        amount: p.amount,
+        family: &presented.family,
+        evidence: &presented.evidence,
+        pinned,
+        routes: &ctx.routes,
+        slot_taken: &slots,
+        clock_trusted: ctx.clock_trusted,
+        config: &ctx.config,
+    });
+    let Some(view) = decision.chosen.as_ref().and_then(|c| ctx.routes.iter().find(|r| r.id == *c)) else {
+        let (en, zh) = decision.no_channel_text();
+        return Err(Refusal::NoRoute { en, zh });
+    };
+    let attempt = u32::try_from(p.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let ids = AttemptIds {
+        payment: id.0,
+        attempt,
+        trace: till.next_trace(&view.id),
+        batch: till.batch(&view.id),
+        order: order_number(&ctx.terminal, ctx.wall_ms, till.next_order()),
+        wall_ms: ctx.wall_ms,
+    };
+    let effects = [
+        Effect::Disarm,
+        Effect::PaymentChanged(id),
+        Effect::Prepare {
+            payment: id,
+            channel: view.id.clone(),
+            ids: ids.clone(),
+            amount: p.amount,
+            subject: p.subject.clone(),
+            operator: p.operator.clone(),
+            family: presented.family.clone(),
+        },
+    ];
+    let record = Record::AttemptCreated {
+        payment: id,
+        ids,
+        resolve: view.resolve.clone(),
+        family: Family::clone(&presented.family),
+        masked: presented.masked.clone(),
+        token: presented.token.clone(),
+        decision,
+    };
+    Ok(Step::new(record, effects))
+}
+
+/// `<terminal><yyyymmdd><sequence>`: letters and digits only, 8–32 long, never repeated (the sequence alone sees to
+/// that; the date is for people and may be wrong). Host date: UTC+8, whatever zone the machine is in.
+fn order_number(terminal: &str, wall_ms: i64, sequence: u64) -> String {
+    let terminal: String = terminal.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    format!("{terminal}{}{sequence:08}", china_date(wall_ms))
+}
+
+/// Calendar date at UTC+8 as `yyyymmdd` (days-from-civil inverse, proleptic Gregorian).
+fn china_date(wall_ms: i64) -> String {
+    let days = wall_ms.saturating_add(8 * 3_600_000).div_euclid(86_400_000).clamp(0, 2_932_896);
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let year = yoe + era * 400 + i64::from(month <= 2);
+    format!("{year:04}{month:02}{day:02}")
+}
+
+pub(super) fn cancel(till: &Till, id: PaymentId, operator: Option<&str>) -> Result<Step, Refusal> {
+    let p = find(till, id)?;
+    let operator = operator.map(String::from);
+    match p.state {
+        PaymentState::Draft | PaymentState::Ready => Ok(Step::new(
+            Record::Cancelled { payment: id, reason: "cancelled".into(), operator },
+            [Effect::Disarm, Effect::PaymentChanged(id)],
+        )),
+        PaymentState::Tendering if p.cancel_requested => Ok(Step::default()),
+        PaymentState::Tendering => {
+            let mut effects = vec![Effect::PaymentChanged(id)];
+            if let Some(a) = p.open_attempt().filter(|a| a.state == AttemptState::Querying) {
+                // Nobody wants to know any more: the undo need not wait for the next query's turn.
+                effects.push(Effect::ResolveAfter { payment: id, attempt: a.ids.attempt, after_ms: 0 });
+            }
+            Ok(Step::new(Record::CancelRequested { payment: id, operator }, effects))
+        }
+        PaymentState::Cancelled => Ok(Step::default()),
+        state => Err(Refusal::State { payment: id, state, what: "be cancelled" }),
+    }
+}
+
+pub(super) fn select(
+    till: &Till,
+    ctx: &Context,
+    channel: Option<&str>,
+    operator: Option<&str>,
+) -> Result<Step, Refusal> {
+    if let Some(asked) = channel {
+        known_channel(ctx, asked)?;
+    }
+    if let Some(p) = till.foreground().filter(|p| p.state == PaymentState::Tendering) {
+        return Err(Refusal::Busy { payment: p.id, state: p.state });
+    }
+    if till.current_channel() == channel {
+        return Ok(Step::default());
+    }
+    let record =
+        Record::ChannelSelected { channel: channel.map(Into::into), operator: operator.map(Into::into) };
+    Ok(Step::new(record, [Effect::ChannelChanged]))
+}
+
+pub(super) fn take_trace(till: &Till, ctx: &Context, channel: &str) -> Result<Step, Refusal> {
+    known_channel(ctx, channel)?;
+    let trace = till.next_trace(channel);
+    let effect = Effect::SignIn { channel: channel.into(), trace, batch: till.batch(channel) };
+    Ok(Step::new(Record::TraceTaken { channel: channel.into(), trace }, [effect]))
+}
+
+fn known_channel(ctx: &Context, asked: &str) -> Result<(), Refusal> {
+    if ctx.routes.iter().any(|r| r.id == asked && r.enabled) {
+        return Ok(());
+    }
+    let known = ctx.routes.iter().filter(|r| r.enabled).map(|r| r.id.as_str()).collect::<Vec<_>>().join(", ");
+    Err(Refusal::NoChannel { asked: asked.chars().take(64).collect(), known })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_host_and_survive_wild_clocks() {
+        assert_eq!(china_date(0), "19700101");
+        assert_eq!(china_date(1_767_323_045_000), "20260102");
+        assert_eq!(
+            china_date(1_767_200_399_000),
+            "20260101",
+            "16:59:59 UTC is already the next day in China"
+        );
+        assert_eq!(china_date(1_709_164_800_000), "20240229");
+        assert_eq!(china_date(i64::MIN), "19700101");
+        assert_eq!(china_date(i64::MAX), "99991231");
+    }
+
+    #[test]
+    fn order_numbers_suit_every_network() {
+        let order = order_number("T-0 0!1", 1_767_323_045_000, 42);
+        assert_eq!(order, "T0012026010200000042");
+        assert!((8..=32).contains(&order_number("ABCDEFGHIJ", i64::MAX, 99_999_999).len()));
+    }
+}

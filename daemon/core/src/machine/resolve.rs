@@ -1,0 +1,179 @@
+//! The resolver: an outcome that nobody knows is asked for, then undone, then given to people. Bounded, never a guess.
+//!
+//! Queries are counted, not timed, so that a restart goes on with what is left of the budget.
+
+use till_plugin::channel::{QueryOutcome, QueryRule, UndoOutcome, UndoReason, UndoRule};
+
+use super::attempt::{approved, ended, undo_reason};
+use super::{Step, expect};
+use crate::effect::Effect;
+use crate::input::Context;
+use crate::payment::{Attempt, AttemptState, Payment, PaymentId};
+use crate::record::Record;
+use crate::refusal::Refusal;
+use crate::till::Till;
+
+/// Queries that a rule allows: the first, one every `every_ms` up to `until_ms`, and never none.
+fn query_budget(rule: &QueryRule) -> u32 {
+    rule.until_ms.saturating_sub(rule.first_ms) / rule.every_ms.max(1) + 1
+}
+
+/// How long the queries so far surely took, ms.
+fn asked_for(rule: &QueryRule, queries: u32) -> u64 {
+    match queries {
+        0 => 0,
+        n => u64::from(rule.first_ms) + u64::from(rule.every_ms) * u64::from(n - 1),
+    }
+}
+
+/// The budget is spent, or "not found" came twice over the settle time: it never arrived (and is undone all the same,
+/// in case it still does).
+fn asked_enough(rule: &QueryRule, queries: u32, not_found: u32) -> bool {
+    queries >= query_budget(rule) || (not_found >= 2 && asked_for(rule, queries) >= u64::from(rule.settle_ms))
+}
+
+/// The timer rang: the next query or undo leaves, or the machine gives up.
+pub(super) fn go_on(till: &Till, id: PaymentId, number: u32) -> Result<Step, Refusal> {
+    let (p, a) = expect(till, id, number, &[AttemptState::Querying, AttemptState::Reversing])?;
+    if a.waiting {
+        return Err(Refusal::Stale);
+    }
+    if a.state == AttemptState::Reversing {
+        return Ok(next_undo(p, a));
+    }
+    let wanted = !p.cancel_requested || a.resolve.undo.is_none();
+    match &a.resolve.query {
+        Some(rule) if wanted && !asked_enough(rule, a.queries, a.not_found) => Ok(Step::new(
+            Record::QueryStarted { payment: id },
+            [Effect::Query {
+                payment: id,
+                attempt: number,
+                channel: a.channel.clone(),
+                ids: a.ids.clone(),
+                amount: p.amount,
+                recovery: a.recovery.clone().unwrap_or_default(),
+                number: a.queries + 1,
+            }],
+        )),
+        _ => Ok(give_up_asking(p, a)),
+    }
+}
+
+fn give_up_asking(p: &Payment, a: &Attempt) -> Step {
+    if a.resolve.undo.is_none() {
+        return review(p, "the channel does not know and cannot undo");
+    }
+    let reason = if p.cancel_requested {
+        UndoReason::Abandoned
+    } else {
+        a.unknown.map_or(UndoReason::NoAnswer, undo_reason)
+    };
+    let record = Record::UndoDecided { payment: p.id, reason, approval: None };
+    let again = Effect::ResolveAfter { payment: p.id, attempt: a.ids.attempt, after_ms: undo_wait(a) };
+    Step::new(record, [Effect::PaymentChanged(p.id), again])
+}
+
+/// How long the first undo must still wait: its earliest time less what the queries surely took.
+fn undo_wait(a: &Attempt) -> u64 {
+    let asked = a.resolve.query.as_ref().map_or(0, |rule| asked_for(rule, a.queries));
+    let earliest = a.resolve.undo.as_ref().map_or(0, |u| u64::from(u.not_before_ms));
+    earliest.saturating_sub(asked)
+}
+
+fn next_undo(p: &Payment, a: &Attempt) -> Step {
+    let Some(rule) = &a.resolve.undo else { return review(p, "the channel cannot undo") };
+    let reached = a.undos.saturating_sub(a.undos_unsent);
+    if rule.tries > 0 && reached >= rule.tries {
+        return review(p, "no answer to any of the allowed reversals");
+    }
+    Step::new(
+        Record::UndoStarted { payment: p.id },
+        [Effect::Undo {
+            payment: p.id,
+            attempt: a.ids.attempt,
+            channel: a.channel.clone(),
+            ids: a.ids.clone(),
+            amount: p.amount,
+            recovery: a.recovery.clone().unwrap_or_default(),
+            reason: a.undo_reason.unwrap_or(UndoReason::NoAnswer),
+            number: a.undos + 1,
+        }],
+    )
+}
+
+fn review(p: &Payment, text: &str) -> Step {
+    Step::new(
+        Record::WentToReview { payment: p.id, text: text.into() },
+        [
+            Effect::PaymentChanged(p.id),
+            Effect::Alarm {
+                code: "review",
+                payment: Some(p.id),
+                text: format!("payment {} over {} needs a decision: {text}", p.id, p.amount),
+            },
+        ],
+    )
+}
+
+pub(super) fn queried(
+    till: &Till,
+    ctx: &Context,
+    id: PaymentId,
+    number: u32,
+    outcome: &QueryOutcome,
+) -> Result<Step, Refusal> {
+    let (p, a) = expect(till, id, number, &[AttemptState::Querying])?;
+    Ok(match outcome {
+        QueryOutcome::Paid(approval) => approved(till, ctx, p, a, approval),
+        QueryOutcome::NotPaid(decline) => {
+            ended(p, number, Record::Declined { payment: id, decline: decline.clone() })
+        }
+        QueryOutcome::InProgress | QueryOutcome::NotFound | QueryOutcome::Unknown(_) => {
+            // After the last query the undo follows at once: a payer could still pay in the gap (channels.md §2.3).
+            let not_found = a.not_found + u32::from(matches!(outcome, QueryOutcome::NotFound));
+            let after_ms = match &a.resolve.query {
+                Some(rule) if !asked_enough(rule, a.queries, not_found) => u64::from(rule.every_ms),
+                _ => 0,
+            };
+            Step::new(
+                Record::QueryOpen { payment: id, outcome: outcome.clone() },
+                [Effect::PaymentChanged(id), Effect::ResolveAfter { payment: id, attempt: number, after_ms }],
+            )
+        }
+    })
+}
+
+pub(super) fn undone(
+    till: &Till,
+    id: PaymentId,
+    number: u32,
+    outcome: &UndoOutcome,
+) -> Result<Step, Refusal> {
+    let (p, a) = expect(till, id, number, &[AttemptState::Reversing])?;
+    let record = Record::UndoAnswered { payment: id, outcome: outcome.clone() };
+    Ok(match outcome {
+        UndoOutcome::Undone { .. } | UndoOutcome::NeverExisted => ended(p, number, record),
+        UndoOutcome::Refused(d) => {
+            review(p, &format!("the channel refuses to undo it ({}): {}", d.code, d.text))
+        }
+        UndoOutcome::NotSent(_) | UndoOutcome::Unknown(_) => {
+            let mut effects = vec![
+                Effect::PaymentChanged(id),
+                Effect::ResolveAfter { payment: id, attempt: number, after_ms: pause(a) },
+            ];
+            if !p.parked {
+                let text =
+                    format!("the undo of payment {id} is not answered yet; it goes on in the background");
+                effects.push(Effect::Alarm { code: "undo-pending", payment: Some(id), text });
+            }
+            Step::new(record, effects)
+        }
+    })
+}
+
+/// Pause after the n-th unanswered undo: doubles up to the rule's longest.
+fn pause(a: &Attempt) -> u64 {
+    let Some(UndoRule { pause_ms, pause_max_ms, .. }) = a.resolve.undo.as_ref() else { return 0 };
+    let doublings = a.undos.saturating_sub(1).min(20);
+    (u64::from(*pause_ms) << doublings).min(u64::from(*pause_max_ms))
+}

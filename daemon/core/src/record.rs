@@ -1,0 +1,316 @@
+//! What the journal holds: events, never rows. The till's state is their fold.
+//!
+//! Encoding: one version byte, then postcard. A variant never changes once released and new ones go at the end; a
+//! changed one gets a new variant beside the old. Nothing in here is secret: recovery data arrives sealed, instruments
+//! as masked text and keyed token.
+
+use serde::{Deserialize, Serialize};
+use till_plugin::channel::{
+    Approval, AttemptIds, Decline, QueryOutcome, ResolveProfile, UndoOutcome, UndoReason, UnknownReason,
+};
+use till_plugin::{Family, Money};
+
+use crate::payment::PaymentId;
+use crate::routing::Decision;
+
+/// Version byte of the encoding.
+pub const VERSION: u8 = 1;
+
+/// Journal frame kind of till records.
+pub const KIND: u16 = 1;
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// A payment was opened.
+    Opened {
+        /// Payment.
+        payment: PaymentId,
+        /// Caller's idempotency key; empty: none.
+        key: String,
+        /// What is owed.
+        amount: Money,
+        /// For the statement and receipt.
+        subject: String,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// The amount was confirmed.
+    AmountConfirmed {
+        /// Payment.
+        payment: PaymentId,
+    },
+    /// Something was presented and routed.
+    AttemptCreated {
+        /// Payment.
+        payment: PaymentId,
+        /// Numbers, given now, never reused.
+        ids: AttemptIds,
+        /// Why this channel.
+        decision: Decision,
+        /// What was presented.
+        family: Family,
+        /// How it may be shown.
+        masked: String,
+        /// Keyed token of it, to notice a second use; empty: none.
+        token: String,
+        /// How an unknown outcome will be resolved.
+        resolve: ResolveProfile,
+    },
+    /// The attempt ended before any byte left.
+    NotSent {
+        /// Payment.
+        payment: PaymentId,
+        /// Why.
+        decline: Decline,
+    },
+    /// The armed reversal is durable with this record; bytes may leave from now on (W1, W2).
+    Sent {
+        /// Payment.
+        payment: PaymentId,
+        /// Sealed recovery data.
+        recovery: Vec<u8>,
+        /// How the instrument may be shown.
+        masked: String,
+    },
+    /// A verified approval.
+    Approved {
+        /// Payment.
+        payment: PaymentId,
+        /// It.
+        approval: Approval,
+        /// Receipt number given to it.
+        receipt_number: u64,
+    },
+    /// A definite no.
+    Declined {
+        /// Payment.
+        payment: PaymentId,
+        /// It.
+        decline: Decline,
+    },
+    /// Nobody knows.
+    BecameUnknown {
+        /// Payment.
+        payment: PaymentId,
+        /// Why.
+        reason: UnknownReason,
+        /// One line.
+        text: String,
+        /// The goal is to undo, not to ask.
+        undo: Option<UndoReason>,
+    },
+    /// A query is about to leave.
+    QueryStarted {
+        /// Payment.
+        payment: PaymentId,
+    },
+    /// A query without a final result (paid is `Approved`, not paid is `Declined`).
+    QueryOpen {
+        /// Payment.
+        payment: PaymentId,
+        /// What it said.
+        outcome: QueryOutcome,
+    },
+    /// The resolver turns from asking to undoing.
+    UndoDecided {
+        /// Payment.
+        payment: PaymentId,
+        /// Why.
+        reason: UndoReason,
+        /// The approval that is being undone, when there is one (a cancelled payment was approved after all).
+        approval: Option<Approval>,
+    },
+    /// An undo is about to leave.
+    UndoStarted {
+        /// Payment.
+        payment: PaymentId,
+    },
+    /// Answer to an undo; ends the attempt when it is final.
+    UndoAnswered {
+        /// Payment.
+        payment: PaymentId,
+        /// What it said.
+        outcome: UndoOutcome,
+    },
+    /// The machine gave up; people decide. The reversal stays armed.
+    WentToReview {
+        /// Payment.
+        payment: PaymentId,
+        /// One line.
+        text: String,
+    },
+    /// Somebody asked to cancel while an attempt was under way.
+    CancelRequested {
+        /// Payment.
+        payment: PaymentId,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// A payment was closed without money.
+    Cancelled {
+        /// Payment.
+        payment: PaymentId,
+        /// Why, lower-kebab.
+        reason: String,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// An answer that changes nothing any more (late, double); kept for ever.
+    LateAnswer {
+        /// Payment.
+        payment: PaymentId,
+        /// Attempt it is for.
+        attempt: u32,
+        /// What it said, as one line.
+        text: String,
+        /// Whether it says that money moved.
+        money: bool,
+    },
+    /// The current channel was chosen (None: automatic).
+    ChannelSelected {
+        /// Channel instance.
+        channel: Option<String>,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// A trace number was used outside a payment (sign-in, echo).
+    TraceTaken {
+        /// Channel instance.
+        channel: String,
+        /// Number.
+        trace: u32,
+    },
+    /// A channel signed in.
+    SignedIn {
+        /// Channel instance.
+        channel: String,
+        /// Batch that the network wants used.
+        batch: Option<u32>,
+    },
+    /// A print job is about to go to the printer.
+    JobSent {
+        /// Job.
+        job: u64,
+        /// Printer instance.
+        printer: String,
+    },
+    /// A print job ended.
+    JobEnded {
+        /// Job.
+        job: u64,
+        /// How, lower-kebab (`done`, `unconfirmed`, `cancelled`, `failed`).
+        how: String,
+    },
+    /// The drawer was told to open.
+    DrawerOpened {
+        /// Why: a payment or a no-sale reason.
+        reason: String,
+        /// Who.
+        operator: Option<String>,
+    },
+}
+
+/// A record that this version cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a later version.
+    #[error(
+        "the record has encoding version {0}, this tilld reads {VERSION}: install the tilld that wrote it, or newer"
+    )]
+    Version(u8),
+    /// Not a record.
+    #[error("the record of {0} bytes cannot be decoded")]
+    Undecodable(usize),
+    /// Could not be written.
+    #[error("the record cannot be encoded")]
+    Unencodable,
+}
+
+impl Record {
+    /// Bytes for the journal.
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        postcard::to_extend(self, vec![VERSION]).map_err(|_| RecordError::Unencodable)
+    }
+
+    /// From the journal.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        match bytes.split_first() {
+            Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
+                Ok((record, [])) => Ok(record),
+                _ => Err(RecordError::Undecodable(bytes.len())),
+            },
+            Some((&version, _)) => Err(RecordError::Version(version)),
+            None => Err(RecordError::Undecodable(0)),
+        }
+    }
+
+    /// The payment it is about.
+    pub const fn payment(&self) -> Option<PaymentId> {
+        match self {
+            Self::Opened { payment, .. }
+            | Self::AmountConfirmed { payment }
+            | Self::AttemptCreated { payment, .. }
+            | Self::NotSent { payment, .. }
+            | Self::Sent { payment, .. }
+            | Self::Approved { payment, .. }
+            | Self::Declined { payment, .. }
+            | Self::BecameUnknown { payment, .. }
+            | Self::QueryStarted { payment }
+            | Self::QueryOpen { payment, .. }
+            | Self::UndoDecided { payment, .. }
+            | Self::UndoStarted { payment }
+            | Self::UndoAnswered { payment, .. }
+            | Self::WentToReview { payment, .. }
+            | Self::CancelRequested { payment, .. }
+            | Self::Cancelled { payment, .. }
+            | Self::LateAnswer { payment, .. } => Some(*payment),
+            Self::ChannelSelected { .. }
+            | Self::TraceTaken { .. }
+            | Self::SignedIn { .. }
+            | Self::JobSent { .. }
+            | Self::JobEnded { .. }
+            | Self::DrawerOpened { .. } => None,
+        }
+    }
+
+    /// Lower-kebab name, for exports and people.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "opened",
+            Self::AmountConfirmed { .. } => "amount-confirmed",
+            Self::AttemptCreated { .. } => "attempt-created",
+            Self::NotSent { .. } => "not-sent",
+            Self::Sent { .. } => "sent",
+            Self::Approved { .. } => "approved",
+            Self::Declined { .. } => "declined",
+            Self::BecameUnknown { .. } => "became-unknown",
+            Self::QueryStarted { .. } => "query-started",
+            Self::QueryOpen { .. } => "query-open",
+            Self::UndoDecided { .. } => "undo-decided",
+            Self::UndoStarted { .. } => "undo-started",
+            Self::UndoAnswered { .. } => "undo-answered",
+            Self::WentToReview { .. } => "went-to-review",
+            Self::CancelRequested { .. } => "cancel-requested",
+            Self::Cancelled { .. } => "cancelled",
+            Self::LateAnswer { .. } => "late-answer",
+            Self::ChannelSelected { .. } => "channel-selected",
+            Self::TraceTaken { .. } => "trace-taken",
+            Self::SignedIn { .. } => "signed-in",
+            Self::JobSent { .. } => "job-sent",
+            Self::JobEnded { .. } => "job-ended",
+            Self::DrawerOpened { .. } => "drawer-opened",
+        }
+    }
+
+    /// Finishes or protects something begun: must go to disk even when space is scarce.
+    pub const fn is_finishing(&self) -> bool {
+        !matches!(
+            self,
+            Self::Opened { .. }
+                | Self::AmountConfirmed { .. }
+                | Self::AttemptCreated { .. }
+                | Self::Sent { .. }
+        )
+    }
+}
