@@ -1,1 +1,50 @@
 //! The crash-safe journal: sled, a flight recorder beside it, one committer.
+//!
+//! The promise: an acknowledged record survives any kill and any power cut; opening never panics; damage is noticed
+//! and repaired from the other copy, never silently shortened; every record is framed, checksummed and chained; one
+//! payment's evidence can be verified off-line. README.md beside the source says on what it rests.
+//!
+//! No async runtime inside: [`Journal::append`] gives a [`Ticket`] that a thread can wait for, a callback can take,
+//! or a task can await.
+
+mod checkpoint;
+mod clock;
+mod committer;
+mod disk;
+mod error;
+mod frame;
+mod journal;
+mod key;
+mod map;
+mod options;
+mod policy;
+mod probe;
+mod read;
+mod recover;
+mod report;
+pub mod sealed;
+mod segment;
+mod shared;
+mod shim;
+mod store;
+mod ticket;
+mod verify;
+
+pub use checkpoint::Checkpoint;
+pub use clock::{Clock, Stamp, SystemClock};
+pub use committer::{NewRecord, Urgency};
+pub use error::JournalError;
+pub use frame::{
+    FIRST_RESERVED_KIND, FrameError, HASH_LEN, HEADER_LEN, Hash, KIND_CHECKPOINT, MAX_FRAME, MAX_PAYLOAD,
+    Record, Subject, decode, decode_exact,
+};
+pub use journal::{Head, Journal, Stats};
+pub use key::DeviceKey;
+pub use options::{MAX_GROUP, Options};
+pub use policy::install_panic_policy;
+pub use probe::{Probe, probe_main};
+pub use read::MAX_PAGE;
+pub use report::{OpenEvent, OpenReport};
+pub use shim::shim_active;
+pub use ticket::{Appended, Ticket};
+pub use verify::VerifyReport;

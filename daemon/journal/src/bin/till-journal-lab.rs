@@ -1,0 +1,193 @@
+//! The laboratory's subject: a client of the journal that tells what was acknowledged, and the judge of what is left.
+//!
+//! Not installed. `write DIR PER_THREAD THREADS EPOCH_RECORDS` appends through the public interface and prints
+//! `acked THREAD COUNT` after each answer; `verify DIR THREAD:COUNT ...` opens what a kill or cut left, with the
+//! journal's own recovery, and checks that every acknowledged record is there.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+use till_journal::{DeviceKey, Journal, NewRecord, Options, Probe, Record, SystemClock, Urgency, probe_main};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Thread → newest record of it.
+type Counts = BTreeMap<u64, u64>;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["probe", dir] => return probe_main(Path::new(dir)),
+        ["write", dir, count, threads, epoch] => write(dir, count, threads, epoch),
+        ["verify", dir, acked @ ..] => verify(dir, acked),
+        _ => {
+            Err("usage: write DIR PER_THREAD THREADS EPOCH_RECORDS | verify DIR THREAD:COUNT... | probe DIR"
+                .into())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            println!("FAILED {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn open(dir: &str, epoch_records: u64) -> Outcome<Journal> {
+    let mut options = Options::new(dir);
+    options.force_filesystem = true;
+    options.segment_bytes = 128 << 10;
+    options.epoch_records = epoch_records;
+    options.free_floor = 0;
+    options.ballast_bytes = 0;
+    options.probe = Probe::Command { program: std::env::current_exe()?, args: vec!["probe".into()] };
+    let (journal, report) = Journal::open(options, DeviceKey::new(&[7; 32]), Arc::new(SystemClock::new()))?;
+    for event in report.events {
+        println!("event {event}");
+    }
+    Ok(journal)
+}
+
+/// Record `index` of `size` in a group; the filler makes lengths differ and content checkable.
+fn record(thread: u64, count: u64, index: u64, size: u64) -> NewRecord {
+    let filler = "x".repeat(usize::try_from((count * 37 + thread * 11) % 400).unwrap_or(0));
+    let mut subject = [0u8; 16];
+    subject[..8].copy_from_slice(&(thread + 1).to_le_bytes());
+    subject[8..].copy_from_slice(&(count / 4).to_le_bytes());
+    NewRecord { kind: 1, subject, payload: format!("{thread} {count} {index} {size} {filler}").into_bytes() }
+}
+
+/// Reads a record back and checks its content to the last byte.
+fn parse(found: &Record) -> Outcome<(u64, u64, u64, u64)> {
+    let text = std::str::from_utf8(&found.payload)?;
+    let mut words = text.split(' ').map(str::parse::<u64>);
+    let mut next = || words.next().and_then(Result::ok).ok_or("payload is not the writer's");
+    let (thread, count, index, size) = (next()?, next()?, next()?, next()?);
+    let made = record(thread, count, index, size);
+    if made.payload != found.payload || made.subject != found.subject {
+        return Err(format!("record {} has another content than was written", found.seq).into());
+    }
+    Ok((thread, count, index, size))
+}
+
+fn counts(journal: &Journal) -> Outcome<Counts> {
+    let mut counts = Counts::new();
+    let mut wrong = None;
+    let mut group_left = 0;
+    let mut next_seq = 1;
+    journal.replay(1, |found| {
+        if wrong.is_some() {
+            return;
+        }
+        if found.seq != next_seq {
+            wrong = Some(format!("record {} where {next_seq} belongs", found.seq));
+        }
+        next_seq += 1;
+        if found.is_control() {
+            return;
+        }
+        match parse(found) {
+            Ok((thread, count, index, size)) => {
+                let newest = counts.entry(thread).or_insert(0);
+                if count != *newest + 1 {
+                    wrong = Some(format!("thread {thread}: {count} follows {newest}"));
+                }
+                *newest = count;
+                if index != if group_left == 0 { 0 } else { size - group_left } {
+                    wrong = Some(format!("record {}: atomic group torn", found.seq));
+                }
+                group_left = size - index - 1;
+            }
+            Err(e) => wrong = Some(e.to_string()),
+        }
+    })?;
+    match wrong {
+        Some(e) => Err(e.into()),
+        None if group_left > 0 => Err("the last atomic group is torn".into()),
+        None => Ok(counts),
+    }
+}
+
+fn write(dir: &str, count: &str, threads: &str, epoch: &str) -> Outcome<()> {
+    let (count, threads): (u64, u64) = (count.parse()?, threads.parse()?);
+    let journal = open(dir, epoch.parse()?)?;
+    let done = counts(&journal)?;
+    let workers: Vec<_> = (0..threads)
+        .map(|id| {
+            let journal = journal.clone();
+            let from = done.get(&id).copied().unwrap_or(0);
+            thread::spawn(move || work(&journal, id, from, count))
+        })
+        .collect();
+    for worker in workers {
+        worker.join().map_err(|_| "a writer panicked")??;
+    }
+    journal.close()?;
+    Ok(())
+}
+
+fn work(journal: &Journal, id: u64, from: u64, count: u64) -> Result<(), String> {
+    let mut at = from;
+    while at < from + count {
+        let size = at % 3 + 1;
+        let group = (0..size).map(|index| record(id, at + 1 + index, index, size)).collect();
+        at += size;
+        let ticket = journal.append(group, Urgency::New).map_err(|e| e.to_string())?;
+        ticket.wait().map_err(|e| e.to_string())?;
+        // One write call: what stands on the pipe was acknowledged before.
+        let line = format!("acked {id} {at}\n");
+        std::io::stdout().write_all(line.as_bytes()).map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+fn verify(dir: &str, acked: &[&str]) -> Outcome<()> {
+    let journal = open(dir, 200_000)?;
+    check(&journal, acked)?;
+    // It must also go on: append, stop, start, and have everything.
+    let found = counts(&journal)?;
+    let next = found.get(&0).copied().unwrap_or(0) + 1;
+    journal.append(vec![record(0, next, 0, 1)], Urgency::New)?.wait()?;
+    journal.close()?;
+    drop(journal);
+    let journal = open(dir, 200_000)?;
+    if counts(&journal)?.get(&0) != Some(&next) {
+        return Err("a record appended after recovery is lost".into());
+    }
+    check(&journal, acked)?;
+    let report = journal.verify()?;
+    if !report.is_whole() {
+        return Err(format!("after recovery the copies are not whole: {report:?}").into());
+    }
+    journal.close()?;
+    println!("fine {found:?}");
+    Ok(())
+}
+
+fn check(journal: &Journal, acked: &[&str]) -> Outcome<()> {
+    let found = counts(journal)?;
+    for pair in acked {
+        let (thread, count) = pair.split_once(':').ok_or("THREAD:COUNT expected")?;
+        let (thread, count): (u64, u64) = (thread.parse()?, count.parse()?);
+        let have = found.get(&thread).copied().unwrap_or(0);
+        if have < count {
+            return Err(
+                format!("LOST: thread {thread} was acknowledged {count}, the journal holds {have}").into()
+            );
+        }
+        if count > 0 {
+            let one = record(thread, count, 0, 1);
+            if journal.by_subject(&one.subject)?.is_empty() {
+                return Err(format!("record {count} of thread {thread} is not found by its subject").into());
+            }
+        }
+    }
+    Ok(())
+}

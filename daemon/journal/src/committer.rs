@@ -1,0 +1,390 @@
+//! The one thread that writes: takes what waits, writes it in one piece, syncs once, answers all.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::disk;
+use crate::error::{JournalError, Result};
+use crate::frame::{self, Hash, KIND_CHECKPOINT, Record, Subject};
+use crate::map::{Epoch, SegmentAt};
+use crate::recover::create_store;
+use crate::segment::{self, Header, Writer};
+use crate::shared::{Shared, TailItem, lock};
+use crate::ticket::{Answer, Appended};
+
+/// Most appends of one commit.
+const GROUP: usize = 64;
+
+/// How much an append matters when space runs out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// Begins something: refused with `StorageFull` while less than the floor is free.
+    New,
+    /// Finishes or reverses something begun: may use the last of the disk and the ballast.
+    Finish,
+}
+
+/// A record to append.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewRecord {
+    /// What it is; below [`FIRST_RESERVED_KIND`](crate::FIRST_RESERVED_KIND).
+    pub kind: u16,
+    /// The payment it is about; zero for none.
+    pub subject: Subject,
+    /// The caller's bytes, at most [`MAX_PAYLOAD`](crate::MAX_PAYLOAD).
+    pub payload: Vec<u8>,
+}
+
+pub(crate) struct Request {
+    pub(crate) records: Vec<NewRecord>,
+    pub(crate) urgency: Urgency,
+    pub(crate) answer: Answer,
+}
+
+pub(crate) enum Order {
+    Append(Request),
+    /// Clean stop; answered when the last checkpoint is durable.
+    Close(Answer),
+}
+
+pub(crate) struct Committer {
+    shared: Arc<Shared>,
+    writer: Writer,
+    /// Asks the helper thread for the next spare segment.
+    spare: Sender<Chore>,
+    boot_id: [u8; 16],
+    epoch: u32,
+    epoch_first: u64,
+    /// Newest record encoded (durable once its commit is).
+    seq: u64,
+    hash: Hash,
+    last_checkpoint: u64,
+    /// An epoch that could not be begun is tried again from here.
+    next_epoch_at: u64,
+    /// Free bytes when the commit began.
+    free: u64,
+    // The commit being made.
+    buffer: Vec<u8>,
+    items: Vec<TailItem>,
+    commit_first: u64,
+    answers: Vec<(Answer, Appended)>,
+}
+
+/// Work that must not delay a commit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Chore {
+    Spare,
+    Ballast,
+}
+
+impl Committer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        writer: Writer,
+        last_checkpoint: u64,
+        spare: Sender<Chore>,
+    ) -> Self {
+        let (seq, hash) = shared.head();
+        let (epoch, epoch_first) = {
+            let map = lock(&shared.map);
+            (map.live, map.epochs.get(&map.live).map_or(1, |e| e.first_seq))
+        };
+        let next_epoch_at = epoch_first.saturating_add(shared.options.epoch_records);
+        Self {
+            boot_id: shared.clock.boot_id(),
+            shared,
+            writer,
+            spare,
+            epoch,
+            epoch_first,
+            seq,
+            hash,
+            last_checkpoint,
+            next_epoch_at,
+            free: 0,
+            buffer: Vec::new(),
+            items: Vec::new(),
+            commit_first: seq.saturating_add(1),
+            answers: Vec::new(),
+        }
+    }
+
+    /// Serves until told to close, or until the journal and all its handles are gone.
+    pub(crate) fn run(mut self, orders: &Receiver<Order>) {
+        let _ = self.spare.send(Chore::Spare);
+        while let Ok(first) = orders.recv() {
+            let mut close = None;
+            let mut requests = Vec::new();
+            let mut next = Some(first);
+            while let Some(order) = next.take() {
+                match order {
+                    Order::Append(request) => requests.push(request),
+                    Order::Close(answer) => {
+                        close = Some(answer);
+                        break;
+                    }
+                }
+                if requests.len() < GROUP {
+                    next = orders.try_recv().ok();
+                }
+            }
+            if let Err(e) = self.serve(requests) {
+                self.shared.poison(&e);
+            }
+            if let Some(answer) = close {
+                answer.give(self.stop());
+                return;
+            }
+        }
+        let _ = self.stop();
+    }
+
+    fn serve(&mut self, requests: Vec<Request>) -> Result<()> {
+        self.free = disk::free_bytes(&self.shared.options.dir);
+        if self.shared.poisoned().is_none() && self.seq.saturating_add(1) >= self.next_epoch_at {
+            self.begin_epoch()?;
+        }
+        for request in requests {
+            self.add(request)?;
+        }
+        self.commit()?;
+        if self.seq.saturating_sub(self.last_checkpoint) >= checkpoint::EVERY {
+            self.add_checkpoint(false)?;
+            self.commit()?;
+        }
+        self.shared.has_room()
+    }
+
+    /// Takes one request into the commit, or refuses it cleanly. An error is the end of the journal.
+    fn add(&mut self, request: Request) -> Result<()> {
+        let Request { records, urgency, answer } = request;
+        if let Some(e) = self.shared.poisoned() {
+            answer.give(Err(e));
+            return Ok(());
+        }
+        let bytes: usize = records.iter().map(|r| frame::frame_len(r.payload.len())).sum();
+        match self.check_space(urgency).and_then(|()| self.make_room(bytes, urgency)) {
+            Ok(()) => {}
+            // Nothing of this request was written: it is refused, the journal goes on.
+            Err(e) if e.is_full() => {
+                answer.give(Err(e));
+                return Ok(());
+            }
+            Err(e) => {
+                // Poisoned before the caller hears of it, so that whatever it does next is refused.
+                self.shared.poison(&e);
+                answer.give(Err(e.clone()));
+                return Err(e);
+            }
+        }
+        let first = self.seq.saturating_add(1);
+        let count = records.len();
+        for (index, record) in records.into_iter().enumerate() {
+            let left = u16::try_from(count - index - 1).unwrap_or(u16::MAX);
+            self.encode(record, left);
+        }
+        self.answers.push((answer, Appended { first, last: self.seq }));
+        Ok(())
+    }
+
+    fn encode(&mut self, record: NewRecord, group_left: u16) {
+        self.seq = self.seq.saturating_add(1);
+        let mut record = Record {
+            seq: self.seq,
+            epoch: self.epoch,
+            kind: record.kind,
+            group_left,
+            commit_index: u16::try_from(self.seq - self.commit_first).unwrap_or(u16::MAX),
+            boot_id: self.boot_id,
+            stamp: self.shared.clock.now(),
+            subject: record.subject,
+            payload: record.payload,
+            prev_hash: self.hash,
+            hash: [0; 32],
+        };
+        let start = self.buffer.len();
+        record.seal_into(&self.shared.key, &mut self.buffer);
+        self.hash = record.hash;
+        self.items.push(TailItem {
+            seq: record.seq,
+            subject: record.subject,
+            checkpoint: record.kind == KIND_CHECKPOINT,
+            frame: Arc::from(&self.buffer[start..]),
+        });
+    }
+
+    /// Writes, syncs, publishes, answers: in this order and no other.
+    fn commit(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let written = self.writer.commit(&self.buffer);
+        self.buffer.clear();
+        let answers = std::mem::take(&mut self.answers);
+        if let Err(e) = written {
+            self.shared.poison(&e);
+            for (answer, _) in answers {
+                answer.give(Err(e.clone()));
+            }
+            return Err(e);
+        }
+        self.shared.publish(std::mem::take(&mut self.items), (self.seq, self.hash));
+        self.commit_first = self.seq.saturating_add(1);
+        for (answer, place) in answers {
+            answer.give(Ok(place));
+        }
+        Ok(())
+    }
+
+    fn check_space(&self, urgency: Urgency) -> Result<()> {
+        let options = &self.shared.options;
+        let free = self.free;
+        if urgency == Urgency::New && free < options.free_floor {
+            return Err(JournalError::StorageFull { free, needed: options.free_floor });
+        }
+        let ballast = &self.shared.ballast;
+        if free < options.free_floor / 4 && ballast.held() > 0 {
+            // The store needs a little space of its own, even when the segment has its blocks.
+            let _ = ballast.release();
+        } else if ballast.is_missing() && free > options.free_floor.saturating_add(ballast.wanted()) {
+            let _ = self.spare.send(Chore::Ballast);
+        }
+        Ok(())
+    }
+
+    /// Sees to it that `bytes` fit the live segment, beginning the next one when they do not.
+    fn make_room(&mut self, bytes: usize, urgency: Urgency) -> Result<()> {
+        if (self.buffer.len() + bytes) as u64 <= self.writer.room() {
+            return Ok(());
+        }
+        self.commit()?;
+        if bytes as u64 <= self.writer.room() {
+            return Ok(());
+        }
+        let number = self.writer.header.number.saturating_add(1);
+        match self.begin_segment(self.epoch, number) {
+            Err(e) if e.is_full() && urgency == Urgency::Finish && self.shared.ballast.held() > 0 => {
+                let _ = self.shared.ballast.release();
+                self.begin_segment(self.epoch, number)
+            }
+            other => other,
+        }
+    }
+
+    fn begin_segment(&mut self, epoch: u32, number: u32) -> Result<()> {
+        let options = &self.shared.options;
+        let header = Header {
+            epoch,
+            number,
+            first_seq: self.seq.saturating_add(1),
+            size: options.segment_bytes,
+            prev_hash: self.hash,
+            fingerprint: self.shared.key.fingerprint(),
+        };
+        let at =
+            SegmentAt { first_seq: header.first_seq, epoch, number, path: header.path(&options.segments()) };
+        self.writer = Writer::start(&options.segments(), header)?;
+        lock(&self.shared.map).segments.push(at);
+        let _ = self.spare.send(Chore::Spare);
+        Ok(())
+    }
+
+    /// Closes the epoch and begins the next: a new store, then (what makes it real) a new segment.
+    fn begin_epoch(&mut self) -> Result<()> {
+        let next = self.epoch.saturating_add(1);
+        self.add_checkpoint(false)?;
+        self.commit()?;
+        self.shared.drained()?;
+        let old = Arc::clone(&self.shared.tail().store);
+        old.flush()?;
+        let begun = create_store(&self.shared.options, next).and_then(|store| {
+            self.begin_segment(next, 1)?;
+            Ok(Arc::new(store))
+        });
+        let store = match begun {
+            Ok(store) => store,
+            // No space for a new epoch: the old one goes on, and this is tried again later.
+            Err(e) if e.is_full() => {
+                self.next_epoch_at = self.seq.saturating_add(checkpoint::EVERY);
+                return Ok(());
+            }
+            Err(e) => return Err(e),
+        };
+        self.epoch = next;
+        self.epoch_first = self.seq.saturating_add(1);
+        self.next_epoch_at = self.epoch_first.saturating_add(self.shared.options.epoch_records);
+        let mut map = lock(&self.shared.map);
+        map.live = next;
+        map.epochs.insert(next, Epoch { first_seq: self.epoch_first, store: Some(Arc::clone(&store)) });
+        drop(map);
+        self.shared.tail().store = store;
+        Ok(())
+    }
+
+    fn add_checkpoint(&mut self, clean_stop: bool) -> Result<()> {
+        let payload = Checkpoint {
+            epoch_records: self.seq.saturating_add(1).saturating_sub(self.epoch_first),
+            total_records: self.seq,
+            clean_stop,
+            head: self.hash,
+        }
+        .encode();
+        match self.make_room(frame::frame_len(payload.len()), Urgency::Finish) {
+            Ok(()) => {
+                self.encode(NewRecord { kind: KIND_CHECKPOINT, subject: [0; 16], payload }, 0);
+                self.last_checkpoint = self.seq;
+                Ok(())
+            }
+            // A checkpoint is a convenience; the disk is left to records that matter.
+            Err(e) if e.is_full() => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Last checkpoint, store up to date and flushed.
+    fn stop(&mut self) -> Result<Appended> {
+        let stopped = self.try_stop();
+        if let Err(e) = &stopped {
+            self.shared.poison(e);
+        }
+        self.shared.tail().closing = true;
+        self.shared.moved.notify_all();
+        stopped
+    }
+
+    fn try_stop(&mut self) -> Result<Appended> {
+        if let Some(e) = self.shared.poisoned() {
+            return Err(e);
+        }
+        // Nothing since the last one: a stop adds nothing to it.
+        if self.seq > self.last_checkpoint {
+            self.add_checkpoint(true)?;
+            self.commit()?;
+        }
+        self.shared.drained()?;
+        let store = Arc::clone(&self.shared.tail().store);
+        store.flush()?;
+        Ok(Appended { first: self.seq, last: self.seq })
+    }
+}
+
+/// The helper thread: prepares the next segment and the ballast.
+pub(crate) fn run_chores(shared: &Shared, chores: &Receiver<Chore>) {
+    while let Ok(chore) = chores.recv() {
+        match chore {
+            Chore::Spare => {
+                // Without a spare the committer makes the segment itself, and tells what is wrong.
+                let free = disk::free_bytes(&shared.options.dir);
+                if free > shared.options.free_floor.saturating_add(shared.options.segment_bytes) {
+                    let _ = segment::prepare_spare(&shared.options.segments(), shared.options.segment_bytes);
+                }
+            }
+            Chore::Ballast => {
+                if shared.ballast.is_missing() {
+                    let _ = shared.ballast.take();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Reading: the store answers; a record it lost or damaged comes from the segments and is put back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::error::{JournalError, Result};
+use crate::frame::{self, Record, Subject};
+use crate::journal::Journal;
+use crate::options::Options;
+use crate::recover::{Recovery, open_checked};
+use crate::report::OpenReport;
+use crate::segment::{Header, Image};
+use crate::shared::{Shared, lock};
+use crate::store::Store;
+
+/// Most records one `range` returns.
+pub const MAX_PAGE: usize = 1024;
+const REPLAY_PAGE: usize = 512;
+
+impl Journal {
+    /// One record.
+    pub fn get(&self, seq: u64) -> Result<Record> {
+        let shared = self.shared();
+        let (first, last) = (lock(&shared.map).first_seq(), shared.head().0);
+        if seq < first || seq > last {
+            return Err(JournalError::NotFound { seq, first, last });
+        }
+        match page(shared, seq, 1)?.pop() {
+            Some(record) => Ok(record),
+            None => Err(JournalError::NotFound { seq, first, last }),
+        }
+    }
+
+    /// Up to `limit` (at most [`MAX_PAGE`]) records from `from` on, in order, without a gap. Fewer than asked only
+    /// at an epoch's or the journal's end; go on from the last one's seq plus one, an empty answer is the end.
+    pub fn range(&self, from: u64, limit: usize) -> Result<Vec<Record>> {
+        page(self.shared(), from, limit.min(MAX_PAGE))
+    }
+
+    /// All records about one payment, in order.
+    pub fn by_subject(&self, subject: &Subject) -> Result<Vec<Record>> {
+        let shared = self.shared();
+        // The tail first: what leaves it meanwhile is found in the store.
+        let mut seqs: Vec<u64> = {
+            let tail = shared.tail();
+            tail.items.iter().filter(|i| i.subject == *subject).map(|i| i.seq).collect()
+        };
+        let epochs: Vec<u32> = lock(&shared.map).epochs.keys().copied().collect();
+        for epoch in epochs {
+            seqs.extend(store_of(shared, epoch)?.by_subject(subject)?);
+        }
+        seqs.sort_unstable();
+        seqs.dedup();
+        seqs.into_iter().map(|seq| self.get(seq)).collect()
+    }
+
+    /// Gives every record from `from` on to `f`, in order, each one checked against the key and the chain.
+    /// Returns the seq of the last one. For folding state at a start: pass 1.
+    pub fn replay(&self, from: u64, mut f: impl FnMut(&Record)) -> Result<u64> {
+        let shared = self.shared();
+        let mut at = from.max(lock(&shared.map).first_seq());
+        let mut prev = None;
+        loop {
+            let page = page(shared, at, REPLAY_PAGE)?;
+            for record in &page {
+                if prev.is_some_and(|p| p != record.prev_hash) {
+                    return Err(damaged(shared, record.seq, "it does not follow the record before it"));
+                }
+                prev = Some(record.hash);
+                f(record);
+            }
+            match page.last() {
+                Some(last) => at = last.seq.saturating_add(1),
+                None => return Ok(at.saturating_sub(1)),
+            }
+        }
+    }
+}
+
+pub(crate) fn damaged(shared: &Shared, seq: u64, detail: &str) -> JournalError {
+    JournalError::Damaged { dir: shared.options.dir.clone(), seq, detail: detail.to_owned() }
+}
+
+/// The store of an epoch; an older epoch's is probed and opened at its first use.
+pub(crate) fn store_of(shared: &Arc<Shared>, epoch: u32) -> Result<Arc<Store>> {
+    let mut map = lock(&shared.map);
+    if let Some(store) = map.epochs.get(&epoch).and_then(|e| e.store.as_ref()) {
+        return Ok(Arc::clone(store));
+    }
+    let first = map.segments.iter().find(|s| s.epoch == epoch && s.number == 1).map(|s| s.path.clone());
+    let Some(path) = first else {
+        return Err(damaged(shared, 0, &format!("the first segment of epoch {epoch} is not readable")));
+    };
+    let bytes = std::fs::read(&path).map_err(|e| JournalError::io("read", &path, e))?;
+    let header = Header::decode(&bytes).map_err(|e| damaged(shared, 0, &e.to_string()))?;
+    let before = (header.first_seq.saturating_sub(1), header.prev_hash);
+    let last = map.segments.iter().rev().find(|s| s.epoch == epoch).map(|s| s.path.clone());
+    let image = match last {
+        Some(path) => Image::read(&path, &shared.key)?.ok(),
+        None => None,
+    };
+    let options: &Options = &shared.options;
+    let mut recovery = Recovery {
+        options,
+        key: &shared.key,
+        now_ms: shared.clock.now().wall_ms,
+        report: OpenReport::default(),
+    };
+    let checked = open_checked(&mut recovery, epoch)?;
+    let store = recovery.settle_store(epoch, checked, before, image.as_ref())?;
+    lock(&shared.events).append(&mut recovery.report.events);
+    if let Some(entry) = map.epochs.get_mut(&epoch) {
+        entry.store = Some(Arc::clone(&store));
+    }
+    Ok(store)
+}
+
+/// Up to `limit` checked records from `from` on, of one epoch; ends at the head.
+pub(crate) fn page(shared: &Arc<Shared>, from: u64, limit: usize) -> Result<Vec<Record>> {
+    let head = shared.head().0;
+    let (epoch, from, after) = {
+        let map = lock(&shared.map);
+        let from = from.max(map.first_seq());
+        let (epoch, after) = map.epoch_of(from);
+        (epoch, from, after)
+    };
+    let epoch_end = after.map_or(head, |seq| seq.saturating_sub(1).min(head));
+    let last = epoch_end.min(from.saturating_add(limit as u64).saturating_sub(1));
+    if from > last || limit == 0 {
+        return Ok(Vec::new());
+    }
+    // The tail first: what leaves it meanwhile is in the store by then.
+    let (tail_first, from_tail) = {
+        let tail = shared.tail();
+        let first = tail.items.front().map_or(u64::MAX, |i| i.seq);
+        let frames: Vec<Arc<[u8]>> = tail
+            .items
+            .iter()
+            .filter(|i| (from..=last).contains(&i.seq))
+            .map(|i| Arc::clone(&i.frame))
+            .collect();
+        (first, frames)
+    };
+    let stored_to = last.min(tail_first.saturating_sub(1));
+    let mut out = Vec::with_capacity(usize::try_from(last - from + 1).unwrap_or(0));
+    if from <= stored_to {
+        let store = store_of(shared, epoch)?;
+        read_stored(shared, &store, from, stored_to, &mut out)?;
+    }
+    for frame in from_tail {
+        out.push(
+            frame::decode_exact(&frame, &shared.key).map_err(|e| damaged(shared, from, &e.to_string()))?,
+        );
+    }
+    Ok(out)
+}
+
+fn read_stored(shared: &Arc<Shared>, store: &Store, from: u64, to: u64, out: &mut Vec<Record>) -> Result<()> {
+    let count = usize::try_from(to - from + 1).unwrap_or(usize::MAX);
+    // A store that fails here is answered record by record, from the segments where need be.
+    let mut found = store.page(from, count).unwrap_or_default().into_iter().peekable();
+    let mut repair = Repair { shared, image: None };
+    for seq in from..=to {
+        while found.next_if(|(k, _)| *k < seq).is_some() {}
+        let good = found
+            .next_if(|(k, _)| *k == seq)
+            .and_then(|(_, bytes)| frame::decode_exact(&bytes, &shared.key).ok())
+            .filter(|record| record.seq == seq);
+        match good {
+            Some(record) => out.push(record),
+            None => out.push(repair.fetch(store, seq)?),
+        }
+    }
+    Ok(())
+}
+
+/// Takes records from the segments; keeps the last segment read, since damage comes in runs.
+struct Repair<'a> {
+    shared: &'a Arc<Shared>,
+    image: Option<Image>,
+}
+
+impl Repair<'_> {
+    fn fetch(&mut self, store: &Store, seq: u64) -> Result<Record> {
+        if self.image.as_ref().is_none_or(|i| i.frame_of(seq).is_none()) {
+            let path = lock(&self.shared.map).segment_of(seq).map(|s| s.path.clone());
+            self.image = match path {
+                Some(path) => Image::read(&path, &self.shared.key)?.ok(),
+                None => None,
+            };
+        }
+        let bytes = self.image.as_ref().and_then(|i| i.frame_of(seq));
+        let Some(bytes) = bytes else {
+            return Err(damaged(self.shared, seq, "neither the store nor the segments hold it"));
+        };
+        let record = frame::decode_exact(bytes, &self.shared.key)
+            .map_err(|e| damaged(self.shared, seq, &e.to_string()))?;
+        self.shared.repaired.fetch_add(1, Ordering::Relaxed);
+        // Best effort: the answer is right whether or not the store can be mended now.
+        let _ = store.put(seq, &record.subject, bytes);
+        Ok(record)
+    }
+}

@@ -1,0 +1,174 @@
+//! What the journal's threads and its readers share.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::clock::Clock;
+use crate::disk::Ballast;
+use crate::error::{JournalError, Result};
+use crate::frame::{Hash, Subject};
+use crate::key::DeviceKey;
+use crate::map::Map;
+use crate::options::Options;
+use crate::report::OpenEvent;
+use crate::store::Store;
+
+/// Records that may be durable in the segments but not yet in the store; then the committer waits.
+pub(crate) const TAIL_LIMIT: usize = 2048;
+
+/// A record on its way into the store.
+#[derive(Debug, Clone)]
+pub(crate) struct TailItem {
+    pub(crate) seq: u64,
+    pub(crate) subject: Subject,
+    pub(crate) checkpoint: bool,
+    pub(crate) frame: Arc<[u8]>,
+}
+
+/// The newest records: durable, acknowledged, and read from here until the store has them.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    pub(crate) items: VecDeque<TailItem>,
+    /// The store they go to.
+    pub(crate) store: Arc<Store>,
+    pub(crate) closing: bool,
+}
+
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) key: DeviceKey,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ballast: Ballast,
+    pub(crate) map: Mutex<Map>,
+    head: Mutex<(u64, Hash)>,
+    tail: Mutex<Tail>,
+    /// Told whenever the tail or the poison changes.
+    pub(crate) moved: Condvar,
+    poison: OnceLock<Arc<str>>,
+    pub(crate) events: Mutex<Vec<OpenEvent>>,
+    pub(crate) commits: AtomicU64,
+    pub(crate) repaired: AtomicU64,
+    /// Held for as long as the journal is open.
+    _lock: File,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change under these locks is one assignment or push: a panicked holder left nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new(
+        options: Options,
+        key: DeviceKey,
+        clock: Arc<dyn Clock>,
+        opened: (File, Ballast, Map, Arc<Store>, (u64, Hash)),
+    ) -> Self {
+        let (file, ballast, map, store, head) = opened;
+        Self {
+            options,
+            key,
+            clock,
+            ballast,
+            map: Mutex::new(map),
+            head: Mutex::new(head),
+            tail: Mutex::new(Tail { items: VecDeque::new(), store, closing: false }),
+            moved: Condvar::new(),
+            poison: OnceLock::new(),
+            events: Mutex::new(Vec::new()),
+            commits: AtomicU64::new(0),
+            repaired: AtomicU64::new(0),
+            _lock: file,
+        }
+    }
+
+    pub(crate) fn head(&self) -> (u64, Hash) {
+        *lock(&self.head)
+    }
+
+    pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {
+        lock(&self.tail)
+    }
+
+    /// Waits on the tail's condition.
+    pub(crate) fn wait<'a>(&self, tail: MutexGuard<'a, Tail>) -> MutexGuard<'a, Tail> {
+        self.moved.wait(tail).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes durable records visible to readers.
+    pub(crate) fn publish(&self, items: Vec<TailItem>, head: (u64, Hash)) {
+        self.tail().items.extend(items);
+        *lock(&self.head) = head;
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.moved.notify_all();
+    }
+
+    /// Ends all appends. The first reason stays.
+    pub(crate) fn poison(&self, why: &JournalError) {
+        let _ = self.poison.set(why.to_string().into());
+        // Under the lock, so that nobody checks before and sleeps after.
+        let _tail = self.tail();
+        self.moved.notify_all();
+    }
+
+    pub(crate) fn poisoned(&self) -> Option<JournalError> {
+        self.poison.get().map(|why| JournalError::Poisoned { why: Arc::clone(why) })
+    }
+
+    /// Waits until the store holds every record published so far.
+    pub(crate) fn drained(&self) -> Result<()> {
+        let target = self.head().0;
+        let mut tail = self.tail();
+        while tail.items.front().is_some_and(|item| item.seq <= target) {
+            if let Some(e) = self.poisoned() {
+                return Err(e);
+            }
+            tail = self.wait(tail);
+        }
+        Ok(())
+    }
+
+    /// Waits until the tail has room again.
+    pub(crate) fn has_room(&self) -> Result<()> {
+        let mut tail = self.tail();
+        while tail.items.len() > TAIL_LIMIT {
+            if let Some(e) = self.poisoned() {
+                return Err(e);
+            }
+            tail = self.wait(tail);
+        }
+        Ok(())
+    }
+}
+
+/// The thread that moves records from the tail into the store, off the way of the acknowledgement.
+pub(crate) fn feed_store(shared: &Shared) {
+    loop {
+        let (store, batch) = {
+            let mut tail = shared.tail();
+            while tail.items.is_empty() {
+                if tail.closing {
+                    return;
+                }
+                tail = shared.wait(tail);
+            }
+            let batch: Vec<TailItem> = tail.items.iter().take(128).cloned().collect();
+            (Arc::clone(&tail.store), batch)
+        };
+        for item in &batch {
+            let put = store.put(item.seq, &item.subject, &item.frame);
+            let put = if item.checkpoint { put.and_then(|()| store.set_indexed_to(item.seq)) } else { put };
+            if let Err(e) = put {
+                // The segments hold the record; the store is brought up at the next open.
+                shared.poison(&e);
+                return;
+            }
+        }
+        let mut tail = shared.tail();
+        tail.items.drain(..batch.len());
+        drop(tail);
+        shared.moved.notify_all();
+    }
+}

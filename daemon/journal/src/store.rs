@@ -1,0 +1,166 @@
+//! The store: sled, opened the one way that was measured to survive, wrapped so that its panics stay errors.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use sled::{Config, Db, IVec, Mode, Tree};
+
+use crate::error::{JournalError, Result};
+use crate::frame::Subject;
+
+/// One epoch's store: `j` holds the frames by seq, `ix/subject` finds one payment's records.
+#[derive(Debug)]
+pub(crate) struct Store {
+    db: Db,
+    j: Tree,
+    ix: Tree,
+    meta: Tree,
+}
+
+const INDEXED_TO: &[u8] = b"ix/subject";
+
+/// Runs a call into sled; a panic in it (damaged pages do that) becomes an error.
+fn guarded<T>(what: &'static str, call: impl FnOnce() -> sled::Result<T>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(sled::Error::Io(e))) if e.kind() == std::io::ErrorKind::StorageFull => {
+            Err(JournalError::StorageFull { free: 0, needed: 0 })
+        }
+        Ok(Err(e)) => Err(JournalError::Store { what, detail: e.to_string() }),
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+                .unwrap_or_default();
+            Err(JournalError::Store { what, detail: format!("sled panicked: {text}") })
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store in `dir` (made when missing). The caller has probed it.
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
+        guarded("open", || {
+            let db = Config::new()
+                .path(dir)
+                .cache_capacity(4 << 20)
+                .mode(Mode::LowSpace)
+                .segment_size(512 * 1024)
+                // Keeps sled's space reuse alive; durability never rests on it.
+                .flush_every_ms(Some(2000))
+                .open()?;
+            let (j, ix, meta) = (db.open_tree("j")?, db.open_tree("ix/subject")?, db.open_tree("meta")?);
+            Ok(Self { db, j, ix, meta })
+        })
+    }
+
+    /// Puts one frame: index first, so that a record in `j` is never without its entry.
+    pub(crate) fn put(&self, seq: u64, subject: &Subject, frame: &[u8]) -> Result<()> {
+        guarded("insert", || {
+            if *subject != [0; 16] {
+                self.ix.insert(index_key(subject, seq), &[])?;
+            }
+            self.j.insert(seq.to_be_bytes(), frame)?;
+            Ok(())
+        })
+    }
+
+    /// Puts an index entry only.
+    pub(crate) fn put_index(&self, subject: &Subject, seq: u64) -> Result<()> {
+        guarded("insert", || self.ix.insert(index_key(subject, seq), &[]).map(|_| ()))
+    }
+
+    /// Remembers that every record up to `seq` is indexed.
+    pub(crate) fn set_indexed_to(&self, seq: u64) -> Result<()> {
+        guarded("insert", || self.meta.insert(INDEXED_TO, &seq.to_be_bytes()).map(|_| ()))
+    }
+
+    /// Up to which record the index is known whole.
+    pub(crate) fn indexed_to(&self) -> Result<u64> {
+        let value = guarded("read", || self.meta.get(INDEXED_TO))?;
+        Ok(value.and_then(|v| v.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes))
+    }
+
+    /// Empties the index, to build it anew.
+    pub(crate) fn clear_index(&self) -> Result<()> {
+        guarded("clear", || {
+            self.meta.remove(INDEXED_TO)?;
+            self.ix.clear()
+        })
+    }
+
+    /// The frame of one record.
+    pub(crate) fn get(&self, seq: u64) -> Result<Option<IVec>> {
+        guarded("read", || self.j.get(seq.to_be_bytes()))
+    }
+
+    /// The newest record's seq and frame.
+    pub(crate) fn last(&self) -> Result<Option<(u64, IVec)>> {
+        Ok(guarded("read", || self.j.last())?.and_then(|(k, v)| Some((parse_seq(&k)?, v))))
+    }
+
+    /// The oldest record's seq.
+    pub(crate) fn first_seq(&self) -> Result<Option<u64>> {
+        Ok(guarded("read", || self.j.first())?.and_then(|(k, _)| parse_seq(&k)))
+    }
+
+    /// Up to `limit` records from `from` on, in order.
+    pub(crate) fn page(&self, from: u64, limit: usize) -> Result<Vec<(u64, IVec)>> {
+        guarded("scan", || {
+            let mut out = Vec::with_capacity(limit.min(1024));
+            for item in self.j.range(from.to_be_bytes()..).take(limit) {
+                let (key, value) = item?;
+                // A key of another width is damage: 0 is no record's seq, so the caller sees a gap.
+                out.push((parse_seq(&key).unwrap_or(0), value));
+            }
+            Ok(out)
+        })
+    }
+
+    /// Seqs of one subject's records, in order.
+    pub(crate) fn by_subject(&self, subject: &Subject) -> Result<Vec<u64>> {
+        guarded("scan", || {
+            let mut out = Vec::new();
+            for item in self.ix.scan_prefix(subject) {
+                let (key, _) = item?;
+                if let Some(seq) = key.get(16..).and_then(parse_seq) {
+                    out.push(seq);
+                }
+            }
+            Ok(out)
+        })
+    }
+
+    /// Whether the index finds a record.
+    pub(crate) fn is_indexed(&self, subject: &Subject, seq: u64) -> Result<bool> {
+        guarded("read", || self.ix.contains_key(index_key(subject, seq)))
+    }
+
+    /// Entries in the index.
+    pub(crate) fn index_len(&self) -> Result<u64> {
+        guarded("scan", || Ok(self.ix.len() as u64))
+    }
+
+    /// Removes one record, for tests of what is noticed.
+    #[cfg(test)]
+    pub(crate) fn remove(&self, seq: u64) -> Result<()> {
+        guarded("remove", || self.j.remove(seq.to_be_bytes()).map(|_| ()))
+    }
+
+    /// Makes everything put so far durable (with the shim: one fsync).
+    pub(crate) fn flush(&self) -> Result<()> {
+        guarded("flush", || self.db.flush().map(|_| ()))
+    }
+}
+
+fn index_key(subject: &Subject, seq: u64) -> [u8; 24] {
+    let mut key = [0u8; 24];
+    key[..16].copy_from_slice(subject);
+    key[16..].copy_from_slice(&seq.to_be_bytes());
+    key
+}
+
+fn parse_seq(bytes: impl AsRef<[u8]>) -> Option<u64> {
+    bytes.as_ref().try_into().ok().map(u64::from_be_bytes)
+}

@@ -1,0 +1,217 @@
+//! Verification of everything: each record against the key, the chain, both copies and the index.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::disk;
+use crate::error::Result;
+use crate::frame::{self, Hash};
+use crate::journal::Journal;
+use crate::read::store_of;
+use crate::recover::DEEP_MARK;
+use crate::segment::{Image, Tail};
+use crate::shared::{Shared, lock};
+use crate::store::Store;
+
+/// Most findings listed one by one; all are counted.
+const LISTED: usize = 100;
+
+/// What verification found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// First record looked at.
+    pub first_seq: u64,
+    /// Newest record looked at.
+    pub head_seq: u64,
+    /// Its hash: compare it with one noted elsewhere to know that nothing was cut off.
+    pub head_hash: Hash,
+    /// Records that hold in at least one copy and follow the one before.
+    pub records: u64,
+    /// Records the store lacks or holds altered.
+    pub store_damage: u64,
+    /// Records the segments lack or hold altered.
+    pub segment_damage: u64,
+    /// Records the index does not find, and entries that find none.
+    pub index_damage: u64,
+    /// Records lost in both copies, or that break the chain.
+    pub lost: u64,
+    /// The first findings, in words.
+    pub findings: Vec<String>,
+}
+
+impl VerifyReport {
+    /// Both copies, the chain and the index are without fault.
+    pub fn is_whole(&self) -> bool {
+        self.store_damage == 0 && self.segment_damage == 0 && self.index_damage == 0 && self.lost == 0
+    }
+
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        if self.findings.len() < LISTED {
+            self.findings.push(text());
+        }
+    }
+}
+
+impl Journal {
+    /// Checks every record up to the present head. Takes one segment and one page of the store into memory at a time;
+    /// appends go on meanwhile.
+    ///
+    /// Damage in a segment leaves a mark in the journal's directory: the next open reads all segments and rewrites
+    /// the damaged ones from the store, and makes the index anew. A record the store lost is put back here.
+    pub fn verify(&self) -> Result<VerifyReport> {
+        let shared = self.shared();
+        let head = shared.head();
+        shared.drained()?;
+        let (live, epochs, paths) = {
+            let map = lock(&shared.map);
+            let epochs: Vec<(u32, u64)> = map.epochs.iter().map(|(n, e)| (*n, e.first_seq)).collect();
+            (map.live, epochs, map.segments.clone())
+        };
+        let mut report = VerifyReport { first_seq: lock(&shared.map).first_seq(), ..VerifyReport::default() };
+        let mut walk = Walk { shared, report: &mut report, expect: None, head: head.0 };
+        for (index, (epoch, first)) in epochs.iter().enumerate() {
+            let end = epochs.get(index + 1).map_or(head.0, |(_, next)| next.saturating_sub(1));
+            let files: Vec<_> = paths.iter().filter(|s| s.epoch == *epoch).map(|s| s.path.clone()).collect();
+            walk.epoch(*epoch, *first, end, &files, *epoch == live)?;
+        }
+        report.head_seq = head.0;
+        report.head_hash = head.1;
+        if report.segment_damage > 0 || report.index_damage > 0 {
+            let mark = shared.options.dir.join(DEEP_MARK);
+            fs::write(&mark, b"").map_err(|e| crate::JournalError::io("write", &mark, e))?;
+            disk::sync_path(&shared.options.dir)?;
+        }
+        Ok(report)
+    }
+}
+
+struct Walk<'a> {
+    shared: &'a Arc<Shared>,
+    report: &'a mut VerifyReport,
+    /// Seq and link the next record must have; nothing is expected of the very first kept one.
+    expect: Option<(u64, Hash)>,
+    head: u64,
+}
+
+impl Walk<'_> {
+    fn epoch(&mut self, epoch: u32, first: u64, end: u64, files: &[PathBuf], live: bool) -> Result<()> {
+        let store = store_of(self.shared, epoch)?;
+        let mut at = first;
+        let mut indexed = 0u64;
+        for (index, path) in files.iter().enumerate() {
+            let image = match Image::read(path, &self.shared.key)? {
+                Ok(image) => Some(image),
+                Err(why) => {
+                    self.report.segment_damage += 1;
+                    self.report.note(|| format!("{}: {why}", path.display()));
+                    None
+                }
+            };
+            // A commit in flight looks like a torn tail: only in the live epoch's last segment.
+            let in_flight = live && index + 1 == files.len();
+            let to = match image.as_ref() {
+                Some(image) => {
+                    let bad = image.wrong_length() || (image.tail != Tail::Clean && !in_flight);
+                    if bad || matches!(image.tail, Tail::Damaged(_)) {
+                        self.report.segment_damage += 1;
+                        self.report.note(|| {
+                            format!("{}: damaged behind record {}", path.display(), image.next_seq() - 1)
+                        });
+                    }
+                    image.next_seq().saturating_sub(1).min(end)
+                }
+                None => at.saturating_sub(1),
+            };
+            indexed += self.records(&store, image.as_ref(), at, to)?;
+            at = at.max(to.saturating_add(1));
+            // What the segment should have held up to the next one's begin is looked for in the store alone.
+            let next_first = match files.get(index + 1) {
+                Some(next) => match Image::read(next, &self.shared.key)? {
+                    Ok(next) => next.header.first_seq,
+                    Err(_) => at,
+                },
+                None => end.saturating_add(1),
+            };
+            if at < next_first {
+                indexed += self.records(&store, None, at, next_first - 1)?;
+                at = next_first;
+            }
+        }
+        self.index(&store, indexed, end)
+    }
+
+    /// Checks records `from` to `to` in both copies; returns how many belong in the index.
+    fn records(&mut self, store: &Store, image: Option<&Image>, from: u64, to: u64) -> Result<u64> {
+        let mut indexed = 0;
+        let mut at = from;
+        while at <= to {
+            let page_end = to.min(at.saturating_add(255));
+            let mut page = store.page(at, 256).unwrap_or_default().into_iter().peekable();
+            for seq in at..=page_end {
+                while page.next_if(|(k, _)| *k < seq).is_some() {}
+                let stored = page.next_if(|(k, _)| *k == seq).map(|(_, bytes)| bytes);
+                indexed += u64::from(self.record(store, seq, stored.as_deref(), image)?);
+            }
+            at = page_end.saturating_add(1);
+        }
+        Ok(indexed)
+    }
+
+    /// Returns whether the record belongs in the index.
+    fn record(
+        &mut self,
+        store: &Store,
+        seq: u64,
+        stored: Option<&[u8]>,
+        image: Option<&Image>,
+    ) -> Result<bool> {
+        let key = &self.shared.key;
+        let read = |bytes: &[u8]| frame::decode_exact(bytes, key).ok().filter(|r| r.seq == seq);
+        let in_store = stored.and_then(read);
+        let in_segment = image.and_then(|i| i.frame_of(seq)).and_then(read);
+        if in_segment.is_none() {
+            self.report.segment_damage += 1;
+            self.report.note(|| format!("record {seq} is missing or altered in the segments"));
+        }
+        let differs = in_segment.is_some() && in_store.is_some() && in_segment != in_store;
+        if in_store.is_none() || differs {
+            self.report.store_damage += 1;
+            self.report.note(|| format!("record {seq} is missing or altered in the store"));
+            if let Some((record, bytes)) = in_segment.as_ref().zip(image.and_then(|i| i.frame_of(seq))) {
+                store.put(seq, &record.subject, bytes)?;
+            }
+        }
+        let Some(record) = in_segment.or(in_store) else {
+            self.report.lost += 1;
+            self.report.note(|| format!("record {seq} is lost in both copies"));
+            self.expect = None;
+            return Ok(false);
+        };
+        if self.expect.is_some_and(|e| e != (seq, record.prev_hash)) {
+            self.report.lost += 1;
+            self.report.note(|| format!("record {seq} does not follow the record before it"));
+        }
+        self.expect = Some((seq.saturating_add(1), record.hash));
+        self.report.records += 1;
+        if record.subject == [0; 16] {
+            return Ok(false);
+        }
+        if !store.is_indexed(&record.subject, seq)? {
+            self.report.index_damage += 1;
+            self.report.note(|| format!("record {seq} is missing in the index"));
+            store.put_index(&record.subject, seq)?;
+        }
+        Ok(true)
+    }
+
+    /// Entries too many: only told when nothing was appended meanwhile, else the count is not comparable.
+    fn index(&mut self, store: &Store, indexed: u64, end: u64) -> Result<()> {
+        let entries = store.index_len()?;
+        if end <= self.head && self.shared.head().0 == self.head && entries > indexed {
+            self.report.index_damage += entries - indexed;
+            self.report.note(|| format!("the index has {} entries that find no record", entries - indexed));
+        }
+        Ok(())
+    }
+}
