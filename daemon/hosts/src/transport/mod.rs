@@ -1,0 +1,153 @@
+//! Transports: what lies between a driver and its device. The daemon opens them and hands the file descriptor to the
+//! plugin's host, which has no right to open anything itself.
+
+mod device;
+mod error;
+mod evdev;
+mod net;
+mod replay;
+mod serial;
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use till_plugin::host::{TransportInfo, TransportKind};
+
+pub use error::OpenError;
+pub use replay::{Recording, RecordingError, Step};
+
+/// Longest that opening may take where the configuration says nothing.
+pub const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Which transport to open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransportSpec {
+    /// Serial port or pty: raw mode, 8 data bits, no parity, 1 stop bit, no flow control.
+    Serial {
+        /// Device file.
+        path: PathBuf,
+        /// Bits per second.
+        baud: u32,
+    },
+    /// TCP connection, kept alive.
+    Tcp {
+        /// `host:port`.
+        address: String,
+    },
+    /// Unix stream socket: a simulated device.
+    Unix {
+        /// Socket.
+        path: PathBuf,
+        /// What the stream stands for; [`TransportKind::Evdev`] for a simulated keyboard wedge. `None`: plain bytes.
+        kind: Option<TransportKind>,
+    },
+    /// Input device, grabbed exclusively before it is read.
+    Evdev {
+        /// Event node that is read.
+        path: PathBuf,
+        /// Further nodes of the same device, grabbed so that they do not type elsewhere.
+        also: Vec<PathBuf>,
+    },
+    /// A character device that is opened and passed on.
+    Device {
+        /// Device file.
+        path: PathBuf,
+        /// [`TransportKind::Hidraw`], [`TransportKind::CharDevice`], [`TransportKind::Usb`], …
+        kind: TransportKind,
+    },
+    /// A recording, played with its own timing.
+    Replay {
+        /// Recording file.
+        path: PathBuf,
+    },
+}
+
+impl TransportSpec {
+    /// What the plugin sees it as; `None` where only opening tells (a recording).
+    pub const fn kind(&self) -> Option<TransportKind> {
+        match self {
+            Self::Serial { .. } => Some(TransportKind::Serial),
+            Self::Tcp { .. } => Some(TransportKind::Tcp),
+            Self::Unix { kind: Some(kind), .. } | Self::Device { kind, .. } => Some(*kind),
+            Self::Unix { kind: None, .. } => Some(TransportKind::Unix),
+            Self::Evdev { .. } => Some(TransportKind::Evdev),
+            Self::Replay { .. } => None,
+        }
+    }
+
+    /// Where it leads, for messages.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Serial { path, .. }
+            | Self::Unix { path, .. }
+            | Self::Evdev { path, .. }
+            | Self::Device { path, .. }
+            | Self::Replay { path } => path.display().to_string(),
+            Self::Tcp { address } => address.clone(),
+        }
+    }
+
+    /// Opens it, within `timeout` where the other end decides how long it takes.
+    pub async fn open(&self, timeout: Duration) -> Result<OpenTransport, OpenError> {
+        match self {
+            Self::Serial { path, baud } => serial::open(path, *baud),
+            Self::Tcp { address } => net::tcp(address, timeout).await,
+            Self::Unix { path, .. } => net::unix(path, timeout).await,
+            Self::Evdev { path, also } => evdev::open(path, also).await,
+            Self::Device { path, .. } => device::open(path),
+            Self::Replay { path } => return replay::open(path),
+        }
+        .map(|opened| OpenTransport {
+            info: TransportInfo { kind: self.kind().unwrap_or(TransportKind::Unix), name: self.name() },
+            fd: opened.fd,
+            _held: opened.held,
+        })
+    }
+}
+
+/// An open transport. Keeps grabs and players alive as long as it lives.
+#[derive(Debug)]
+pub struct OpenTransport {
+    /// What the plugin is told of it.
+    pub info: TransportInfo,
+    /// Non-blocking, close-on-exec.
+    pub fd: OwnedFd,
+    _held: Held,
+}
+
+/// What an opener gives.
+struct Opened {
+    fd: OwnedFd,
+    held: Held,
+}
+
+impl From<OwnedFd> for Opened {
+    fn from(fd: OwnedFd) -> Self {
+        Self { fd, held: Held::Nothing }
+    }
+}
+
+/// What must live as long as the transport is used.
+enum Held {
+    Nothing,
+    /// A grab belongs to the open file and is given up when this is dropped.
+    Grabs {
+        _devices: Vec<::evdev::raw_stream::RawDevice>,
+    },
+    /// Ends the player when dropped.
+    Player {
+        _stop: tokio::sync::oneshot::Sender<()>,
+    },
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "nothing",
+            Self::Grabs { .. } => "grabs",
+            Self::Player { .. } => "player",
+        })
+    }
+}

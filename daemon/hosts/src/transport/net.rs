@@ -1,0 +1,58 @@
+//! TCP and unix stream sockets.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::net::sockopt;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout as within;
+
+use super::{OpenError, Opened};
+
+/// Connects within `limit`, without Nagle's delay, and kept alive so that a dead end is noticed in about 25 s.
+pub(super) async fn tcp(address: &str, limit: Duration) -> Result<Opened, OpenError> {
+    let unreachable =
+        |e: &io::Error| OpenError::Address { address: address.to_owned(), detail: e.to_string() };
+    let stream = match within(limit, TcpStream::connect(address)).await {
+        Err(_) => return Err(OpenError::Silent { address: address.to_owned(), timeout: limit }),
+        Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionRefused => {
+            return Err(OpenError::Refused { address: address.to_owned() });
+        }
+        Ok(Err(e)) if e.kind() == io::ErrorKind::TimedOut => {
+            return Err(OpenError::Silent { address: address.to_owned(), timeout: limit });
+        }
+        Ok(Err(e)) => return Err(unreachable(&e)),
+        Ok(Ok(stream)) => stream,
+    };
+    let stream = stream.into_std().map_err(|e| unreachable(&e))?;
+    let keep_alive = || -> rustix::io::Result<()> {
+        let fd = stream.as_fd();
+        sockopt::set_tcp_nodelay(fd, true)?;
+        sockopt::set_socket_keepalive(fd, true)?;
+        sockopt::set_tcp_keepidle(fd, Duration::from_secs(10))?;
+        sockopt::set_tcp_keepintvl(fd, Duration::from_secs(5))?;
+        sockopt::set_tcp_keepcnt(fd, 3)
+    };
+    keep_alive().map_err(|e| unreachable(&e.into()))?;
+    Ok(OwnedFd::from(stream).into())
+}
+
+/// Connects to a simulated device.
+pub(super) async fn unix(path: &Path, limit: Duration) -> Result<Opened, OpenError> {
+    match within(limit, UnixStream::connect(path)).await {
+        Err(_) => Err(OpenError::Silent { address: path.display().to_string(), timeout: limit }),
+        Ok(Err(e)) => Err(OpenError::file(path, &e)),
+        Ok(Ok(stream)) => {
+            let stream = stream.into_std().map_err(|e| OpenError::file(path, &e))?;
+            Ok(OwnedFd::from(stream).into())
+        }
+    }
+}
+
+/// Sets `O_NONBLOCK`.
+pub(super) fn non_blocking(fd: &OwnedFd) -> io::Result<()> {
+    Ok(fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?)
+}
