@@ -36,7 +36,8 @@ impl FromStr for PaymentId {
     type Err = PaymentIdError;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         let bad = || PaymentIdError(s.chars().take(40).collect());
-        if s.len() != 32 || !s.is_ascii() {
+        // from_str_radix would take a sign.
+        if s.len() != 32 || !s.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(bad());
         }
         let mut id = [0; 16];

@@ -220,12 +220,10 @@ impl Till {
             }
             Record::ChannelSelected { channel, .. } => self.current.clone_from(channel),
             Record::TraceTaken { channel, trace } => {
-                self.numbers.entry(channel.clone()).or_default().trace = *trace
+                self.numbers.entry(channel.clone()).or_default().trace = *trace;
             }
-            Record::SignedIn { channel, batch } => {
-                if let Some(batch) = batch {
-                    self.numbers.entry(channel.clone()).or_default().batch = *batch;
-                }
+            Record::SignedIn { channel, batch: Some(batch) } => {
+                self.numbers.entry(channel.clone()).or_default().batch = *batch;
             }
             Record::JobSent { job, .. } => {
                 if let Some(job) = self.jobs.get_mut(job) {
