@@ -4,6 +4,7 @@
 //! of them imports the till's clients: they are written from the published protocols (channels.md §1.9 and §2.5).
 
 pub mod acquirer;
+pub mod alipay;
 mod background;
 pub mod bus;
 pub mod faults;

@@ -1,0 +1,283 @@
+//! Starting, asking and stopping a gateway.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    amount::Fen,
+    buyer::Buyer,
+    keys::{KeyError, Keys, VerifyingKey},
+    ledger::Ledger,
+    methods::House,
+    platform::{ABILITIES, Platform},
+    reply::Spelling,
+    request::Guard,
+    server::{Shared, serve},
+    tls::{Certificate, Tls, TlsError, names_of},
+};
+use crate::{background::Background, faults::Plan};
+
+/// How a gateway is set up. The default suits a test: loopback, free ports, keys of this process.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Where plain HTTP is served.
+    pub http: SocketAddr,
+    /// Where HTTPS is served; nothing for no HTTPS.
+    pub https: Option<SocketAddr>,
+    /// What the HTTPS server shows.
+    pub certificate: Certificate,
+    /// Further host names of the certificate.
+    pub names: Vec<String>,
+    /// The key pairs; absent: made once per process.
+    pub keys: Option<Keys>,
+    /// The app's public key (PEM, or bare base64), where its private key is not the simulator's to give out.
+    pub app_public_key: Option<String>,
+    /// The one app that is known.
+    pub app_id: String,
+    /// The merchant's id; a request that names another is refused.
+    pub seller_id: String,
+    /// How far a request's timestamp may be off the gateway's clock.
+    pub clock_tolerance: Duration,
+    /// How far the gateway's clock is ahead of this machine's.
+    pub clock_offset: SignedDuration,
+    /// How long a customer may take where the request does not say.
+    pub payment_timeout: Duration,
+    /// The largest amount of one payment.
+    pub limit: Fen,
+    /// Whether a payment that arrives after its own cancel is refused. If not, it is booked: the worst that a late packet
+    /// can do.
+    pub bar_late_payments: bool,
+    /// How replies are spelled.
+    pub spelling: Spelling,
+    /// How long every request takes at least.
+    pub latency: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            http: loopback,
+            https: Some(loopback),
+            certificate: Certificate::Good,
+            names: Vec::new(),
+            keys: None,
+            app_public_key: None,
+            app_id: "2021000000000001".to_owned(),
+            seller_id: "2088000000000001".to_owned(),
+            clock_tolerance: Duration::from_mins(10),
+            clock_offset: SignedDuration::ZERO,
+            payment_timeout: Duration::from_mins(3),
+            limit: Fen::LARGEST,
+            bar_late_payments: true,
+            spelling: Spelling::Random,
+            latency: Duration::ZERO,
+        }
+    }
+}
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GatewayError {
+    /// A key was refused or could not be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// TLS could not be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An address is not to be had.
+    #[error("cannot listen on {address}: {source}; choose a free port, or 0 for any")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The gateway's thread could not be started.
+    #[error("cannot start the gateway's thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// A running gateway, on a thread of its own: it serves blocking and async callers alike. Dropping it stops it.
+pub struct Gateway {
+    http: SocketAddr,
+    https: Option<SocketAddr>,
+    app_id: String,
+    seller_id: String,
+    app_private_pem: String,
+    public_pem: String,
+    authority_pem: String,
+    platform: Arc<Platform>,
+    faults: Plan,
+    running: Background,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the private key.
+        f.debug_struct("Gateway")
+            .field("http", &self.http)
+            .field("https", &self.https)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Starts a gateway; it accepts connections when this returns.
+    pub fn start(settings: Settings) -> Result<Self, GatewayError> {
+        let keys = match settings.keys {
+            Some(keys) => keys,
+            None => Keys::of_this_process()?.duplicate()?,
+        };
+        let app_public_pem = match &settings.app_public_key {
+            Some(pem) => pem.clone(),
+            None => keys.app.public_pem()?,
+        };
+        let guard = Guard {
+            app_id: settings.app_id.clone(),
+            app_key: VerifyingKey::from_pem("the app's public key", &app_public_pem)?,
+            tolerance: settings.clock_tolerance,
+        };
+        let house = House {
+            app_id: settings.app_id.clone(),
+            seller_id: settings.seller_id.clone(),
+            limit: settings.limit,
+            default_timeout: settings.payment_timeout,
+            bar_late_payments: settings.bar_late_payments,
+        };
+        let mut names = names_of(settings.https.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |https| https.ip()));
+        names.extend(settings.names);
+        let tls = Tls::new(settings.certificate, &names, &keys.authority)?;
+        let (app_private_pem, public_pem) = (keys.app.private_pem()?, keys.gateway.public_pem()?);
+        let platform =
+            Arc::new(Platform::new(guard, house, keys.gateway, settings.spelling, settings.clock_offset));
+        let faults = Plan::new(ABILITIES);
+        let shared =
+            Shared { platform: Arc::clone(&platform), faults: faults.clone(), latency: settings.latency };
+
+        // Bound here, so that a port that is taken is told to the caller and connections queue at once.
+        let (plain, http) = listen(settings.http)?;
+        let (secure, https) = settings.https.map(listen).transpose()?.unzip();
+        let acceptor = TlsAcceptor::from(tls.server);
+        let running = Background::spawn("alipay-gateway", move || async move {
+            let over_tls = async {
+                if let Some(listener) = secure {
+                    serve(listener, Some(acceptor), shared.clone()).await;
+                }
+            };
+            tokio::join!(serve(plain, None, shared.clone()), over_tls);
+        })
+        .map_err(GatewayError::Thread)?;
+        Ok(Self {
+            http,
+            https,
+            app_id: settings.app_id,
+            seller_id: settings.seller_id,
+            app_private_pem,
+            public_pem,
+            authority_pem: tls.authority_pem,
+            platform,
+            faults,
+            running,
+        })
+    }
+
+    /// The gateway's address over plain HTTP: `http://127.0.0.1:PORT/gateway.do`.
+    pub fn url(&self) -> String {
+        format!("http://{}/gateway.do", self.http)
+    }
+
+    /// The gateway's address over HTTPS, where it serves that. Trust [`Gateway::authority_pem`] to reach it.
+    pub fn https_url(&self) -> Option<String> {
+        self.https.map(|address| format!("https://{address}/gateway.do"))
+    }
+
+    /// Where plain HTTP is served.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where HTTPS is served.
+    pub fn https_address(&self) -> Option<SocketAddr> {
+        self.https
+    }
+
+    /// The app the gateway knows.
+    pub fn app_id(&self) -> &str {
+        &self.app_id
+    }
+
+    /// The merchant behind the app.
+    pub fn seller_id(&self) -> &str {
+        &self.seller_id
+    }
+
+    /// The app's private key (PKCS#8 PEM), which a till signs with. A test key; useless where [`Settings::app_public_key`]
+    /// names another.
+    pub fn app_private_pem(&self) -> &str {
+        &self.app_private_pem
+    }
+
+    /// The gateway's public key (PEM), which a till verifies replies with.
+    pub fn public_pem(&self) -> &str {
+        &self.public_pem
+    }
+
+    /// The certificate authority (PEM) behind the HTTPS server.
+    pub fn authority_pem(&self) -> &str {
+        &self.authority_pem
+    }
+
+    /// The books as they stand now.
+    pub fn ledger(&self) -> Ledger {
+        self.platform.snapshot()
+    }
+
+    /// What goes wrong.
+    pub fn faults(&self) -> &Plan {
+        &self.faults
+    }
+
+    /// Tells how the owner of a wallet code behaves, before the code is used.
+    pub fn set_buyer(&self, code: &str, buyer: Buyer) {
+        self.platform.set_buyer(code, buyer);
+    }
+
+    /// A customer scans the code that the till shows for an order. False where there is none to scan.
+    pub fn scan(&self, out_trade_no: &str, buyer: Buyer) -> bool {
+        self.platform.scan(out_trade_no, buyer)
+    }
+
+    /// Time passes for customers and expiries, at once; the check of timestamps is not touched.
+    pub fn advance(&self, by: Duration) {
+        self.platform.advance(SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX));
+    }
+
+    /// A paid trade passes the time in which it can be refunded. False where there is none.
+    pub fn finish(&self, out_trade_no: &str) -> bool {
+        self.platform.finish(out_trade_no)
+    }
+
+    /// Stops the gateway: its ports are free when this returns. Open connections are cut.
+    pub fn stop(self) {
+        drop(self.running);
+    }
+}
+
+/// Binds a port, ready to be taken over by the gateway's runtime.
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayError> {
+    let failed = |source| GatewayError::Listen { address, source };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}

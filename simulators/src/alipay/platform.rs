@@ -1,0 +1,232 @@
+//! The gateway without its network: a form goes in, a signed body comes out, the books move in between.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::{
+    amount::Fen,
+    buyer::Buyer,
+    form::{FormError, Parameters},
+    keys::{KeyError, SigningKey},
+    ledger::{Ledger, Seen, digest_of},
+    methods::{Fields, House, dictated, refused},
+    refusal::Refusal,
+    reply::{Spelling, Writer},
+    request::{Content, Guard, METHODS},
+};
+use crate::faults::{Abilities, Fault};
+
+/// What this gateway can be asked to get wrong.
+pub(crate) const ABILITIES: Abilities = Abilities {
+    simulator: "the Alipay gateway",
+    operations: METHODS,
+    kinds: &[
+        "drop-before-booking",
+        "drop-after-booking",
+        "delay-reply",
+        "delay-booking",
+        "hold-reply",
+        "hold-booking",
+        "wrong-signature",
+        "unsigned",
+        "wrong-amount",
+        "wrong-reference",
+        "half-reply",
+        "garbage",
+        "http-status",
+        "slow",
+        "reset",
+        "answer",
+    ],
+};
+
+/// One gateway's inside.
+#[derive(Debug)]
+pub(crate) struct Platform {
+    guard: Guard,
+    house: House,
+    key: SigningKey,
+    /// How far the gateway's clock is off this machine's; the check of timestamps goes by it.
+    clock_offset: SignedDuration,
+    books: Mutex<Books>,
+}
+
+#[derive(Debug)]
+struct Books {
+    ledger: Ledger,
+    /// How much later it is for customers and expiries than by the clock.
+    advanced: SignedDuration,
+    writer: Writer,
+}
+
+impl Platform {
+    pub(crate) fn new(
+        guard: Guard,
+        house: House,
+        key: SigningKey,
+        spelling: Spelling,
+        clock_offset: SignedDuration,
+    ) -> Self {
+        let books = Books {
+            ledger: Ledger::default(),
+            advanced: SignedDuration::ZERO,
+            writer: Writer::new(spelling),
+        };
+        Self { guard, house, key, clock_offset, books: Mutex::new(books) }
+    }
+
+    /// Answers one request. The fault only bends what is booked and what the answer says; what it does to the connection
+    /// is the server's part.
+    pub(crate) fn answer(
+        &self,
+        form: &Result<Parameters, FormError>,
+        fault: Option<&Fault>,
+    ) -> Result<Vec<u8>, KeyError> {
+        let mut books = self.books();
+        let clock = offset(Timestamp::now(), self.clock_offset);
+        let now = offset(clock, books.advanced);
+        let (method, content, verdict) = self.read(form, clock);
+        let order = content.as_ref().and_then(|content| content.order().ok().flatten()).map(str::to_owned);
+        let verified = content.is_some() || matches!(verdict, Err((true, _)));
+        let books_move = fault.is_none_or(Fault::books);
+        let mut outcome = match (verdict, &content) {
+            (Ok(()), Some(content)) if books_move => {
+                Ok(self.house.run(method, content, &mut books.ledger, now))
+            }
+            (Ok(()), _) => Ok(Err(Refusal::SYSTEM_ERROR)),
+            (Err((_, refusal)), _) => Err(refusal),
+        };
+        if let (Ok(node), Some(Fault::Answer { code, sub_code, fields, .. })) = (&mut outcome, fault) {
+            *node = Ok(dictated(code, sub_code.as_deref(), fields.iter()));
+        }
+        // A request whose signature or public parameters are refused has no method's node to answer in.
+        let name = match outcome {
+            Ok(_) => format!("{}_response", method.replace('.', "_")),
+            Err(_) => "error_response".to_owned(),
+        };
+        let mut node = outcome.unwrap_or_else(Err).unwrap_or_else(refused);
+        bend(&mut node, fault);
+        books.ledger.requests.push(Seen {
+            method: form.as_ref().ok().and_then(|form| form.get("method")).unwrap_or_default().to_owned(),
+            out_trade_no: order,
+            verified,
+            code: member(&node, "code"),
+            sub_code: member(&node, "sub_code"),
+            fault: fault.map(Fault::kind),
+            at: clock,
+        });
+        let text = books.writer.node(&node);
+        let signature = match fault {
+            Some(Fault::Unsigned {}) => None,
+            // Right in form, and over another text: only verifying finds out.
+            Some(Fault::WrongSignature {}) => Some(self.key.sign(format!("{text} ").as_bytes())?),
+            _ => Some(self.key.sign(text.as_bytes())?),
+        };
+        Ok(books.writer.envelope(&name, &text, signature.as_deref()).into_bytes())
+    }
+
+    /// Notes a request that a fault lost before anything was booked.
+    pub(crate) fn note_lost(&self, form: &Result<Parameters, FormError>, fault: &Fault) {
+        let method = form.as_ref().ok().and_then(|form| form.get("method")).unwrap_or_default().to_owned();
+        self.books().ledger.requests.push(Seen {
+            method,
+            out_trade_no: None,
+            verified: false,
+            code: None,
+            sub_code: None,
+            fault: Some(fault.kind()),
+            at: offset(Timestamp::now(), self.clock_offset),
+        });
+    }
+
+    /// Signature, public parameters, content. The error says whether the signature was good.
+    #[allow(clippy::type_complexity)] // three things that only this file's caller takes apart
+    fn read(
+        &self,
+        form: &Result<Parameters, FormError>,
+        clock: Timestamp,
+    ) -> (&'static str, Option<Content>, Result<(), (bool, Refusal)>) {
+        let form = match form {
+            Ok(form) => form,
+            Err(FormError::Charset) => return ("", None, Err((false, Refusal::INVALID_CHARSET))),
+            Err(_) => return ("", None, Err((false, Refusal::INVALID_PARAMETER))),
+        };
+        if let Err(refusal) = self.guard.verify(form) {
+            return ("", None, Err((false, refusal)));
+        }
+        match self.guard.check(form, clock).and_then(|method| Ok((method, Content::read(form)?))) {
+            Ok((method, content)) => (method, Some(content), Ok(())),
+            Err(refusal) => ("", None, Err((true, refusal))),
+        }
+    }
+
+    /// The books as they stand now.
+    pub(crate) fn snapshot(&self) -> Ledger {
+        let mut books = self.books();
+        let now = self.now(&books);
+        books.ledger.catch_up(now);
+        books.ledger.clone()
+    }
+
+    /// Time passes for customers and expiries.
+    pub(crate) fn advance(&self, by: SignedDuration) {
+        let mut books = self.books();
+        books.advanced = books.advanced.saturating_add(by);
+    }
+
+    /// Tells how the owner of a wallet code behaves.
+    pub(crate) fn set_buyer(&self, code: &str, buyer: Buyer) {
+        self.books().ledger.buyers.insert(digest_of(code), buyer);
+    }
+
+    /// A customer scans the till's code.
+    pub(crate) fn scan(&self, out_trade_no: &str, buyer: Buyer) -> bool {
+        let mut books = self.books();
+        let now = self.now(&books);
+        books.ledger.scan(out_trade_no, buyer, now)
+    }
+
+    /// A paid trade becomes final.
+    pub(crate) fn finish(&self, out_trade_no: &str) -> bool {
+        let mut books = self.books();
+        let now = self.now(&books);
+        books.ledger.finish(out_trade_no, now)
+    }
+
+    fn now(&self, books: &Books) -> Timestamp {
+        offset(offset(Timestamp::now(), self.clock_offset), books.advanced)
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn offset(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(at)
+}
+
+fn member(node: &Fields, name: &str) -> Option<String> {
+    node.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.as_str()).map(str::to_owned)
+}
+
+/// Makes an answer echo what was not asked.
+fn bend(node: &mut Fields, fault: Option<&Fault>) {
+    for (name, value) in node {
+        let Value::String(text) = value else { continue };
+        match (fault, name.as_str()) {
+            (
+                Some(Fault::WrongAmount { by }),
+                "total_amount" | "receipt_amount" | "buyer_pay_amount" | "refund_fee" | "refund_amount",
+            ) => {
+                if let Some(amount) = Fen::read(text) {
+                    *text = amount.plus(Fen::new(*by)).yuan();
+                }
+            }
+            (Some(Fault::WrongReference {}), "out_trade_no") => text.push('X'),
+            _ => {}
+        }
+    }
+}
