@@ -40,15 +40,13 @@ fn track_three_may_start_like_track_two() {
 #[test]
 fn nothing_of_a_card_shows_in_debug_or_errors() {
     let card = Card::read(&[T1, T2, T3].concat(), true).unwrap();
-    let mut shown = format!("{card:?} {:?} {:?}", card.one, card.two);
-    for bad in [
+    let faults = [
         ";620000000000000x=30122010000000000?",
         ";6200000000000005=3012201",
         ";62000000000000052345=30122010?",
-    ] {
-        let fault = fault(bad);
-        shown.push_str(&format!("{fault} {fault:?}"));
-    }
+    ]
+    .map(|bad| format!("{} {:?}", fault(bad), fault(bad)));
+    let shown = format!("{card:?} {:?} {:?} {}", card.one, card.two, faults.join(" "));
     for secret in ["6200000000000005", "620000000000000", "30122010", "ZHANG"] {
         assert!(!shown.contains(secret), "{shown}");
     }
