@@ -200,7 +200,10 @@ impl Target {
         loop {
             let size = read(socket, &mut buffer).map_err(|e| self.broken(&e))?;
             if size == 0 {
-                return Ok(answer.end()?);
+                return answer.end().map_err(|e| match e {
+                    HttpError::Cut => LinkError::Broken { host: self.host.clone(), why: e.to_string() },
+                    other => other.into(),
+                });
             }
             if let Some(body) = answer.feed(buffer.get(..size).unwrap_or_default())? {
                 return Ok(body);

@@ -12,6 +12,7 @@ use till_plugin::{Currency, Extra, Money};
 
 use crate::amount::{Fen, parse_yuan};
 use crate::codes::{Action, Codes, Operation};
+use crate::http::HttpError;
 use crate::link::LinkError;
 use crate::reply::{Node, ReplyError, Verified, code_of};
 use crate::words::tame;
@@ -52,6 +53,7 @@ impl NoNode {
             }
             Self::Link(LinkError::NoAnswer { .. }) => UnknownReason::NoAnswer,
             Self::Link(LinkError::Broken { .. }) => UnknownReason::Broken,
+            Self::Link(LinkError::Answer(HttpError::Status(_))) => UnknownReason::HostFault,
             Self::Link(LinkError::Answer(_))
             | Self::Reply(ReplyError::Malformed(_) | ReplyError::Node(_)) => UnknownReason::Garbage,
             Self::Reply(ReplyError::Unsigned(_) | ReplyError::BadSignature) => UnknownReason::BadSeal,

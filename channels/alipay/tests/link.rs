@@ -109,6 +109,16 @@ fn a_flood_is_refused_without_being_kept() {
 }
 
 #[test]
+fn a_request_that_left_in_part_is_not_called_unsent() {
+    // Connected by the kernel, read by nobody: the buffers fill up, then time runs out.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/gateway.do", listener.local_addr().unwrap());
+    let target = Target::new(&url, "", true, Duration::from_secs(5)).unwrap();
+    let got = target.post(&vec![b'a'; 64 << 20], Instant::now() + Duration::from_millis(400));
+    assert!(matches!(got, Err(LinkError::NoAnswer { .. })), "{got:?}");
+}
+
+#[test]
 fn a_name_that_does_not_resolve_is_not_sent() {
     let target = Target::new("http://gateway.invalid/x", "", true, Duration::from_secs(5)).unwrap();
     let got = target.post(&form(), Instant::now() + Duration::from_secs(20));

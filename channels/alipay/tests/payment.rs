@@ -472,15 +472,15 @@ fn down_is_not_sent_and_everything_later_is_unknown() {
     assert!(matches!(pay(&mut channel, &sale(scan(CODE))), Outcome::NotSent(d) if d.code == "not-sent"));
     let whole = http(&signed(PAY, &paid(ORDER, "128.50")));
     for (act, reason) in [
-        (Act::Hang, UnknownReason::Garbage),
-        (Act::Send(whole[..whole.len() / 2].to_vec()), UnknownReason::Garbage),
+        (Act::Hang, UnknownReason::Broken),
+        (Act::Send(whole[..whole.len() / 2].to_vec()), UnknownReason::Broken),
         (
             Act::Send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n".to_vec()),
-            UnknownReason::Garbage,
+            UnknownReason::HostFault,
         ),
         (
             Act::Send(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n".to_vec()),
-            UnknownReason::Garbage,
+            UnknownReason::HostFault,
         ),
         (Act::Silent, UnknownReason::NoAnswer),
     ] {
