@@ -70,8 +70,13 @@ impl Dialect {
 
     /// The shipped [`CUP`] dialect with `overlay` laid over it: tables merge, every other value replaces.
     pub fn overlaid(overlay: &str) -> Result<Self, DialectError> {
+        Self::overlaid_by(overlay.parse().map_err(|error| syntax(&error))?)
+    }
+
+    /// The same with an overlay that has been read already (the `dialect` table of the settings).
+    pub fn overlaid_by(overlay: toml::Table) -> Result<Self, DialectError> {
         let mut base: toml::Table = CUP.parse().map_err(|error| syntax(&error))?;
-        merge(&mut base, overlay.parse().map_err(|error| syntax(&error))?);
+        merge(&mut base, overlay);
         raw::check(base)
     }
 

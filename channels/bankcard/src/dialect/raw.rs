@@ -89,7 +89,7 @@ pub(super) fn check(table: toml::Table) -> Result<Dialect, DialectError> {
     if raw.frame.max_bytes < 64 || raw.frame.max_bytes > prefix_room {
         return Err(rule(format!("frame.max_bytes must be 64 to {prefix_room} for this length form")));
     }
-    let layout = layout(raw.layout).map_err(&rule)?;
+    let layout = layout(&raw.layout).map_err(&rule)?;
     let envelope = Envelope {
         tpdu: hex_of("envelope.tpdu", &raw.envelope.tpdu, layout.tpdu_bytes).map_err(&rule)?,
         header: hex_of("envelope.header", &raw.envelope.header, layout.header_bytes).map_err(&rule)?,
@@ -124,7 +124,7 @@ pub(super) fn check(table: toml::Table) -> Result<Dialect, DialectError> {
     })
 }
 
-fn layout(raw: RawLayout) -> Result<Layout, String> {
+fn layout(raw: &RawLayout) -> Result<Layout, String> {
     let packed = |what: &str, value| match value {
         Alphabet::Bcd | Alphabet::Ascii => Ok(value),
         _ => Err(format!("layout.{what} is `bcd` or `ascii`")),

@@ -98,7 +98,7 @@ fn bad_messages_are_refused() {
         let pushed = reader.push(&bytes(&case, "hex"));
         match text(&case, "id") {
             "bad-length-prefix" => {
-                assert!(pushed.is_ok() && reader.next_payload().is_none(), "must wait for more")
+                assert!(pushed.is_ok() && reader.next_payload().is_none(), "must wait for more");
             }
             "bad-huge" => assert!(pushed.is_err(), "must be refused from the prefix"),
             id => {
