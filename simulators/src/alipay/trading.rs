@@ -288,3 +288,7 @@ impl Ledger {
         &mut self.trades[at]
     }
 }
+
+#[cfg(test)]
+#[path = "trading_tests.rs"]
+mod tests;

@@ -111,7 +111,7 @@ fn a_cancel_closes_what_is_unpaid_and_gives_back_what_is_paid() {
     pay(&gateway, "A1", "280000000000770100", "1.00");
     let closed = about(&gateway, "cancel", "A1");
     assert_eq!((closed.get("action"), closed.get("retry_flag")), (Some("close"), Some("N")));
-    gateway.advance(Duration::from_secs(600));
+    gateway.advance(Duration::from_mins(10));
     assert_eq!(about(&gateway, "query", "A1").get("trade_status"), Some("TRADE_CLOSED"));
 
     pay(&gateway, "A2", CODE, "5.00");
