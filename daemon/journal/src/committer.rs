@@ -240,10 +240,12 @@ impl Committer {
     fn check_space(&self, urgency: Urgency) -> Result<()> {
         let options = &self.shared.options;
         let free = self.free;
-        if urgency == Urgency::New && free < options.free_floor {
-            return Err(JournalError::StorageFull { free, needed: options.free_floor });
-        }
         let ballast = &self.shared.ballast;
+        // A ballast that was given up is owed first: its space is not for new work.
+        let needed = options.free_floor.saturating_add(ballast.wanted());
+        if urgency == Urgency::New && free < needed {
+            return Err(JournalError::StorageFull { free, needed });
+        }
         if free < options.free_floor / 4 && ballast.held() > 0 {
             // The store needs a little space of its own, even when the segment has its blocks.
             let _ = ballast.release();

@@ -159,7 +159,8 @@ impl Journal {
         std::mem::take(&mut *lock(&self.shared().events))
     }
 
-    /// Writes the last checkpoint, brings the store up to date, ends the threads. Later appends get `Closed`.
+    /// Writes the last checkpoint, brings the store up to date, ends the threads. Later appends get `Closed`;
+    /// reads go on. The directory is free for another process once the last clone is dropped.
     pub fn close(&self) -> Result<()> {
         let (answer, ticket) = ticket();
         if self.0.orders.send(Order::Close(answer)).is_err() {

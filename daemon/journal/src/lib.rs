@@ -12,6 +12,7 @@ mod clock;
 mod committer;
 mod disk;
 mod error;
+mod export;
 mod frame;
 mod journal;
 mod key;
@@ -34,6 +35,7 @@ pub use checkpoint::Checkpoint;
 pub use clock::{Clock, Stamp, SystemClock};
 pub use committer::{NewRecord, Urgency};
 pub use error::JournalError;
+pub use export::{ExportSummary, verify_export};
 pub use frame::{
     FIRST_RESERVED_KIND, FrameError, HASH_LEN, HEADER_LEN, Hash, KIND_CHECKPOINT, MAX_FRAME, MAX_PAYLOAD,
     Record, Subject, decode, decode_exact,

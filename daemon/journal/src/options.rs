@@ -27,7 +27,7 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Records after which a new epoch (a new store directory) is begun; at least 100.
     pub epoch_records: u64,
-    /// Free bytes below which `Urgency::New` is refused.
+    /// Free bytes (besides what the ballast lacks) below which `Urgency::New` is refused.
     pub free_floor: u64,
     /// Bytes held back in a ballast file and given up for `Urgency::Finish` on a full disk; zero for none.
     pub ballast_bytes: u64,

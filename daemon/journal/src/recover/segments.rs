@@ -158,6 +158,9 @@ impl Recovery<'_> {
             Some(why.clone())
         } else {
             match next {
+                Some(_) if image.tail == Tail::Torn => {
+                    Some("bytes that are no record follow its last one".into())
+                }
                 Some(next) if next.number == presumed.number + 1 && image.next_seq() != next.first_seq => {
                     Some("its last records are missing".into())
                 }

@@ -1,0 +1,87 @@
+//! What the tests share: a clock they set, small journals, and records.
+#![allow(dead_code)] // each test file uses its part
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use till_journal::{
+    Clock, DeviceKey, Journal, JournalError, NewRecord, OpenReport, Options, Probe, Stamp, Subject, Urgency,
+};
+
+/// A clock that goes one millisecond a look.
+#[derive(Debug, Default)]
+pub(crate) struct TestClock(AtomicU64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Stamp {
+        let at = self.0.fetch_add(1, Ordering::Relaxed);
+        Stamp {
+            wall_ms: 1_800_000_000_000 + at.cast_signed(),
+            boottime_ms: at,
+            clock_ok: at.is_multiple_of(2),
+        }
+    }
+
+    fn boot_id(&self) -> [u8; 16] {
+        [0xb0; 16]
+    }
+}
+
+pub(crate) fn key() -> DeviceKey {
+    DeviceKey::new(&[42; 32])
+}
+
+pub(crate) fn options(dir: &Path) -> Options {
+    let mut options = Options::new(dir);
+    options.force_filesystem = true;
+    options.segment_bytes = 128 << 10;
+    options.free_floor = 0;
+    options.ballast_bytes = 0;
+    options.probe =
+        Probe::Command { program: env!("CARGO_BIN_EXE_till-journal-lab").into(), args: vec!["probe".into()] };
+    options
+}
+
+pub(crate) fn open_with(options: Options) -> Result<(Journal, OpenReport), JournalError> {
+    Journal::open(options, key(), Arc::new(TestClock::default()))
+}
+
+pub(crate) fn open(dir: &Path) -> (Journal, OpenReport) {
+    open_with(options(dir)).unwrap()
+}
+
+pub(crate) fn subject(n: u64) -> Subject {
+    let mut out = [9; 16];
+    out[..8].copy_from_slice(&n.to_be_bytes());
+    out
+}
+
+pub(crate) fn record(n: u64) -> NewRecord {
+    let len = usize::try_from(n * 31 % 300).unwrap();
+    NewRecord { kind: 7, subject: subject(n / 3), payload: [&n.to_be_bytes()[..], &vec![0xa5; len]].concat() }
+}
+
+/// Appends records numbered `from..to`, many in flight, and waits for all.
+pub(crate) fn fill(journal: &Journal, from: u64, to: u64) {
+    let tickets: Vec<_> =
+        (from..to).map(|n| journal.append(vec![record(n)], Urgency::New).unwrap()).collect();
+    for ticket in tickets {
+        ticket.wait().unwrap();
+    }
+}
+
+/// Numbers of the writer's records, in journal order.
+pub(crate) fn numbers(journal: &Journal) -> Vec<u64> {
+    let mut out = Vec::new();
+    journal
+        .replay(1, |r| {
+            if !r.is_control() {
+                let n = u64::from_be_bytes(r.payload[..8].try_into().unwrap());
+                assert_eq!(r.payload, record(n).payload);
+                out.push(n);
+            }
+        })
+        .unwrap();
+    out
+}
