@@ -108,7 +108,11 @@ pub fn encode(profile: &Profile, document: &Document, marks: Marks) -> Result<Ve
     }
     if marks.copy > 0 {
         let copy = marks.copy;
-        encoder.mark(&if chinese(set) { format!("** 副本 COPY {copy} **") } else { format!("** COPY {copy} **") });
+        encoder.mark(&if chinese(set) {
+            format!("** 副本 COPY {copy} **")
+        } else {
+            format!("** COPY {copy} **")
+        });
     }
     let mut total = 0;
     for item in &items {
@@ -341,7 +345,11 @@ impl<'a> Encoder<'a> {
     fn cut(&mut self) {
         match self.profile.cutter {
             Cutter::None => {
-                self.push(command::feed(self.profile.tear_feed).to_vec(), u64::from(self.profile.tear_feed), 1);
+                self.push(
+                    command::feed(self.profile.tear_feed).to_vec(),
+                    u64::from(self.profile.tear_feed),
+                    1,
+                );
             }
             Cutter::Partial => self.push(command::CUT_PARTIAL.to_vec(), 4, 2),
             Cutter::Full => self.push(command::CUT_FULL.to_vec(), 4, 2),

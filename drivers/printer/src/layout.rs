@@ -45,7 +45,9 @@ pub enum Item {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
     /// A row has more cells than the paper has room for.
-    #[error("a table row has {cells} cells: {columns} columns hold at most {most}; use fewer cells or wider paper")]
+    #[error(
+        "a table row has {cells} cells: {columns} columns hold at most {most}; use fewer cells or wider paper"
+    )]
     Cells {
         /// Cells of the row.
         cells: usize,
@@ -193,9 +195,14 @@ mod tests {
     #[test]
     fn a_table_keeps_its_columns_with_chinese_text() {
         let row = |name: &str, n: &str, sum: &str| {
-            Block::Row(vec![cell(name, 16, Align::Left), cell(n, 4, Align::Right), cell(sum, 12, Align::Right)])
+            Block::Row(vec![
+                cell(name, 16, Align::Left),
+                cell(n, 4, Align::Right),
+                cell(sum, 12, Align::Right),
+            ])
         };
-        let document = Document::new().with(row("品名", "数量", "金额")).with(row("Tea 绿茶", "2", "￥36.00"));
+        let document =
+            Document::new().with(row("品名", "数量", "金额")).with(row("Tea 绿茶", "2", "￥36.00"));
         let items = lay_out(GB, 32, &document).unwrap();
         for line in texts(&items) {
             assert_eq!(width::width(GB, line), 32, "{line:?}");
@@ -205,10 +212,8 @@ mod tests {
 
     #[test]
     fn an_amount_too_wide_for_its_cell_is_not_broken() {
-        let document = Document::new().with(Block::Row(vec![
-            cell("a name", 28, Align::Left),
-            cell("1234567.89", 4, Align::Right),
-        ]));
+        let document = Document::new()
+            .with(Block::Row(vec![cell("a name", 28, Align::Left), cell("1234567.89", 4, Align::Right)]));
         let items = lay_out(GB, 32, &document).unwrap();
         assert_eq!(texts(&items), ["a name", "                      1234567.89"]);
     }

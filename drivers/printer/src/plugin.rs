@@ -11,7 +11,8 @@ use crate::{command, profile::Profile};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use till_plugin::driver::{
-    DeviceState, DriverDescription, DriverEvent, Health, HealthLevel, OpenDrawer, PrintJob, PrintState, Signal, class,
+    DeviceState, DriverDescription, DriverEvent, Health, HealthLevel, OpenDrawer, PrintJob, PrintState,
+    Signal, class,
 };
 use till_plugin::host::{Host, Level, Read, Settings, TransportError};
 use till_plugin::{Driver, ErrorCode, PluginError};
@@ -344,7 +345,8 @@ impl PrinterDriver {
             State::Resumed => PrintState::Resumed,
             State::Restarted { lost } => {
                 self.count("restarted");
-                let text = format!("print job {id}: printer lost what it was sent ({lost}); void mark, cut, again");
+                let text =
+                    format!("print job {id}: printer lost what it was sent ({lost}); void mark, cut, again");
                 self.host.log(Level::Warn, text);
                 return;
             }

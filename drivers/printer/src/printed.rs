@@ -41,7 +41,8 @@ impl Printed {
         self.jobs.drain(..surplus);
         let words: Vec<String> = self.jobs.iter().map(|(id, ended)| write(*id, *ended)).collect();
         if let Err(error) = self.host.store(KEY, words.join(" ").as_bytes()) {
-            self.host.log(Level::Warn, format!("print job {job} may be printed twice after a restart: {error}"));
+            self.host
+                .log(Level::Warn, format!("print job {job} may be printed twice after a restart: {error}"));
         }
     }
 }

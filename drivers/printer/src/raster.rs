@@ -20,7 +20,9 @@ pub enum RasterError {
         rows: usize,
     },
     /// Wider than the head, or longer than allowed.
-    #[error("picture is {width} x {rows} dots: at most {MAX_DOTS} x {MAX_ROWS} can be printed; scale it down first")]
+    #[error(
+        "picture is {width} x {rows} dots: at most {MAX_DOTS} x {MAX_ROWS} can be printed; scale it down first"
+    )]
     TooLarge {
         /// Dots across.
         width: usize,
@@ -138,10 +140,7 @@ mod tests {
             Bitmap::new(65_535, 65_535, vec![]),
             Err(RasterError::TooLarge { width: 65_535, rows: 65_535 })
         );
-        assert!(matches!(
-            Bitmap::new(576, 150_000, vec![0; 10_800_000]),
-            Err(RasterError::TooLarge { .. })
-        ));
+        assert!(matches!(Bitmap::new(576, 150_000, vec![0; 10_800_000]), Err(RasterError::TooLarge { .. })));
         assert_eq!(Bitmap::new(9, 2, vec![0; 2]), Err(RasterError::Length { want: 4, got: 2 }));
     }
 

@@ -8,7 +8,9 @@
 
 use crate::command;
 use crate::encode::{self, Atom};
-use crate::job::{Confirmed, Direct, Event, Fault, Hold, Input, Job, Millis, Progress, Refused, State, Timing};
+use crate::job::{
+    Confirmed, Direct, Event, Fault, Hold, Input, Job, Millis, Progress, Refused, State, Timing,
+};
 use crate::poll::{Poller, Round};
 use crate::profile::{Confirm, Profile};
 use crate::status::{Parser, Reply, Status};
@@ -18,6 +20,8 @@ use std::collections::VecDeque;
 pub const QUEUE: usize = 32;
 /// Chunks that may be unconfirmed: with one the paper would stop between chunks.
 const WINDOW: usize = 2;
+/// The four bytes of an automatic status come together; after such a pause the rest does not come.
+const TORN_MS: Millis = 200;
 /// Times a job is started again.
 const RESTARTS: u8 = 2;
 /// Rounds without an answer after which a printer that never answered counts as one that cannot.
@@ -64,6 +68,8 @@ struct Active {
     clear_from: Millis,
     /// Time of the last byte.
     written_at: Millis,
+    /// A chunk waits to be taken by the transport.
+    chunk_out: bool,
     silent: u8,
     restarts: u8,
 }
@@ -81,6 +87,11 @@ pub struct Spooler {
     /// `GS r` is answered, or not; `None`: not known yet.
     fence: Option<bool>,
     probe_until: Option<Millis>,
+    /// Unanswered fences of jobs that were given up: their answers may still come, and belong to nobody.
+    stale: usize,
+    stale_at: Millis,
+    /// Time of the last byte from the printer.
+    heard_at: Millis,
     xoff: bool,
     out: VecDeque<u8>,
     progress_at: Millis,
@@ -111,6 +122,9 @@ impl Spooler {
             told: Status::default(),
             fence,
             probe_until: None,
+            stale: 0,
+            stale_at: 0,
+            heard_at: 0,
             xoff: false,
             out: VecDeque::new(),
             progress_at: 0,
@@ -206,6 +220,10 @@ impl Spooler {
     }
 
     fn received(&mut self, now: Millis, bytes: &[u8]) {
+        if now >= self.heard_at + TORN_MS {
+            self.parser.give_up();
+        }
+        self.heard_at = now;
         for reply in self.parser.feed(bytes) {
             match reply {
                 Reply::RealTime(b) => {
@@ -231,6 +249,10 @@ impl Spooler {
             self.status.queued(b);
             return;
         }
+        if self.stale > 0 {
+            self.stale -= 1;
+            return;
+        }
         let Some(active) = self.active.as_mut() else { return };
         if let Some(chunk) = active.fences.pop_front() {
             active.confirmed = chunk + 1;
@@ -247,7 +269,9 @@ impl Spooler {
         self.progress_at = now;
         if self.out.is_empty() {
             self.poller.written(now);
-            if let Some(active) = self.active.as_mut() {
+            // A status question that left is no news of the job.
+            if let Some(active) = self.active.as_mut().filter(|active| active.chunk_out) {
+                active.chunk_out = false;
                 active.written_at = now;
                 active.clear_from = now;
             }
@@ -325,6 +349,8 @@ impl Spooler {
     /// Ends the active job with a state made from its progress.
     fn finish(&mut self, now: Millis, state: impl FnOnce(Progress) -> State) {
         if let Some(active) = self.active.take() {
+            self.stale += active.fences.len();
+            self.stale_at = now;
             if let Work::Print(job) = &active.work {
                 let unsent = self.out.len();
                 self.events.push(Event::Job { id: job.id, state: state(active.progress(unsent)) });
@@ -371,8 +397,11 @@ impl Spooler {
             self.events.push(Event::Direct(false));
             return;
         }
-        let stopped = self.active.as_ref().is_some_and(|active| matches!(active.held, Some((Hold::Blocked(_), _))));
-        let Some(atom) = direct.when_blocked.as_ref().filter(|_| stopped && self.out.is_empty()) else { return };
+        let stopped =
+            self.active.as_ref().is_some_and(|active| matches!(active.held, Some((Hold::Blocked(_), _))));
+        let Some(atom) = direct.when_blocked.as_ref().filter(|_| stopped && self.out.is_empty()) else {
+            return;
+        };
         if atom.pulse && self.too_soon(now) {
             return;
         }
@@ -560,8 +589,15 @@ impl Spooler {
             return self.enter(Phase::Send);
         }
         if !self.well(now) {
+            self.stale_at = now;
             return false;
         }
+        // What a job before this left in the buffer is printed first.
+        if self.stale > 0 && now < self.stale_at + self.timing.fence_ms {
+            self.ask_again(now, false);
+            return false;
+        }
+        self.stale = 0;
         self.enter(if self.fence.is_none() { Phase::Probe } else { Phase::Send })
     }
 
@@ -640,6 +676,7 @@ impl Spooler {
             active.fences.push_back(active.next);
         }
         active.next += 1;
+        active.chunk_out = true;
         // What follows wants a look at the status that begins after this chunk.
         active.since = self.poller.begun() + 1;
         let first = !active.started;
@@ -758,6 +795,7 @@ impl Active {
             held: None,
             clear_from: now,
             written_at: now,
+            chunk_out: false,
             silent: 0,
             restarts: 0,
         }

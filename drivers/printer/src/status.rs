@@ -34,6 +34,11 @@ impl Parser {
         self.have > 0
     }
 
+    /// Forgets an automatic status whose rest never came, so that it does not swallow what comes later.
+    pub fn give_up(&mut self) {
+        self.have = 0;
+    }
+
     /// All replies that `bytes` complete. A torn ASB is given back as noise and the byte that tore it is read afresh.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<Reply> {
         let mut replies = Vec::new();
@@ -105,7 +110,9 @@ pub enum Block {
     #[error("printer reports an error: open and close the cover, or press FEED")]
     Error,
     /// An error only service can clear.
-    #[error("printer reports an error that cannot be cleared: switch it off and on; if it stays, call service")]
+    #[error(
+        "printer reports an error that cannot be cleared: switch it off and on; if it stays, call service"
+    )]
     Unrecoverable,
     /// Offline for a reason it does not give.
     #[error("printer is offline: press its ON LINE or FEED key")]

@@ -91,9 +91,8 @@ fn words(set: Charset, text: &str) -> impl Iterator<Item = &str> {
         let mut chars = rest.char_indices();
         let (_, first) = chars.next()?;
         let this = kind(first);
-        let end = chars
-            .find(|(_, c)| this == Kind::Wide || kind(*c) != this)
-            .map_or(rest.len(), |(at, _)| at);
+        let end =
+            chars.find(|(_, c)| this == Kind::Wide || kind(*c) != this).map_or(rest.len(), |(at, _)| at);
         let (word, tail) = rest.split_at(end);
         rest = tail;
         Some(word)
