@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn an_unsigned_answer_can_only_be_a_listed_decline() {
-        for code in ["A0", "99", "97"] {
+        for code in ["A0", "99", "97", "77"] {
             let verdict = judged(|m| {
                 m.set(39, code).remove(64);
             });
