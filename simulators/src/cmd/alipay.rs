@@ -8,7 +8,7 @@ use till_simulators::alipay::{
     keys::{APP_PRIVATE_FILE, GATEWAY_PUBLIC_FILE, Keys},
 };
 
-use super::{Outcome, wait_for_stop};
+use super::{Outcome, Stop};
 
 /// What the file with the certificate authority is called.
 const AUTHORITY_FILE: &str = "ca.pem";
@@ -80,6 +80,7 @@ pub(crate) fn run(args: Args) -> Outcome {
             .map_err(|error| format!("cannot read the fault script {}: {error}", path.display()))?;
         gateway.faults().load(&script).map_err(|error| format!("{}: {error}", path.display()))?;
     }
+    let stop = Stop::listen()?;
     println!("http {}", gateway.url());
     if let Some(url) = gateway.https_url() {
         println!("https {url}");
@@ -90,7 +91,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     println!("alipay-public-key {}", args.keys.join(GATEWAY_PUBLIC_FILE).display());
     println!("ca {}", authority.display());
     println!("ready");
-    wait_for_stop()?;
+    stop.wait();
     gateway.stop();
     Ok(())
 }

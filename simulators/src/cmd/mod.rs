@@ -4,6 +4,7 @@ mod alipay;
 mod bus;
 
 use clap::Subcommand;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How a subcommand ends. The text of the error is what the user reads: what failed, on what, what to do.
 pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -27,14 +28,32 @@ impl Command {
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub(crate) fn wait_for_stop() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
-        }
-    })
+/// Ctrl-C and SIGTERM, taken over. Do it before a simulator says that it is ready: from then on it may be told to stop, and
+/// must stop cleanly.
+pub(crate) struct Stop {
+    runtime: tokio::runtime::Runtime,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// Takes the signals over.
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (interrupt, terminate) = {
+            let _inside = runtime.enter();
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        };
+        Ok(Self { runtime, interrupt, terminate })
+    }
+
+    /// Returns once one of them has come.
+    pub(crate) fn wait(mut self) {
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+        });
+    }
 }
