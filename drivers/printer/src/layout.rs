@@ -155,23 +155,30 @@ fn row(set: Charset, columns: usize, cells: &[Cell]) -> Result<Vec<String>, Layo
     Ok((0..height).map(line).collect())
 }
 
-/// Columns of each cell: in proportion to the widths asked for, at least 3, `columns` in all.
+/// Columns of each cell: in proportion to the widths asked for, `columns` in all. Where that leaves a cell less than 3, every cell has 3
+/// first and the rest is shared.
 fn shares(columns: usize, cells: &[Cell]) -> Vec<usize> {
-    let spare = columns - 3 * cells.len();
+    let plain = proportion(columns, cells);
+    if plain.iter().all(|share| *share >= 3) {
+        return plain;
+    }
+    proportion(columns - 3 * cells.len(), cells).iter().map(|share| share + 3).collect()
+}
+
+fn proportion(columns: usize, cells: &[Cell]) -> Vec<usize> {
     let total: usize = cells.iter().map(|cell| usize::from(cell.width)).sum::<usize>().max(1);
-    let mut given = 0;
-    let mut sum = 0;
+    let (mut sum, mut given) = (0, 0);
     let mut shares: Vec<usize> = cells
         .iter()
         .map(|cell| {
             sum += usize::from(cell.width);
-            let share = spare * sum / total - given;
+            let share = columns * sum / total - given;
             given += share;
-            3 + share
+            share
         })
         .collect();
     if let Some(last) = shares.last_mut() {
-        *last += spare - given;
+        *last += columns - given;
     }
     shares
 }
