@@ -25,6 +25,12 @@ pub enum HostError {
         /// How long the call waited for its turn.
         waited: Duration,
     },
+    /// It was cancelled before its turn came. **Nothing was sent.**
+    #[error("the call to {instance} was cancelled before its turn came")]
+    Cancelled {
+        /// Instance id.
+        instance: String,
+    },
     /// The request is too big for a frame. **Nothing was sent.**
     #[error("a request of {length} bytes to {instance} does not fit into a frame")]
     TooBig {
@@ -78,7 +84,9 @@ impl HostError {
     /// (unknown method, undecodable request); a panic or an internal error may come after the first byte was sent.
     pub const fn nothing_happened(&self) -> bool {
         match self {
-            Self::NotRunning { .. } | Self::Busy { .. } | Self::TooBig { .. } => true,
+            Self::NotRunning { .. } | Self::Busy { .. } | Self::Cancelled { .. } | Self::TooBig { .. } => {
+                true
+            }
             Self::Refused { error, .. } => {
                 matches!(error.code, ErrorCode::Unsupported | ErrorCode::BadRequest)
             }
@@ -100,6 +108,7 @@ impl HostError {
         match self {
             Self::NotRunning { .. } => "plugin-not-running",
             Self::Busy { .. } => "plugin-busy",
+            Self::Cancelled { .. } => "cancelled",
             Self::TooBig { .. } => "request-too-big",
             Self::Refused { .. } => "plugin-refused",
             Self::Died { .. } => "plugin-died",

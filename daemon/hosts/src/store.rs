@@ -45,6 +45,14 @@ impl Store {
         self.values.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
+    /// Takes the store out of its place, to write on another thread; an empty one that cannot be written stays.
+    pub(crate) fn take(&mut self) -> Option<Self> {
+        if self.path.as_os_str().is_empty() {
+            return None;
+        }
+        Some(Self { path: std::mem::take(&mut self.path), values: std::mem::take(&mut self.values) })
+    }
+
     /// Sets a value; durable when it returns. Blocks. On an error the old value stands.
     pub(crate) fn put(&mut self, key: String, value: Vec<u8>) -> Result<(), String> {
         let others: usize =

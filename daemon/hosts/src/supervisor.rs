@@ -71,6 +71,8 @@ pub struct Timing {
     pub backoff_first: Duration,
     /// Longest pause.
     pub backoff_max: Duration,
+    /// Longest pause before a device that is gone is looked for again.
+    pub reopen_max: Duration,
     /// A host that ran this long without failing starts again at the first pause.
     pub settled: Duration,
     /// This many failures within [`Timing::window`] mean quarantine.
@@ -102,6 +104,7 @@ impl Default for Timing {
             poll: Duration::from_secs(15),
             backoff_first: Duration::from_millis(100),
             backoff_max: Duration::from_secs(30),
+            reopen_max: Duration::from_secs(5),
             settled: Duration::from_secs(60),
             failures: 5,
             window: Duration::from_secs(60),

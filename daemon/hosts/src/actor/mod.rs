@@ -1,18 +1,26 @@
-//! One task an instance.
+//! One task an instance: starts its process, serves it, and decides what follows its end.
 
+mod link;
+mod process;
+mod schedule;
+mod session;
+
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use zeroize::Zeroizing;
 
-use crate::error::HostError;
+use crate::error::{Failure, FailureKind, HostError, Remedy};
 use crate::event::{EventSender, InstanceEvent, InstanceState};
-use crate::instance::{Instance, Status};
+use crate::instance::{HostInfo, Instance, Status};
 use crate::quarantine::Quarantine;
 use crate::spawn::Spawner;
 use crate::spec::InstanceSpec;
 use crate::supervisor::SupervisorConfig;
+use schedule::{Next, Schedule};
 
 /// What an [`Instance`] asks of its task.
 #[derive(Debug)]
@@ -33,35 +41,195 @@ pub(crate) struct CallRequest {
     pub(crate) cancelled: oneshot::Receiver<()>,
 }
 
+/// Why an instance does not run now.
+enum Interrupt {
+    /// Start afresh.
+    Restart,
+    /// Stop for good, and tell these when done.
+    Stop(Vec<oneshot::Sender<()>>),
+}
+
+/// How a session ended.
+enum End {
+    Interrupted(Interrupt),
+    Failed { failure: Failure, ready_for: Option<Duration> },
+}
+
+/// What every part of the task uses.
+struct Actor {
+    spec: InstanceSpec,
+    config: Arc<SupervisorConfig>,
+    spawner: Arc<Spawner>,
+    quarantine: Arc<Quarantine>,
+    events: EventSender,
+    commands: mpsc::UnboundedReceiver<Command>,
+    status: watch::Sender<Status>,
+}
+
 /// Starts the task of an instance.
 pub(crate) fn start(
     spec: InstanceSpec,
-    _config: Arc<SupervisorConfig>,
-    _spawner: Arc<Spawner>,
-    _quarantine: Arc<Quarantine>,
+    config: Arc<SupervisorConfig>,
+    spawner: Arc<Spawner>,
+    quarantine: Arc<Quarantine>,
     events: EventSender,
 ) -> Instance {
-    let (commands, mut queue) = mpsc::unbounded_channel();
+    let (sender, commands) = mpsc::unbounded_channel();
     let status = Status { state: InstanceState::Starting, host: None, starts: 0, last_failure: None };
-    let (_status, watch) = watch::channel(status);
-    let id = spec.id.clone();
-    let instance = Instance::new(spec.id, spec.plugin, commands, watch);
-    tokio::spawn(async move {
-        while let Some(command) = queue.recv().await {
-            match command {
-                Command::Call(call) => {
-                    let _ = call
-                        .reply
-                        .send(Err(HostError::NotRunning { instance: id.clone(), why: "starting".into() }));
-                }
-                Command::Restart => {}
-                Command::Stop(done) => {
-                    events.send(InstanceEvent::State(InstanceState::Stopped));
-                    let _ = done.send(());
-                    return;
+    let (status, watch) = watch::channel(status);
+    let instance = Instance::new(spec.id.clone(), spec.plugin.clone(), sender, watch);
+    tokio::spawn(Actor { spec, config, spawner, quarantine, events, commands, status }.run());
+    instance
+}
+
+impl Actor {
+    async fn run(mut self) {
+        let mut schedule = Schedule::new(&self.config.timing);
+        let stop = loop {
+            let interrupt = match self.once(&mut schedule).await {
+                Some(interrupt) => interrupt,
+                None => continue,
+            };
+            match interrupt {
+                Interrupt::Restart => schedule.forget(),
+                Interrupt::Stop(done) => break done,
+            }
+        };
+        self.set(InstanceState::Stopped);
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            self.refuse(command);
+        }
+        for done in stop {
+            let _ = done.send(());
+        }
+    }
+
+    /// One process from start to end, and the rest after it.
+    async fn once(&mut self, schedule: &mut Schedule) -> Option<Interrupt> {
+        if let Some(entry) = self.quarantine.holds(&self.spec.id, &self.spec.plugin.library) {
+            self.set(InstanceState::Quarantined { reason: entry.reason });
+            return Some(self.rest(std::future::pending()).await.unwrap_or(Interrupt::Restart));
+        }
+        self.set(InstanceState::Starting);
+        let (failure, ready_for) = match self.session().await {
+            End::Interrupted(interrupt) => return Some(interrupt),
+            End::Failed { failure, ready_for } => (failure, ready_for),
+        };
+        tracing::debug!(
+            instance = self.spec.id,
+            kind = failure.kind.as_str(),
+            reason = failure.reason,
+            "host ended"
+        );
+        self.status.send_modify(|s| s.last_failure = Some(failure.clone()));
+        let was = ready_for.unwrap_or_default();
+        let retry = match failure.kind.remedy() {
+            Remedy::WaitForDevice => {
+                let retry = schedule.gone(ready_for.is_some());
+                self.set(InstanceState::Offline { failure, retry });
+                retry
+            }
+            Remedy::WaitForPerson => {
+                self.set(InstanceState::Failed { failure });
+                return self.rest(std::future::pending()).await;
+            }
+            Remedy::Respawn => {
+                let next = match failure.kind {
+                    FailureKind::Spawn => Next::Retry(schedule.pause(was)),
+                    _ => schedule.failed(Instant::now(), was),
+                };
+                match next {
+                    Next::Retry(retry) => {
+                        self.set(InstanceState::Backoff { failure, retry });
+                        retry
+                    }
+                    Next::Quarantine => {
+                        self.condemn(&failure);
+                        schedule.forget();
+                        return None;
+                    }
                 }
             }
+        };
+        self.rest(tokio::time::sleep(retry)).await
+    }
+
+    /// Puts the instance into quarantine.
+    fn condemn(&self, failure: &Failure) {
+        let timing = &self.config.timing;
+        let reason = format!(
+            "it failed {} times within {} s, the last time: {}; update the plugin, or release it (tillctl plugins release {})",
+            timing.failures,
+            timing.window.as_secs(),
+            failure.reason,
+            self.spec.id
+        );
+        let put =
+            self.quarantine.put(&self.spec.id, self.spec.plugin.id(), &self.spec.plugin.library, &reason);
+        if let Err(e) = put {
+            // It stands in memory all the same; only a restart would forget it.
+            tracing::error!(instance = self.spec.id, error = %e, "the quarantine file cannot be written");
         }
-    });
-    instance
+    }
+
+    /// Waits for `until` while no process runs: calls are refused, restart and stop end the wait. `None`: time is over.
+    async fn rest(&mut self, until: impl Future<Output = ()>) -> Option<Interrupt> {
+        let mut until = pin!(until);
+        loop {
+            tokio::select! {
+                () = &mut until => return None,
+                command = self.commands.recv() => match command {
+                    None => return Some(Interrupt::Stop(Vec::new())),
+                    Some(Command::Restart) => return Some(Interrupt::Restart),
+                    Some(Command::Stop(done)) => return Some(Interrupt::Stop(vec![done])),
+                    Some(call) => self.refuse(call),
+                },
+            }
+        }
+    }
+
+    /// Runs `work` while no process runs yet.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Interrupt> {
+        let mut result = None;
+        let interrupt = self.rest(async { result = Some(work.await) }).await;
+        match (result, interrupt) {
+            (Some(result), None) => Ok(result),
+            (_, interrupt) => Err(interrupt.unwrap_or(Interrupt::Restart)),
+        }
+    }
+
+    /// Answers a command that cannot be served: nothing was sent.
+    fn refuse(&self, command: Command) {
+        match command {
+            Command::Call(call) => {
+                let _ = call.reply.send(Err(self.not_running()));
+            }
+            Command::Restart => {}
+            Command::Stop(done) => {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn not_running(&self) -> HostError {
+        let status = self.status.borrow();
+        let why = match status.state.reason() {
+            "" => format!("it is {}", status.state.as_str()),
+            reason => reason.to_owned(),
+        };
+        HostError::NotRunning { instance: self.spec.id.clone(), why }
+    }
+
+    fn set(&self, state: InstanceState) {
+        self.set_with(state, None);
+    }
+
+    fn set_with(&self, state: InstanceState, host: Option<Arc<HostInfo>>) {
+        self.status.send_modify(|s| {
+            s.state = state.clone();
+            s.host = host;
+        });
+        self.events.send(InstanceEvent::State(state));
+    }
 }

@@ -1,0 +1,490 @@
+//! Serving a process: hello, create, then calls, events and pings until it ends.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use till_plugin::channel::ChannelEvent;
+use till_plugin::driver::DriverEvent;
+use till_plugin::host::Level;
+use till_plugin::proto::{self, Create, FromHost, Hello, PROTOCOL, ToHost, event};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+use zeroize::Zeroize;
+
+use super::failure;
+use crate::actor::link::Link;
+use crate::actor::process::Process;
+use crate::actor::{Actor, CallRequest, Command, End, Interrupt};
+use crate::error::{Failure, FailureKind, HostError};
+use crate::event::{InstanceEvent, InstanceState};
+use crate::instance::HostInfo;
+use crate::redact::redact;
+use crate::store::Store;
+
+/// Longest log line that is passed on, bytes.
+const MAX_LOG: usize = 1024;
+
+/// How far it has come.
+pub(super) enum Phase {
+    Hello { by: Instant, create: Box<Create> },
+    Create { by: Instant, hello: Box<Hello> },
+    Ready { since: Instant },
+    Stopping { by: Instant, then: Interrupt },
+}
+
+/// The call that the plugin works on.
+pub(super) struct Running {
+    pub(super) id: u64,
+    pub(super) timeout: Duration,
+    kill_at: Instant,
+    pub(super) reply: oneshot::Sender<Result<Vec<u8>, HostError>>,
+    cancelled: oneshot::Receiver<()>,
+    cancel_sent: bool,
+}
+
+/// A count within the running second.
+#[derive(Debug)]
+struct Rate {
+    window: Instant,
+    count: u32,
+}
+
+impl Rate {
+    fn count(&mut self) -> u32 {
+        if self.window.elapsed() >= Duration::from_secs(1) {
+            self.window = Instant::now();
+            self.count = 0;
+        }
+        self.count += 1;
+        self.count
+    }
+}
+
+/// One process being served.
+pub(super) struct Serving<'a> {
+    pub(super) actor: &'a mut Actor,
+    pub(super) link: Link,
+    pub(super) process: Process,
+    store: Store,
+    pub(super) phase: Phase,
+    began: Instant,
+    pub(super) ready_since: Option<Instant>,
+    pub(super) queue: VecDeque<(CallRequest, Instant)>,
+    pub(super) running: Option<Running>,
+    next_id: u64,
+    ping_at: Instant,
+    unanswered: u32,
+    events: Rate,
+    logs: Rate,
+    crowded_since: Option<Instant>,
+    /// What the host said of its end.
+    pub(super) told: Option<Failure>,
+    /// Why it was killed.
+    pub(super) killed: Option<Failure>,
+    /// Where the plugin panicked last.
+    pub(super) panic_place: Option<String>,
+}
+
+impl<'a> Serving<'a> {
+    pub(super) fn new(
+        actor: &'a mut Actor,
+        link: Link,
+        process: Process,
+        store: Store,
+        create: Create,
+        began: Instant,
+    ) -> Self {
+        let now = Instant::now();
+        let by = now + actor.config.timing.hello;
+        Self {
+            ping_at: now + actor.config.timing.ping,
+            actor,
+            link,
+            process,
+            store,
+            phase: Phase::Hello { by, create: Box::new(create) },
+            began,
+            ready_since: None,
+            queue: VecDeque::new(),
+            running: None,
+            next_id: 1,
+            unanswered: 0,
+            events: Rate { window: now, count: 0 },
+            logs: Rate { window: now, count: 0 },
+            crowded_since: None,
+            told: None,
+            killed: None,
+            panic_place: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> End {
+        loop {
+            if let Err(failure) = self.messages().await {
+                self.killed.get_or_insert(failure);
+            }
+            if self.killed.is_some() {
+                self.process.kill();
+                break;
+            }
+            if self.told.is_some() || self.link.closed() {
+                break;
+            }
+            self.begin_call();
+            let timer = self.timer();
+            tokio::select! {
+                () = self.link.turn() => {}
+                ended = self.process.turn() => if ended { break },
+                () = cancelled(self.running.as_mut()) => self.send_cancel(),
+                () = sleep_until(timer) => self.tick(),
+                command = self.actor.commands.recv() => self.command(command),
+            }
+        }
+        self.end().await
+    }
+
+    fn command(&mut self, command: Option<Command>) {
+        match command {
+            Some(Command::Call(call)) if matches!(self.phase, Phase::Ready { .. }) => {
+                self.queue.push_back((call, Instant::now()));
+            }
+            Some(Command::Call(call)) => self.actor.refuse(Command::Call(call)),
+            Some(Command::Restart) => self.stop(Interrupt::Restart),
+            Some(Command::Stop(done)) => self.stop(Interrupt::Stop(vec![done])),
+            None => self.stop(Interrupt::Stop(Vec::new())),
+        }
+    }
+
+    /// Asks the host to drop its instance and end. A stop is never overruled by a restart.
+    fn stop(&mut self, then: Interrupt) {
+        match (&mut self.phase, then) {
+            (Phase::Stopping { then: Interrupt::Stop(all), .. }, Interrupt::Stop(more)) => all.extend(more),
+            (Phase::Stopping { then: Interrupt::Stop(_), .. }, Interrupt::Restart) => {}
+            (Phase::Stopping { then: was, .. }, then) => *was = then,
+            (phase, then) => {
+                *phase = Phase::Stopping { by: Instant::now() + self.actor.config.timing.stop, then };
+                let _ = self.link.send(&ToHost::Stop);
+            }
+        }
+    }
+
+    /// Sends the next waiting call, if the plugin is free.
+    fn begin_call(&mut self) {
+        while self.running.is_none() && matches!(self.phase, Phase::Ready { .. }) {
+            let Some((mut call, _)) = self.queue.pop_front() else { return };
+            // Nobody waits for it any more, so it is never sent.
+            if call.reply.is_closed() {
+                continue;
+            }
+            if call.cancelled.try_recv() == Err(oneshot::error::TryRecvError::Closed) {
+                let instance = self.actor.spec.id.clone();
+                let _ = call.reply.send(Err(HostError::Cancelled { instance }));
+                continue;
+            }
+            let id = self.next_id;
+            self.next_id += 1;
+            let mut frame = ToHost::Call {
+                id,
+                method: call.method,
+                timeout_ms: u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX),
+                payload: std::mem::take(&mut *call.payload),
+            };
+            let sent = self.link.send(&frame);
+            if let ToHost::Call { payload, .. } = &mut frame {
+                let length = payload.len();
+                payload.zeroize();
+                if sent.is_err() {
+                    let instance = self.actor.spec.id.clone();
+                    let _ = call.reply.send(Err(HostError::TooBig { instance, length }));
+                    continue;
+                }
+            }
+            self.running = Some(Running {
+                id,
+                timeout: call.timeout,
+                kill_at: Instant::now() + call.timeout + self.actor.config.timing.grace,
+                reply: call.reply,
+                cancelled: call.cancelled,
+                cancel_sent: false,
+            });
+        }
+    }
+
+    fn send_cancel(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.cancel_sent = true;
+            let _ = self.link.send(&ToHost::Cancel { id: running.id });
+        }
+    }
+
+    /// The next moment at which something must be looked at.
+    fn timer(&self) -> Instant {
+        let phase = match &self.phase {
+            Phase::Hello { by, .. } | Phase::Create { by, .. } | Phase::Stopping { by, .. } => Some(*by),
+            Phase::Ready { .. } => None,
+        };
+        let queued = self.queue.iter().map(|(call, since)| *since + call.timeout).min();
+        let running = self.running.as_ref().map(|r| r.kill_at);
+        let crowded = self.crowded_since.map(|t| t + self.actor.config.timing.unread_patience);
+        [phase, queued, running, crowded].into_iter().flatten().fold(self.ping_at, Instant::min)
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        let timing = &self.actor.config.timing;
+        let late = match &self.phase {
+            Phase::Hello { by, .. } if now >= *by => {
+                Some(format!("its process did not load the plugin within {:?}", timing.hello))
+            }
+            Phase::Create { by, .. } if now >= *by => {
+                Some(format!("the plugin did not open within {:?}", timing.create))
+            }
+            Phase::Stopping { by, .. } if now >= *by => {
+                Some(format!("the plugin did not let itself be dropped within {:?}", timing.stop))
+            }
+            _ => None,
+        };
+        if let Some(reason) = late {
+            self.killed = Some(failure(FailureKind::Unresponsive, format!("{reason}; killed")));
+            return;
+        }
+        if self.running.as_ref().is_some_and(|r| now >= r.kill_at) {
+            let timeout = self.running.as_ref().map_or(Duration::ZERO, |r| r.timeout);
+            let reason = format!("a call was not answered within its {timeout:?}; killed");
+            self.killed = Some(failure(FailureKind::TimedOut, reason));
+            return;
+        }
+        if self.crowded_since.is_some_and(|t| now >= t + timing.unread_patience) {
+            if self.actor.events.waiting() > timing.unread {
+                let reason = format!("{} of its events wait unread; killed", self.actor.events.waiting());
+                self.killed = Some(failure(FailureKind::Flood, reason));
+                return;
+            }
+            self.crowded_since = None;
+        }
+        let (gone_by, rest): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.queue)
+            .into_iter()
+            .partition(|(call, since)| now >= *since + call.timeout);
+        self.queue = rest;
+        for (call, _) in gone_by {
+            let instance = self.actor.spec.id.clone();
+            let _ = call.reply.send(Err(HostError::Busy { instance, waited: call.timeout }));
+        }
+        if now >= self.ping_at {
+            if self.unanswered >= timing.missed_pings {
+                let reason = format!("its process did not answer {} pings; killed", self.unanswered);
+                self.killed = Some(failure(FailureKind::Unresponsive, reason));
+                return;
+            }
+            // Before its hello the host reads nothing yet.
+            if !matches!(self.phase, Phase::Hello { .. }) {
+                self.unanswered += 1;
+                let _ = self.link.send(&ToHost::Ping { nonce: self.next_id });
+            }
+            self.ping_at = now + timing.ping;
+        }
+    }
+
+    /// Handles all messages that have come.
+    pub(super) async fn messages(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.link.take() {
+                Ok(Some(message)) => self.message(message).await?,
+                Ok(None) => return Ok(()),
+                Err(e) => return Err(protocol(&e.to_string())),
+            }
+        }
+    }
+
+    async fn message(&mut self, message: FromHost) -> Result<(), Failure> {
+        match message {
+            FromHost::Hello(hello) => self.hello(hello)?,
+            FromHost::Refused { message } => {
+                self.told = Some(failure(FailureKind::Refused, redact(&message, MAX_LOG)));
+            }
+            FromHost::Created { description } => self.created(description)?,
+            FromHost::CreateFailed(error) => self.told = Some(super::ending::create_failed(&error)),
+            FromHost::Reply { id, result } => self.reply(id, result)?,
+            FromHost::Event { kind, payload } => self.event(kind, payload)?,
+            FromHost::Log { level, message } => self.log(level, &message),
+            FromHost::Pong { busy_ms, .. } => {
+                self.unanswered = 0;
+                let limit = self.actor.config.timing.poll;
+                if matches!(self.phase, Phase::Ready { .. })
+                    && self.running.is_none()
+                    && Duration::from_millis(busy_ms.into()) > limit
+                {
+                    let reason = format!("its poll has not returned for {limit:?}; killed");
+                    return Err(failure(FailureKind::Unresponsive, reason));
+                }
+            }
+            FromHost::StorePut { id, key, value } => {
+                self.count_event()?;
+                let error = self.put(key, value).await;
+                let _ = self.link.send(&ToHost::StoreDone { id, error });
+            }
+            FromHost::Ended(error) => {
+                self.told = Some(super::ending::ended(&error, self.panic_place.as_deref()));
+            }
+        }
+        Ok(())
+    }
+
+    fn hello(&mut self, hello: Hello) -> Result<(), Failure> {
+        let by = Instant::now() + self.actor.config.timing.create;
+        if matches!(self.phase, Phase::Stopping { .. }) {
+            return Ok(());
+        }
+        if hello.protocol != PROTOCOL {
+            let reason = format!(
+                "the host speaks protocol {}, this daemon {PROTOCOL}: install both from the same package",
+                hello.protocol
+            );
+            return Err(failure(FailureKind::Refused, reason));
+        }
+        if hello.plugin != self.actor.spec.plugin.id() {
+            return Err(protocol("it loaded another plugin than was asked for"));
+        }
+        match std::mem::replace(&mut self.phase, Phase::Create { by, hello: Box::new(hello) }) {
+            Phase::Hello { create, .. } => {
+                let sent = self.link.send(&ToHost::Create(*create));
+                sent.map_err(|e| {
+                    failure(FailureKind::Settings, format!("its settings and stored values: {e}"))
+                })
+            }
+            _ => Err(protocol("it said hello twice")),
+        }
+    }
+
+    fn created(&mut self, description: Vec<u8>) -> Result<(), Failure> {
+        let since = Instant::now();
+        match std::mem::replace(&mut self.phase, Phase::Ready { since }) {
+            Phase::Create { hello, .. } => {
+                let info = HostInfo {
+                    pid: self.process.pid(),
+                    version: hello.version,
+                    sdk: hello.sdk,
+                    rustc: hello.rustc,
+                    sandbox: hello.sandbox,
+                    since: since.into_std(),
+                    start_took: since - self.began,
+                    description,
+                };
+                self.ready_since = Some(since);
+                self.actor.set_with(InstanceState::Ready, Some(info.into()));
+                Ok(())
+            }
+            Phase::Stopping { by, then } => {
+                self.phase = Phase::Stopping { by, then };
+                Ok(())
+            }
+            Phase::Hello { .. } | Phase::Ready { .. } => Err(protocol("it made its instance twice")),
+        }
+    }
+
+    fn reply(&mut self, id: u64, result: Result<Vec<u8>, till_plugin::PluginError>) -> Result<(), Failure> {
+        match self.running.take() {
+            Some(running) if running.id == id => {
+                let instance = self.actor.spec.id.clone();
+                let result = result.map_err(|mut error| {
+                    error.message = redact(&error.message, MAX_LOG);
+                    HostError::Refused { instance, error }
+                });
+                // Nobody may be waiting any more.
+                let _ = running.reply.send(result);
+                Ok(())
+            }
+            running => {
+                self.running = running;
+                Err(protocol(&format!("it answered call {id}, which is not running")))
+            }
+        }
+    }
+
+    fn count_event(&mut self) -> Result<(), Failure> {
+        let timing = &self.actor.config.timing;
+        if self.events.count() > timing.events_per_second {
+            let reason = format!("more than {} events in a second; killed", timing.events_per_second);
+            return Err(failure(FailureKind::Flood, reason));
+        }
+        if self.actor.events.waiting() > timing.unread {
+            self.crowded_since.get_or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, kind: u32, mut payload: Vec<u8>) -> Result<(), Failure> {
+        self.count_event()?;
+        let driver = self.actor.spec.plugin.manifest.driver.is_some();
+        let decoded = match kind {
+            event::DRIVER_1 if driver => {
+                proto::decode::<DriverEvent>(&payload).ok().map(InstanceEvent::Driver)
+            }
+            event::CHANNEL_1 if !driver => {
+                proto::decode::<ChannelEvent>(&payload).ok().map(InstanceEvent::Channel)
+            }
+            _ => None,
+        };
+        let length = payload.len();
+        payload.zeroize();
+        match decoded {
+            Some(event) => self.actor.events.send(event),
+            // From a newer SDK, perhaps; not worth a till.
+            None => self.log(
+                Level::Warn,
+                &format!("an event of kind {kind} with {length} bytes is not known to this tilld; dropped"),
+            ),
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, level: Level, message: &str) {
+        let limit = self.actor.config.timing.log_lines_per_second;
+        let count = self.logs.count();
+        let line = redact(message, MAX_LOG);
+        if level == Level::Error && line.starts_with("panic at ") {
+            self.panic_place = Some(line.clone());
+        }
+        // The abi_stable report of a refused plugin comes at once and is for debugging.
+        if count > limit && level != Level::Debug {
+            if count == limit + 1 {
+                let message = format!("more than {limit} log lines in a second; the rest of them is dropped");
+                self.actor.events.send(InstanceEvent::Log { level: Level::Warn, message });
+            }
+            return;
+        }
+        if count > limit * 20 || self.actor.events.waiting() > self.actor.config.timing.unread {
+            return;
+        }
+        self.actor.events.send(InstanceEvent::Log { level, message: line });
+    }
+
+    async fn put(&mut self, key: String, value: Vec<u8>) -> Option<String> {
+        let Some(mut store) = self.store.take() else { return Some("the store is closed".into()) };
+        let done = tokio::task::spawn_blocking(move || {
+            let error = store.put(key, value).err();
+            (store, error)
+        });
+        match done.await {
+            Ok((store, error)) => {
+                self.store = store;
+                error
+            }
+            Err(e) => Some(e.to_string()),
+        }
+    }
+}
+
+pub(super) fn protocol(what: &str) -> Failure {
+    failure(FailureKind::Protocol, format!("it broke the protocol: {what}; killed"))
+}
+
+/// Resolves when the running call is cancelled and the host does not know yet.
+async fn cancelled(running: Option<&mut Running>) {
+    match running {
+        Some(running) if !running.cancel_sent => {
+            let _ = (&mut running.cancelled).await;
+        }
+        _ => std::future::pending().await,
+    }
+}
