@@ -124,7 +124,8 @@ proptest! {
             bar_late_payments: true,
         };
         let json = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect::<Vec<_>>().join(",");
-        let encoded: String = format!("{{{json}}}").bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let escape = |byte| format!("%{byte:02X}");
+        let encoded = format!("{{{json}}}").bytes().map(escape).collect::<Vec<_>>().concat();
         let form = Parameters::read(b"", format!("biz_content={encoded}").as_bytes()).unwrap();
         if let Ok(content) = Content::read(&form) {
             let _ = house.run(method, &content, &mut Ledger::default(), Timestamp::UNIX_EPOCH);
