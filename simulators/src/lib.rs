@@ -8,3 +8,7 @@ pub mod alipay;
 mod background;
 pub mod bus;
 pub mod faults;
+pub mod players;
+pub mod printer;
+#[cfg(test)]
+mod vectors;

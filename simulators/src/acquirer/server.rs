@@ -303,14 +303,17 @@ fn describe(request: &Message, host: &Host, fault: Option<&Fault>) -> String {
         batch: Field60::of(request).batch().into(),
         trace: request.text(11).into(),
     };
-    let mut line =
-        format!("{} {} {}/{}/{}", request.mti(), operation(request), key.tid, key.batch, key.trace);
+    let mut parts = vec![
+        request.mti().to_owned(),
+        operation(request).to_owned(),
+        format!("{}/{}/{}", key.tid, key.batch, key.trace),
+    ];
     if let Some(entry) = host.ledger.get(&key) {
         let (amount, card) = (entry.amount, entry.instrument.masked());
-        line += &format!(" {:?} {amount} {card} {:?} {}", entry.kind, entry.state, entry.code);
+        parts.push(format!("{:?} {amount} {card} {:?} {}", entry.kind, entry.state, entry.code));
     }
     if let Some(fault) = fault {
-        line += &format!(" [fault: {}]", fault.kind());
+        parts.push(format!("[fault: {}]", fault.kind()));
     }
-    line
+    parts.join(" ")
 }

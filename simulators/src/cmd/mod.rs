@@ -1,7 +1,11 @@
 //! The subcommands of `till-sim`, one file each. To add one: its file, its `mod` line, its variant and its arm.
 
+mod acquirer;
 mod alipay;
 mod bus;
+mod printer;
+mod scan;
+mod swipe;
 
 use clap::Subcommand;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,10 +16,22 @@ pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 /// The simulators.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Run a bank's host for card payments (ISO 8583 over TCP) with its own ledger.
+    Acquirer(acquirer::Args),
     /// Run an Alipay gateway with its own books, keys and certificate authority.
     Alipay(alipay::Args),
     /// Run a private D-Bus message bus (embedded broker; no system package needed).
     Bus(bus::Args),
+    /// Run a receipt printer (ESC/POS over TCP) that shows and keeps what it prints.
+    Printer(printer::Args),
+    /// Run a card reader on a Unix socket.
+    Reader(swipe::ReaderArgs),
+    /// Scan a code with a running scanner, or over a serial port.
+    Scan(scan::ScanArgs),
+    /// Run a code scanner on a pseudo-terminal.
+    Scanner(scan::ScannerArgs),
+    /// Swipe a card at a running reader, or record a swipe.
+    Swipe(swipe::SwipeArgs),
 }
 
 impl Command {
@@ -23,7 +39,13 @@ impl Command {
     pub(crate) fn run(self) -> Outcome {
         match self {
             Self::Alipay(args) => alipay::run(args),
+            Self::Acquirer(args) => acquirer::run(&args),
             Self::Bus(args) => bus::run(&args),
+            Self::Printer(args) => printer::run(&args),
+            Self::Reader(args) => swipe::reader(&args),
+            Self::Scan(args) => scan::scan(&args),
+            Self::Scanner(args) => scan::scanner(&args),
+            Self::Swipe(args) => swipe::swipe(&args),
         }
     }
 }

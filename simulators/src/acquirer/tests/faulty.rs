@@ -6,6 +6,7 @@ use super::super::{Acquirer, AcquirerConfig};
 use super::acquirer;
 use super::terminal::Terminal;
 use crate::faults::{Fault, Rule};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -138,7 +139,7 @@ fn any_code_with_and_without_a_booking() {
         let fault = Fault::Answer {
             code: "96".into(),
             sub_code: None,
-            fields: Default::default(),
+            fields: BTreeMap::default(),
             booked: booked_too,
         };
         let (acquirer, mut terminal) = sale_under(fault);
@@ -171,7 +172,7 @@ fn a_request_may_arrive_byte_by_byte_and_two_in_one_segment() {
     let mut terminal = Terminal::signed_in(acquirer.addr());
     let one = terminal.wire(&terminal.sealed(&terminal.sale("000002", "000000000100")));
     let two = terminal.wire(&terminal.sealed(&terminal.sale("000003", "000000000200")));
-    for byte in one.iter() {
+    for byte in &one {
         terminal.stream.write_all(&[*byte]).unwrap();
     }
     assert_eq!(terminal.receive().unwrap().text(11), "000002");
