@@ -42,6 +42,77 @@ pub struct Facts {
     pub copy: u32,
 }
 
+/// A document as plain text lines of `columns` columns, Hanzi two columns wide: for screens and electronic receipts.
+pub fn text(document: &Document, columns: usize) -> String {
+    let mut out = String::new();
+    for block in &document.blocks {
+        match block {
+            Block::Text { text, align, style } => {
+                let room = if style.wide { columns / 2 } else { columns };
+                for line in text.lines().flat_map(|l| wrap(l, room.max(2))) {
+                    let free = columns.saturating_sub(width(&line));
+                    let left = match align {
+                        Align::Left => 0,
+                        Align::Centre => free / 2,
+                        Align::Right => free,
+                    };
+                    push_line(&mut out, &format!("{}{line}", " ".repeat(left)));
+                }
+            }
+            Block::Pair { label, value, .. } => pair_lines(&mut out, label, value, columns),
+            Block::Rule { with } => {
+                push_line(&mut out, &with.to_string().repeat(columns / width(&with.to_string()).max(1)));
+            }
+            Block::Row(cells) => {
+                push_line(&mut out, &cells.iter().map(|c| c.text.as_str()).collect::<Vec<_>>().join(" "));
+            }
+            Block::Qr { data, .. } | Block::Barcode { data } => push_line(&mut out, data),
+            Block::Feed { lines } => (0..*lines).for_each(|_| out.push('\n')),
+            _ => {}
+        }
+    }
+    out
+}
+
+fn push_line(out: &mut String, line: &str) {
+    out.push_str(line.trim_end());
+    out.push('\n');
+}
+
+fn pair_lines(out: &mut String, label: &str, value: &str, columns: usize) {
+    let (l, v) = (width(label), width(value));
+    if l + 1 + v <= columns {
+        push_line(out, &format!("{label}{}{value}", " ".repeat(columns - l - v)));
+        return;
+    }
+    push_line(out, label);
+    for line in wrap(value, columns) {
+        push_line(out, &format!("{}{line}", " ".repeat(columns.saturating_sub(width(&line)))));
+    }
+}
+
+fn width(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
+}
+
+/// Breaks a line into pieces of at most `columns` columns.
+fn wrap(line: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for c in line.chars().filter(|c| !c.is_control()) {
+        let w = unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
+        if used + w > columns {
+            lines.push(String::new());
+            used = 0;
+        }
+        used += w;
+        if let Some(last) = lines.last_mut() {
+            last.push(c);
+        }
+    }
+    lines
+}
+
 /// Labels of a language.
 struct Words {
     title: &'static str,

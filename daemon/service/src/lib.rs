@@ -1,1 +1,14 @@
-//! The payment-terminal service: configuration, D-Bus objects, and the shell that runs effects.
+//! `tilld`: the payment-terminal service.
+//!
+//! * [`config`] reads and checks the configuration;
+//! * [`till`] is the shell around the pure core: one actor that decides, makes durable, publishes and runs effects, and
+//!   the tasks that watch channels, readers and the printer;
+//! * [`bus`] serves it all on D-Bus;
+//! * [`secrets`], [`logging`], [`service`] are what a daemon needs besides.
+
+pub mod bus;
+pub mod config;
+pub mod logging;
+pub mod secrets;
+pub mod service;
+pub mod till;

@@ -1,0 +1,145 @@
+//! Who may call what. Closed by default: root, the daemon's own user, and the users that the configuration names.
+//!
+//! One table maps every method to what it is; a test holds it complete against the XML contract. The caller is the
+//! message's unique bus name, asked of the bus itself, never a process id. (polkit, where it runs, comes between in
+//! issue 6; the table is what it will map.)
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use zbus::message::Header;
+use zbus::names::UniqueName;
+
+use super::errors::Error;
+use crate::config::AccessConfig;
+
+/// What a method is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// Only looks.
+    View,
+    /// Part of selling.
+    Sell,
+    /// Changes how the till works, or opens the drawer without a sale.
+    Supervise,
+}
+
+/// Every method of every interface.
+pub const TABLE: &[(&str, &str, Action)] = &[
+    ("org.tilld.Terminal1", "OpenPayment", Action::Sell),
+    ("org.tilld.Terminal1", "SelectChannel", Action::Sell),
+    ("org.tilld.Terminal1", "OpenDrawer", Action::Supervise),
+    ("org.tilld.Terminal1", "ListPayments", Action::View),
+    ("org.tilld.Terminal1", "FindPayment", Action::View),
+    ("org.tilld.Payment1", "ConfirmAmount", Action::Sell),
+    ("org.tilld.Payment1", "PayCash", Action::Sell),
+    ("org.tilld.Payment1", "PayCode", Action::Sell),
+    ("org.tilld.Payment1", "Cancel", Action::Sell),
+    ("org.tilld.Payment1", "Describe", Action::View),
+    ("org.tilld.Payment1", "ReceiptText", Action::View),
+    ("org.tilld.Channel1", "SignIn", Action::Supervise),
+    ("org.tilld.Channel1", "Probe", Action::Sell),
+    ("org.tilld.Device1", "Restart", Action::Supervise),
+    ("org.tilld.Plugins1", "ListPlugins", Action::View),
+    ("org.tilld.Journal1", "Verify", Action::View),
+    ("org.tilld.Journal1", "Export", Action::Supervise),
+];
+
+/// Decides.
+pub struct Access {
+    config: AccessConfig,
+    own: u32,
+    /// User ids by unique name; a unique name is never used again on a bus.
+    known: Mutex<HashMap<String, u32>>,
+}
+
+impl Access {
+    /// With the configured users.
+    pub fn new(config: AccessConfig) -> Self {
+        Self { config, own: rustix::process::geteuid().as_raw(), known: Mutex::default() }
+    }
+
+    /// Whether a user may.
+    pub fn allows(&self, user: u32, action: Action) -> bool {
+        if user == 0 || user == self.own || self.config.supervisors.contains(&user) {
+            return true;
+        }
+        match action {
+            Action::Supervise => false,
+            Action::Sell => self.config.operators.contains(&user),
+            Action::View => self.config.operators.contains(&user) || self.config.viewers.contains(&user),
+        }
+    }
+
+    /// Refuses a call whose sender may not make it.
+    pub async fn check(&self, connection: &zbus::Connection, header: &Header<'_>) -> Result<(), Error> {
+        let (Some(sender), Some(interface), Some(member)) =
+            (header.sender(), header.interface(), header.member())
+        else {
+            return Err(Error::NotAuthorized(
+                "a call without sender, interface and member is refused".into(),
+            ));
+        };
+        let action = TABLE
+            .iter()
+            .find(|(i, m, _)| *i == interface.as_str() && *m == member.as_str())
+            .map(|(_, _, action)| *action)
+            .ok_or_else(|| Error::NotAuthorized(format!("{interface}.{member} is in no role")))?;
+        let user = self.user(connection, sender).await?;
+        if self.allows(user, action) {
+            return Ok(());
+        }
+        let list = match action {
+            Action::View => "viewers",
+            Action::Sell => "operators",
+            Action::Supervise => "supervisors",
+        };
+        Err(Error::NotAuthorized(format!(
+            "user {user} may not call {member}: add it to access.{list} in tilld.toml"
+        )))
+    }
+
+    async fn user(&self, connection: &zbus::Connection, sender: &UniqueName<'_>) -> Result<u32, Error> {
+        let remembered = self.lock().get(sender.as_str()).copied();
+        if let Some(user) = remembered {
+            return Ok(user);
+        }
+        let bus = zbus::fdo::DBusProxy::new(connection).await?;
+        let user = bus
+            .get_connection_unix_user(sender.clone().into())
+            .await
+            .map_err(|e| Error::NotAuthorized(format!("the bus does not know the user of {sender}: {e}")))?;
+        let mut known = self.lock();
+        // Names of clients that left are never used again; do not keep them for ever.
+        if known.len() >= 1024 {
+            known.clear();
+        }
+        known.insert(sender.to_string(), user);
+        Ok(user)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, u32>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_may_nothing_and_each_role_only_its_own() {
+        let access = Access {
+            config: AccessConfig { operators: vec![1001], viewers: vec![1002], supervisors: vec![1003] },
+            own: 990,
+            known: Mutex::default(),
+        };
+        let may = |user| [Action::View, Action::Sell, Action::Supervise].map(|a| access.allows(user, a));
+        assert_eq!(may(5000), [false, false, false]);
+        assert_eq!(may(1002), [true, false, false]);
+        assert_eq!(may(1001), [true, true, false]);
+        for all in [0, 990, 1003] {
+            assert_eq!(may(all), [true, true, true]);
+        }
+    }
+}

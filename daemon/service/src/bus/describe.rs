@@ -1,0 +1,120 @@
+//! Payments as dictionaries and prompts.
+
+use std::collections::HashMap;
+
+use till_core::{Attempt, Payment, PaymentState};
+use zbus::zvariant::{OwnedValue, Value};
+
+/// A dictionary on its way out.
+pub type Dict = HashMap<String, OwnedValue>;
+
+fn put<'a>(dict: &mut Dict, key: &str, value: impl Into<Value<'a>>) {
+    // Only a file descriptor can fail to become owned, and there is none.
+    if let Ok(value) = OwnedValue::try_from(value.into()) {
+        dict.insert(key.into(), value);
+    }
+}
+
+/// Everything about a payment.
+pub fn payment(p: &Payment, printed: bool) -> Dict {
+    let mut d = Dict::new();
+    put(&mut d, "id", p.id.to_string());
+    put(&mut d, "amount", p.amount.minor());
+    put(&mut d, "currency", p.amount.currency().code());
+    put(&mut d, "state", p.state.as_str());
+    put(&mut d, "reason", p.reason.clone());
+    put(&mut d, "subject", p.subject.clone());
+    put(&mut d, "operator", p.operator.clone().unwrap_or_default());
+    put(&mut d, "key", p.key.clone());
+    put(&mut d, "paid", p.paid().minor());
+    put(&mut d, "receipt", p.receipt_number.unwrap_or(0));
+    put(&mut d, "receipt-printed", printed);
+    put(&mut d, "recovered", p.recovered);
+    put(&mut d, "cancel-requested", p.cancel_requested);
+    put(&mut d, "seq", p.seq);
+    put(&mut d, "opened-ms", p.opened_wall_ms);
+    put(&mut d, "changed-ms", p.changed_wall_ms);
+    put(&mut d, "attempts", p.attempts.iter().map(attempt).collect::<Vec<_>>());
+    d
+}
+
+fn attempt(a: &Attempt) -> HashMap<String, Value<'static>> {
+    let mut d: HashMap<String, Value<'static>> = HashMap::new();
+    let mut put = |key: &str, value: Value<'static>| {
+        d.insert(key.into(), value);
+    };
+    put("attempt", a.ids.attempt.into());
+    put("channel", a.channel.clone().into());
+    put("family", a.family.to_string().into());
+    put("state", a.state.as_str().into());
+    put("account", a.masked.clone().into());
+    put("trace", a.ids.trace.into());
+    put("batch", a.ids.batch.into());
+    put("order", a.ids.order.clone().into());
+    put("queries", a.queries.into());
+    put("undos", a.undos.into());
+    if let Some(approval) = &a.approval {
+        put("reference", approval.reference.clone().into());
+        put("authorisation-code", approval.authorisation_code.clone().unwrap_or_default().into());
+        if let Some(account) = &approval.account {
+            put("account", account.clone().into());
+        }
+        if let Some(change) = approval.change {
+            put("change", change.minor().into());
+        }
+    }
+    if let Some(decline) = &a.decline {
+        put("code", decline.code.clone().into());
+        put("text", decline.text.clone().into());
+        put("text-zh", decline.text_zh.clone().into());
+        let next = serde_json::to_value(decline.next).ok();
+        put("next", next.as_ref().and_then(|n| n.as_str()).unwrap_or_default().to_owned().into());
+    }
+    if let Some(reason) = a.unknown {
+        put("unknown-reason", reason.as_str().into());
+    }
+    d
+}
+
+/// What the person at the till is to do now. Every state has one (S7).
+pub fn prompt(p: &Payment, show_code: Option<&str>) -> (String, Dict) {
+    let mut d = Dict::new();
+    let amount = |d: &mut Dict| {
+        put(d, "amount", p.amount.minor());
+        put(d, "currency", p.amount.currency().code());
+    };
+    let id = match p.state {
+        PaymentState::Draft => {
+            amount(&mut d);
+            "confirm-amount"
+        }
+        PaymentState::Ready => {
+            amount(&mut d);
+            if let Some(decline) = p.attempts.last().and_then(|a| a.decline.as_ref()) {
+                put(&mut d, "code", decline.code.clone());
+                put(&mut d, "text", decline.text.clone());
+                put(&mut d, "text-zh", decline.text_zh.clone());
+            }
+            "present-instrument"
+        }
+        PaymentState::Tendering => {
+            if let Some(code) = show_code {
+                put(&mut d, "code", code.to_owned());
+                "show-code"
+            } else {
+                put(&mut d, "background", p.parked);
+                "wait"
+            }
+        }
+        PaymentState::Paid => {
+            put(&mut d, "receipt", p.receipt_number.unwrap_or(0));
+            if let Some(change) = p.approved().and_then(|a| a.approval.as_ref()).and_then(|a| a.change) {
+                put(&mut d, "change", change.minor());
+            }
+            "done"
+        }
+        PaymentState::Cancelled => "done",
+        PaymentState::Review => "call-supervisor",
+    };
+    (id.into(), d)
+}

@@ -1,0 +1,103 @@
+//! Typed errors of the bus: `org.tilld.Error.*`. The text says what failed, on what, and what to do next.
+
+use till_core::Refusal;
+use till_hosts::HostError;
+use till_plugin::ErrorCode;
+
+use crate::till::TillError;
+
+/// The errors that methods give.
+#[derive(Debug, zbus::DBusError)]
+#[zbus(prefix = "org.tilld.Error")]
+pub enum Error {
+    /// From the bus library.
+    #[zbus(error)]
+    ZBus(zbus::Error),
+    /// Another payment holds the till.
+    Busy(String),
+    /// No such payment, channel or job.
+    NotFound(String),
+    /// An argument or option makes no sense.
+    InvalidArgs(String),
+    /// The caller may not.
+    NotAuthorized(String),
+    /// The idempotency key belongs to another request.
+    KeyReuse(String),
+    /// The amount confirmed is not the amount owed.
+    WrongAmount(String),
+    /// The payment is not in a state for this.
+    WrongState(String),
+    /// What was presented cannot be paid with.
+    NotPayable(String),
+    /// The code was used a moment ago.
+    UsedAlready(String),
+    /// No channel can take it.
+    NoRoute(String),
+    /// Not enough cash.
+    TooLittle(String),
+    /// The journal cannot take it: no room, read-only, or broken.
+    JournalUnavailable(String),
+    /// The device or channel does not do this.
+    Unsupported(String),
+    /// No answer in time.
+    Timeout(String),
+    /// The plugin failed.
+    PluginFailed(String),
+    /// The network refused.
+    Refused(String),
+    /// The daemon is stopping.
+    Stopping(String),
+}
+
+/// Lower-kebab code of a refusal, for signals.
+pub fn refusal_code(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Busy { .. } => "busy",
+        Refusal::NoPayment(_) | Refusal::NoChannel { .. } | Refusal::NoJob(_) => "not-found",
+        Refusal::Amount(_) | Refusal::Currency(_) => "invalid-args",
+        Refusal::WrongAmount { .. } => "wrong-amount",
+        Refusal::KeyReuse { .. } => "key-reuse",
+        Refusal::State { .. } | Refusal::Stale => "wrong-state",
+        Refusal::NotPayable(_) => "not-payable",
+        Refusal::UsedAlready { .. } => "used-already",
+        Refusal::NoRoute { .. } => "no-route",
+        Refusal::TooLittle { .. } => "too-little",
+    }
+}
+
+impl From<TillError> for Error {
+    fn from(e: TillError) -> Self {
+        let text = e.to_string();
+        match e {
+            TillError::Journal(_) => Self::JournalUnavailable(text),
+            TillError::Stopping => Self::Stopping(text),
+            TillError::Refused(refusal) => match refusal_code(&refusal) {
+                "busy" => Self::Busy(text),
+                "not-found" => Self::NotFound(text),
+                "invalid-args" => Self::InvalidArgs(text),
+                "wrong-amount" => Self::WrongAmount(text),
+                "key-reuse" => Self::KeyReuse(text),
+                "not-payable" => Self::NotPayable(text),
+                "used-already" => Self::UsedAlready(text),
+                "no-route" => Self::NoRoute(text),
+                "too-little" => Self::TooLittle(text),
+                _ => Self::WrongState(text),
+            },
+        }
+    }
+}
+
+impl From<HostError> for Error {
+    fn from(e: HostError) -> Self {
+        let text = e.to_string();
+        match e {
+            HostError::Refused { error, .. } => match error.code {
+                ErrorCode::Unsupported => Self::Unsupported(text),
+                ErrorCode::Timeout => Self::Timeout(text),
+                _ => Self::Refused(text),
+            },
+            HostError::TimedOut { .. } | HostError::Busy { .. } => Self::Timeout(text),
+            _ => Self::PluginFailed(text),
+        }
+    }
+}

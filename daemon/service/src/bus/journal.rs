@@ -1,0 +1,120 @@
+//! `org.tilld.Journal1`.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::sync::Arc;
+
+use till_core::record::{KIND, Record};
+use till_journal::Journal;
+use zbus::message::Header;
+use zbus::zvariant::OwnedFd;
+
+use super::World;
+use super::errors::Error;
+use super::options::{self, Options};
+
+/// The journal.
+pub struct Journal1 {
+    pub(super) world: Arc<World>,
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, b| {
+        let _infallible = write!(text, "{b:02x}");
+        text
+    })
+}
+
+#[zbus::interface(name = "org.tilld.Journal1")]
+impl Journal1 {
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn head(&self) -> (u64, String) {
+        let head = self.world.journal.head();
+        (head.seq, hex(&head.hash))
+    }
+
+    #[zbus(property)]
+    fn state(&self) -> String {
+        self.world.handle.published.journal_trouble().unwrap_or_else(|| "well".into())
+    }
+
+    #[zbus(out_args("records", "problems"))]
+    async fn verify(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(u64, Vec<String>), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        let journal = self.world.journal.clone();
+        let report = blocking(move || journal.verify().map_err(|e| e.to_string())).await?;
+        Ok((report.records, report.findings))
+    }
+
+    #[zbus(out_args("records"))]
+    async fn export(
+        &self,
+        from: u64,
+        to: u64,
+        file: OwnedFd,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<u64, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        let journal = self.world.journal.clone();
+        let file = File::from(std::os::fd::OwnedFd::from(file));
+        blocking(move || write_records(&journal, from, to, file).map_err(|e| e.to_string())).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    f: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(f).await.map_err(|e| Error::JournalUnavailable(e.to_string()))?;
+    done.map_err(Error::JournalUnavailable)
+}
+
+/// JSON lines: one a record, then one with the head of the chain.
+fn write_records(journal: &Journal, from: u64, to: u64, file: File) -> std::io::Result<u64> {
+    let head = journal.head();
+    let to = if to == 0 { head.seq } else { to.min(head.seq) };
+    let mut out = BufWriter::new(file);
+    let (mut at, mut count) = (from.max(1), 0);
+    while at <= to {
+        let page = journal.range(at, 256).map_err(std::io::Error::other)?;
+        let Some(last) = page.last().map(|r| r.seq) else { break };
+        for r in page.iter().filter(|r| r.seq <= to) {
+            let decoded = (r.kind == KIND).then(|| Record::decode(&r.payload).ok()).flatten();
+            let line = serde_json::json!({
+                "seq": r.seq,
+                "epoch": r.epoch,
+                "kind": decoded.as_ref().map_or("journal", Record::name),
+                "payment": (r.subject != [0; 16]).then(|| hex(&r.subject)),
+                "wall-ms": r.stamp.wall_ms,
+                "boot-ms": r.stamp.boottime_ms,
+                "boot-id": hex(&r.boot_id),
+                "clock-ok": r.stamp.clock_ok,
+                "record": decoded,
+                "prev-hash": hex(&r.prev_hash),
+                "hash": hex(&r.hash),
+            });
+            serde_json::to_writer(&mut out, &line)?;
+            out.write_all(b"\n")?;
+            count += 1;
+        }
+        at = last + 1;
+    }
+    serde_json::to_writer(
+        &mut out,
+        &serde_json::json!({ "head": { "seq": head.seq, "hash": hex(&head.hash) } }),
+    )?;
+    out.write_all(b"\n")?;
+    out.flush()?;
+    // A pipe cannot be synced, a file is.
+    let _pipe = out.get_ref().sync_all();
+    Ok(count)
+}

@@ -1,0 +1,143 @@
+//! The D-Bus side: objects, roles, errors, and the one task that tells clients what changed.
+//!
+//! Names and shapes are the XML in `dbus/`; a test compares it with live introspection.
+
+pub mod access;
+mod describe;
+pub mod errors;
+mod journal;
+mod objects;
+mod options;
+pub mod paths;
+mod payment;
+mod pump;
+mod terminal;
+
+use std::sync::Arc;
+
+use till_core::receipt::Shop;
+use till_hosts::{Catalog, Supervisor};
+use till_journal::Journal;
+use till_plugin::Currency;
+use tokio::sync::mpsc;
+use zbus::fdo::RequestNameFlags;
+
+use crate::config::Config;
+use crate::till::{Change, Handle};
+use errors::Error;
+
+/// Well-known name.
+pub const NAME: &str = "org.tilld.Till1";
+
+/// What the objects need.
+pub struct World {
+    /// The till.
+    pub handle: Handle,
+    /// The journal, for reading.
+    pub journal: Journal,
+    /// Installed plugins.
+    pub catalog: Arc<Catalog>,
+    /// Running instances.
+    pub supervisor: Arc<Supervisor>,
+    /// Configuration.
+    pub config: Arc<Config>,
+    /// The shop on receipts.
+    pub shop: Arc<Shop>,
+    /// Roles.
+    pub access: access::Access,
+}
+
+/// What stands in the way: subject, code, English, Chinese.
+type Blocker = (String, String, String, String);
+
+impl World {
+    /// `ready`, `degraded` or `blocked`, and everything that stands in the way.
+    pub(crate) fn readiness(&self) -> (&'static str, Vec<Blocker>) {
+        let mut blockers = Vec::new();
+        if let Some(problem) = self.handle.published.journal_trouble() {
+            blockers.push((
+                "journal".into(),
+                "journal".into(),
+                problem.clone(),
+                format!("流水日志不可用：{problem}"),
+            ));
+            return ("blocked", blockers);
+        }
+        let channels = self.handle.routes.all();
+        let mut any = false;
+        for c in channels.iter().filter(|c| c.config.enabled) {
+            match c.state() {
+                ("ready", _) => any = true,
+                (state, reason) => blockers.push((
+                    c.config.id.clone(),
+                    format!("channel-{state}"),
+                    format!("channel {} is {state}: {reason}", c.name.0),
+                    format!("{}：{state} {reason}", c.name.1),
+                )),
+            }
+        }
+        for d in self.handle.published.devices() {
+            if !matches!(d.state.as_str(), "ready" | "disabled" | "attention") {
+                blockers.push((
+                    d.id.clone(),
+                    format!("device-{}", d.state),
+                    format!("device {} is {}: {}", d.name.0, d.state, d.reason),
+                    format!("{}：{} {}", d.name.1, d.state, d.reason),
+                ));
+            }
+        }
+        let state = match (any, blockers.is_empty()) {
+            (false, _) => "blocked",
+            (true, true) => "ready",
+            (true, false) => "degraded",
+        };
+        (state, blockers)
+    }
+}
+
+/// Reads a currency code.
+fn currency(code: &str) -> Result<Currency, Error> {
+    code.parse().map_err(|e: till_plugin::money::CurrencyError| Error::InvalidArgs(e.to_string()))
+}
+
+/// What the bus is made from.
+pub struct Parts {
+    /// The till.
+    pub handle: Handle,
+    /// The journal.
+    pub journal: Journal,
+    /// Installed plugins.
+    pub catalog: Arc<Catalog>,
+    /// Running instances.
+    pub supervisor: Arc<Supervisor>,
+    /// Configuration.
+    pub config: Arc<Config>,
+    /// The shop on receipts.
+    pub shop: Arc<Shop>,
+}
+
+/// Serves all objects, then takes the name.
+pub async fn serve(parts: Parts, changes: mpsc::UnboundedReceiver<Change>) -> zbus::Result<zbus::Connection> {
+    let Parts { handle, journal, catalog, supervisor, config, shop } = parts;
+    let address = config.bus.clone();
+    let access = access::Access::new(config.access.clone());
+    let world = Arc::new(World { handle, journal, catalog, supervisor, config, shop, access });
+    let builder = match address.as_str() {
+        "system" => zbus::connection::Builder::system(),
+        "session" => zbus::connection::Builder::session(),
+        address => zbus::connection::Builder::address(address),
+    };
+    let connection = builder
+        .serve_at(paths::ROOT, zbus::fdo::ObjectManager)
+        .serve_at(paths::ROOT, terminal::Terminal1 { world: world.clone() })
+        .serve_at(paths::ROOT, objects::Plugins1 { world: world.clone() })
+        .serve_at(paths::ROOT, journal::Journal1 { world: world.clone() })
+        .build()
+        .await?;
+    let mut pump = pump::Pump::new(world, connection.clone());
+    pump.objects().await?;
+    // A second tilld must not take the name over: there is one till on a bus.
+    connection.request_name_with_flags(NAME, RequestNameFlags::DO_NOT_QUEUE).await?;
+    tokio::spawn(pump.run(changes));
+    Ok(connection)
+}

@@ -1,0 +1,302 @@
+//! The smaller interfaces: `org.tilld.Channel1`, `Device1`, `Printer1`, `Plugins1`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use till_hosts::ChannelClient;
+use till_plugin::channel::Operation;
+use zbus::message::Header;
+use zbus::object_server::SignalEmitter;
+use zbus::zvariant::ObjectPath;
+
+use super::World;
+use super::errors::Error;
+use super::options::{self, Options};
+use crate::till::{ChannelView, DeviceView};
+
+/// Longest for a probe.
+const PROBE: Duration = Duration::from_secs(20);
+
+/// One channel.
+pub struct Channel1 {
+    pub(super) world: Arc<World>,
+    pub(super) id: String,
+}
+
+impl Channel1 {
+    fn seen<T: Default>(&self, f: impl FnOnce(&ChannelView) -> T) -> T {
+        self.world.handle.routes.get(&self.id).map_or_else(T::default, |v| f(&v))
+    }
+}
+
+#[zbus::interface(name = "org.tilld.Channel1")]
+impl Channel1 {
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn id(&self) -> String {
+        self.id.clone()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn name(&self) -> (String, String) {
+        self.seen(|v| v.name.clone())
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn plugin(&self) -> String {
+        self.seen(|v| v.config.plugin.clone())
+    }
+
+    #[zbus(property)]
+    fn families(&self) -> Vec<String> {
+        self.seen(|v| v.families().iter().map(ToString::to_string).collect())
+    }
+
+    #[zbus(property)]
+    fn operations(&self) -> Vec<String> {
+        self.seen(|v| {
+            v.description
+                .as_ref()
+                .map(|d| d.operations.iter().filter_map(kebab).collect())
+                .unwrap_or_default()
+        })
+    }
+
+    #[zbus(property)]
+    fn state(&self) -> String {
+        self.seen(|v| v.state().0.to_owned())
+    }
+
+    #[zbus(property)]
+    fn state_reason(&self) -> String {
+        self.seen(|v| v.state().1)
+    }
+
+    #[zbus(property)]
+    fn unresolved(&self) -> u32 {
+        let published = &self.world.handle.published;
+        let open = published.ids().into_iter().filter_map(|id| published.get(id));
+        let count = open
+            .filter(|v| v.payment.open_attempt().is_some_and(|a| a.channel == self.id && a.state.is_armed()))
+            .count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    #[zbus(property)]
+    fn priority(&self) -> u32 {
+        self.seen(|v| v.config.priority)
+    }
+
+    async fn sign_in(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        let view = self.world.handle.routes.get(&self.id).ok_or_else(|| Error::NotFound(self.id.clone()))?;
+        if !view.does(Operation::SignIn) {
+            return Err(Error::Unsupported(format!("the channel {} has no sign-in", self.id)));
+        }
+        crate::till::channels::sign_in(&self.world.handle, &self.id);
+        Ok(())
+    }
+
+    #[zbus(out_args("state", "text"))]
+    async fn probe(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(String, String), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        let instance = self
+            .world
+            .handle
+            .routes
+            .get(&self.id)
+            .and_then(|v| v.instance)
+            .ok_or_else(|| Error::PluginFailed(format!("the channel {} has no process", self.id)))?;
+        let health = ChannelClient::new(instance).probe(PROBE).await?;
+        Ok((health.state.as_str().into(), health.text))
+    }
+
+    #[zbus(signal, name = "StateChanged")]
+    pub(super) async fn moved(
+        emitter: &SignalEmitter<'_>,
+        old: &str,
+        new: &str,
+        reason: &str,
+    ) -> zbus::Result<()>;
+}
+
+fn kebab(operation: &Operation) -> Option<String> {
+    serde_json::to_value(operation).ok()?.as_str().map(String::from)
+}
+
+/// One device.
+pub struct Device1 {
+    pub(super) world: Arc<World>,
+    pub(super) id: String,
+}
+
+impl Device1 {
+    fn seen<T: Default>(&self, f: impl FnOnce(&DeviceView) -> T) -> T {
+        self.world.handle.published.get_device(&self.id).map_or_else(T::default, |v| f(&v))
+    }
+}
+
+#[zbus::interface(name = "org.tilld.Device1")]
+impl Device1 {
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn id(&self) -> String {
+        self.id.clone()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn name(&self) -> (String, String) {
+        self.seen(|v| v.name.clone())
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn plugin(&self) -> String {
+        self.seen(|v| v.plugin.clone())
+    }
+
+    #[zbus(property)]
+    fn classes(&self) -> Vec<String> {
+        self.seen(|v| v.classes.clone())
+    }
+
+    #[zbus(property)]
+    fn transport(&self) -> String {
+        self.seen(|v| v.transport.clone())
+    }
+
+    #[zbus(property)]
+    fn state(&self) -> String {
+        self.seen(|v| v.state.clone())
+    }
+
+    #[zbus(property)]
+    fn state_reason(&self) -> String {
+        self.seen(|v| v.reason.clone())
+    }
+
+    #[zbus(property)]
+    fn sandbox(&self) -> Vec<(String, String)> {
+        self.seen(|v| v.sandbox.clone())
+    }
+
+    async fn restart(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        let released = self
+            .world
+            .supervisor
+            .release_quarantine(&self.id)
+            .map_err(|e| Error::PluginFailed(e.to_string()))?;
+        match self.world.supervisor.get(&self.id) {
+            Some(instance) if !released => {
+                instance.restart();
+                Ok(())
+            }
+            Some(_) => Ok(()),
+            None => Err(Error::WrongState(format!(
+                "device {} could not be started from its configuration: mend that and restart tilld",
+                self.id
+            ))),
+        }
+    }
+
+    #[zbus(signal, name = "StateChanged")]
+    pub(super) async fn moved(
+        emitter: &SignalEmitter<'_>,
+        old: &str,
+        new: &str,
+        reason: &str,
+    ) -> zbus::Result<()>;
+}
+
+/// Printing side of a device.
+pub struct Printer1 {
+    pub(super) world: Arc<World>,
+}
+
+#[zbus::interface(name = "org.tilld.Printer1")]
+impl Printer1 {
+    #[zbus(property)]
+    fn jobs(&self) -> Vec<(u64, String, String)> {
+        let jobs = self.world.handle.published.jobs();
+        jobs.into_iter().map(|j| (j.job, j.payment.to_string(), j.state)).collect()
+    }
+
+    #[zbus(signal)]
+    pub(super) async fn job_changed(
+        emitter: &SignalEmitter<'_>,
+        job: u64,
+        payment: ObjectPath<'_>,
+        state: &str,
+        reason: &str,
+    ) -> zbus::Result<()>;
+}
+
+/// Installed plugins.
+pub struct Plugins1 {
+    pub(super) world: Arc<World>,
+}
+
+/// A row of `ListPlugins`: id, kind, name, version, instances, problem.
+type PluginRow = (String, String, String, String, Vec<String>, String);
+
+#[zbus::interface(name = "org.tilld.Plugins1")]
+impl Plugins1 {
+    #[zbus(out_args("plugins"))]
+    async fn list_plugins(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Vec<PluginRow>, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        let devices = self.world.handle.published.devices();
+        let channels = self.world.handle.routes.all();
+        let mut rows: Vec<PluginRow> = self
+            .world
+            .catalog
+            .plugins()
+            .map(|plugin| {
+                let id = plugin.id();
+                let mine = |p: &str| p == id;
+                let users = devices.iter().filter(|d| mine(&d.plugin)).map(|d| (&d.id, &d.version));
+                let users = users.chain(
+                    channels.iter().filter(|c| mine(&c.config.plugin)).map(|c| (&c.config.id, &c.version)),
+                );
+                let users: Vec<_> = users.collect();
+                let version = users.iter().map(|u| u.1.clone()).find(|v| !v.is_empty()).unwrap_or_default();
+                let kind = if plugin.manifest.driver.is_some() { "driver" } else { "channel" };
+                let instances = users.iter().map(|u| u.0.clone()).collect();
+                (
+                    id.into(),
+                    kind.into(),
+                    plugin.manifest.plugin.name.clone(),
+                    version,
+                    instances,
+                    String::new(),
+                )
+            })
+            .collect();
+        let refused = self.world.catalog.errors().iter();
+        rows.extend(refused.map(|e| {
+            (String::new(), String::new(), String::new(), String::new(), Vec::new(), e.to_string())
+        }));
+        Ok(rows)
+    }
+}

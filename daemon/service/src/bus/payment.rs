@@ -1,0 +1,226 @@
+//! `org.tilld.Payment1`.
+
+use std::sync::Arc;
+
+use till_core::input::Input;
+use till_core::{PaymentId, receipt};
+use till_plugin::instrument::ScannedCode;
+use till_plugin::{Currency, Instrument, Money, Sensitive};
+use zbus::message::Header;
+use zbus::object_server::SignalEmitter;
+
+use super::World;
+use super::describe::{self, Dict};
+use super::errors::Error;
+use super::options::{self, Options};
+use crate::till::PaymentView;
+
+/// One payment.
+pub struct Payment1 {
+    pub(super) world: Arc<World>,
+    pub(super) id: PaymentId,
+}
+
+impl Payment1 {
+    fn view(&self) -> Result<Arc<PaymentView>, Error> {
+        self.world
+            .handle
+            .published
+            .get(self.id)
+            .ok_or_else(|| Error::NotFound(format!("payment {} has left the bus", self.id)))
+    }
+
+    /// Property getters cannot give typed errors; a view that is just being given up is shown as it was opened.
+    fn seen<T: Default>(&self, f: impl FnOnce(&PaymentView) -> T) -> T {
+        self.view().map_or_else(|_| T::default(), |v| f(&v))
+    }
+}
+
+#[zbus::interface(name = "org.tilld.Payment1")]
+impl Payment1 {
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn amount(&self) -> i64 {
+        self.seen(|v| v.payment.amount.minor())
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn currency(&self) -> String {
+        self.seen(|v| v.payment.amount.currency().code().into())
+    }
+
+    #[zbus(property)]
+    fn state(&self) -> String {
+        self.seen(|v| v.payment.state.as_str().into())
+    }
+
+    #[zbus(property)]
+    fn state_reason(&self) -> String {
+        self.seen(|v| v.payment.reason.clone())
+    }
+
+    #[zbus(property)]
+    fn paid(&self) -> i64 {
+        self.seen(|v| v.payment.paid().minor())
+    }
+
+    #[zbus(property)]
+    fn channel(&self) -> String {
+        self.seen(|v| v.payment.attempts.last().map(|a| a.channel.clone()).unwrap_or_default())
+    }
+
+    #[zbus(property)]
+    fn attempt_state(&self) -> String {
+        self.seen(|v| v.payment.attempts.last().map(|a| a.state.as_str().to_owned()).unwrap_or_default())
+    }
+
+    #[zbus(property)]
+    fn prompt(&self) -> (String, Dict) {
+        self.seen(|v| describe::prompt(&v.payment, v.show_code.as_deref()))
+    }
+
+    #[zbus(property)]
+    fn receipt(&self) -> u64 {
+        self.seen(|v| v.payment.receipt_number.unwrap_or(0))
+    }
+
+    #[zbus(property)]
+    fn seq(&self) -> u64 {
+        self.seen(|v| v.payment.seq)
+    }
+
+    async fn confirm_amount(
+        &self,
+        amount: i64,
+        currency: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        let currency: Currency = super::currency(currency)?;
+        self.world
+            .handle
+            .input(Input::Confirm { payment: self.id, amount: Money::new(amount, currency) })
+            .await?;
+        Ok(())
+    }
+
+    async fn pay_cash(
+        &self,
+        tendered: i64,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["channel"])?;
+        let channel = options::text(&options, "channel", 32)?;
+        let currency = self.view()?.payment.amount.currency();
+        let instrument = Instrument::Cash { tendered: Money::new(tendered, currency) };
+        self.world.handle.present(self.id, instrument, None, channel).await?;
+        Ok(())
+    }
+
+    async fn pay_code(
+        &self,
+        code: String,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        let code = Sensitive::new(code);
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["channel", "family"])?;
+        let channel = options::text(&options, "channel", 32)?;
+        let family = options::text(&options, "family", 32)?;
+        if code.expose().len() > 8192 {
+            return Err(Error::NotPayable(format!(
+                "a code of {} bytes is no payment code",
+                code.expose().len()
+            )));
+        }
+        let instrument = Instrument::Code(ScannedCode { text: code, symbology: None });
+        self.world.handle.present(self.id, instrument, family, channel).await?;
+        Ok(())
+    }
+
+    async fn cancel(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["operator"])?;
+        let operator = options::text(&options, "operator", 32)?;
+        self.world.handle.input(Input::Cancel { payment: self.id, operator }).await?;
+        Ok(())
+    }
+
+    #[zbus(out_args("payment"))]
+    async fn describe(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Dict, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        let view = self.view()?;
+        Ok(describe::payment(&view.payment, view.printed))
+    }
+
+    #[zbus(out_args("text"))]
+    async fn receipt_text(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<String, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["columns"])?;
+        let columns = options::number(&options, "columns")?.unwrap_or(32).clamp(20, 80);
+        let view = self.view()?;
+        let facts = crate::till::effects::facts(&self.world.handle, &view.payment);
+        let document = receipt::document(&view.payment, &self.world.shop, &facts).ok_or_else(|| {
+            Error::WrongState(format!("payment {} is not paid: it has no receipt", self.id))
+        })?;
+        Ok(receipt::text(&document, columns as usize))
+    }
+
+    #[zbus(signal, name = "StateChanged")]
+    pub(super) async fn moved(
+        emitter: &SignalEmitter<'_>,
+        old: &str,
+        new: &str,
+        reason: &str,
+        seq: u64,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    pub(super) async fn presented(
+        emitter: &SignalEmitter<'_>,
+        device: &str,
+        family: &str,
+        masked: &str,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    pub(super) async fn input_refused(
+        emitter: &SignalEmitter<'_>,
+        device: &str,
+        reason: &str,
+        text: &str,
+        text_zh: &str,
+        families: &[String],
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    pub(super) async fn show_code(emitter: &SignalEmitter<'_>, code: &str) -> zbus::Result<()>;
+}

@@ -1,0 +1,254 @@
+//! `org.tilld.Terminal1`.
+
+use std::sync::Arc;
+
+use till_core::input::Input;
+use till_core::record::{KIND, Record};
+use till_core::{Payment, PaymentId};
+use till_plugin::Money;
+use zbus::message::Header;
+use zbus::object_server::SignalEmitter;
+use zbus::zvariant::{ObjectPath, OwnedObjectPath};
+
+use super::describe::{self, Dict};
+use super::errors::Error;
+use super::options::{self, Options};
+use super::{World, paths};
+use crate::till::history;
+
+/// The till.
+pub struct Terminal1 {
+    pub(super) world: Arc<World>,
+}
+
+/// A row of `ListPayments`: id, state, amount, currency, channel, opened.
+type Row = (String, String, i64, String, String, i64);
+
+impl Terminal1 {
+    fn find(&self, id: PaymentId) -> Result<Option<Payment>, Error> {
+        if let Some(view) = self.world.handle.published.get(id) {
+            return Ok(Some(view.payment.clone()));
+        }
+        history::find(&self.world.journal, id).map_err(|e| Error::JournalUnavailable(e.to_string()))
+    }
+
+    /// The newest payment with a key, open or in the journal.
+    fn by_key(&self, key: &str) -> Result<Option<PaymentId>, Error> {
+        let published = &self.world.handle.published;
+        let open =
+            published.ids().into_iter().filter_map(|id| published.get(id)).find(|v| v.payment.key == key);
+        if let Some(view) = open {
+            return Ok(Some(view.payment.id));
+        }
+        let mut found = None;
+        self.walk_back(|record| {
+            if let Record::Opened { payment, key: k, .. } = record
+                && k == key
+            {
+                found = Some(*payment);
+            }
+            found.is_none()
+        })?;
+        Ok(found)
+    }
+
+    /// Goes through the journal from its head until `f` says enough.
+    fn walk_back(&self, mut f: impl FnMut(&Record) -> bool) -> Result<(), Error> {
+        let journal = &self.world.journal;
+        let mut end = journal.head().seq;
+        while end > 0 {
+            let start = end.saturating_sub(511).max(1);
+            let wanted = usize::try_from(end - start + 1).unwrap_or(512);
+            let page = journal.range(start, wanted).map_err(|e| Error::JournalUnavailable(e.to_string()))?;
+            let decoded =
+                page.iter().rev().filter(|r| r.kind == KIND).filter_map(|r| Record::decode(&r.payload).ok());
+            for record in decoded {
+                if !f(&record) {
+                    return Ok(());
+                }
+            }
+            if start <= journal.stats().first_seq {
+                return Ok(());
+            }
+            end = start - 1;
+        }
+        Ok(())
+    }
+}
+
+#[zbus::interface(name = "org.tilld.Terminal1")]
+impl Terminal1 {
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn terminal(&self) -> String {
+        self.world.config.terminal.clone()
+    }
+
+    #[zbus(property)]
+    fn current_channel(&self) -> String {
+        self.world.handle.published.current_channel()
+    }
+
+    #[zbus(property)]
+    fn active_payment(&self) -> OwnedObjectPath {
+        self.world.handle.published.active_payment().map_or_else(paths::none, paths::payment)
+    }
+
+    #[zbus(property)]
+    fn state(&self) -> &'static str {
+        self.world.readiness().0
+    }
+
+    #[zbus(property)]
+    fn blockers(&self) -> Vec<(String, String, String, String)> {
+        self.world.readiness().1
+    }
+
+    #[zbus(out_args("payment"))]
+    async fn open_payment(
+        &self,
+        amount: i64,
+        currency: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<OwnedObjectPath, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["key", "subject", "operator"])?;
+        let key = options::text(&options, "key", 64)?.unwrap_or_default();
+        let subject = options::text(&options, "subject", 64)?.unwrap_or_default();
+        let operator = options::text(&options, "operator", 32)?;
+        let amount = Money::new(amount, super::currency(currency)?);
+        let id = PaymentId(*uuid::Uuid::now_v7().as_bytes());
+        let input = Input::Open { payment: id, key: key.clone(), amount, subject, operator };
+        self.world.handle.input(input).await?;
+        if self.world.handle.published.get(id).is_some() {
+            return Ok(paths::payment(id));
+        }
+        // The key is known: the payment that it belongs to is the answer.
+        let known = self
+            .by_key(&key)?
+            .ok_or_else(|| Error::NotFound(format!("the payment of key {key:?} is gone")))?;
+        Ok(paths::payment(known))
+    }
+
+    async fn select_channel(
+        &self,
+        channel: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["operator"])?;
+        let operator = options::text(&options, "operator", 32)?;
+        let channel = (!channel.is_empty()).then(|| channel.to_owned());
+        self.world.handle.input(Input::Select { channel, operator }).await?;
+        Ok(())
+    }
+
+    async fn open_drawer(
+        &self,
+        reason: String,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["operator"])?;
+        let operator = options::text(&options, "operator", 32)?;
+        if reason.trim().is_empty() {
+            return Err(Error::InvalidArgs("opening the drawer without a sale needs a reason".into()));
+        }
+        self.world.handle.input(Input::NoSale { reason, operator }).await?;
+        Ok(())
+    }
+
+    #[zbus(out_args("payments"))]
+    async fn list_payments(
+        &self,
+        limit: u32,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Vec<Row>, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["before"])?;
+        let before = options::text(&options, "before", 32)?;
+        let limit = limit.clamp(1, 500) as usize;
+        let mut ids = Vec::new();
+        let mut passed = before.is_none();
+        self.walk_back(|record| {
+            if let Record::Opened { payment, .. } = record {
+                if passed {
+                    ids.push(*payment);
+                } else if before.as_ref().is_some_and(|b| *b == payment.to_string()) {
+                    passed = true;
+                }
+            }
+            ids.len() < limit
+        })?;
+        let mut rows = Vec::new();
+        for id in ids {
+            if let Some(p) = self.find(id)? {
+                rows.push(row(&p));
+            }
+        }
+        Ok(rows)
+    }
+
+    #[zbus(out_args("payment"))]
+    async fn find_payment(
+        &self,
+        id_or_key: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Dict, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        let not_found = || {
+            Error::NotFound(format!(
+                "there is no payment with id or key {:?}",
+                id_or_key.chars().take(64).collect::<String>()
+            ))
+        };
+        let payment = match id_or_key.parse::<PaymentId>() {
+            Ok(id) => self.find(id)?,
+            Err(_) => None,
+        };
+        let payment = match payment {
+            Some(payment) => payment,
+            None => {
+                let id = self.by_key(id_or_key)?.ok_or_else(not_found)?;
+                self.find(id)?.ok_or_else(not_found)?
+            }
+        };
+        let waiting = self.world.handle.published.jobs().iter().any(|j| j.payment == payment.id);
+        Ok(describe::payment(&payment, payment.receipt_job.is_some() && !waiting))
+    }
+
+    #[zbus(signal)]
+    pub(super) async fn alarm(
+        emitter: &SignalEmitter<'_>,
+        level: &str,
+        code: &str,
+        payment: ObjectPath<'_>,
+        text: &str,
+    ) -> zbus::Result<()>;
+}
+
+fn row(p: &Payment) -> Row {
+    (
+        p.id.to_string(),
+        p.state.as_str().into(),
+        p.amount.minor(),
+        p.amount.currency().code().into(),
+        p.attempts.last().map(|a| a.channel.clone()).unwrap_or_default(),
+        p.opened_wall_ms,
+    )
+}

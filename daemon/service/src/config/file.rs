@@ -1,0 +1,177 @@
+//! One configuration file, as written. Every key may be left out; unknown keys are refused.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use till_core::recognise::Table;
+use till_plugin::host::TransportKind;
+
+use super::ClockConfig;
+
+/// A file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct File {
+    pub terminal: Terminal,
+    pub shop: Shop,
+    pub journal: Journal,
+    pub bus: Bus,
+    pub access: Access,
+    pub plugins: Plugins,
+    pub clock: Clock,
+    pub payment: Payment,
+    pub secrets: Secrets,
+    pub device: BTreeMap<String, Device>,
+    pub channel: BTreeMap<String, Channel>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Terminal {
+    pub id: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Shop {
+    pub name: Option<String>,
+    pub lines: Option<Vec<String>>,
+    pub footer: Option<Vec<String>>,
+    pub language: Option<LanguageName>,
+}
+
+#[derive(Copy, Clone, Debug, Deserialize)]
+pub(super) enum LanguageName {
+    #[serde(rename = "zh")]
+    Chinese,
+    #[serde(rename = "en")]
+    English,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Journal {
+    pub dir: Option<PathBuf>,
+    pub force_filesystem: Option<bool>,
+    pub free_floor_mib: Option<u64>,
+    pub ballast_mib: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Bus {
+    pub address: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Access {
+    pub supervisors: Option<Vec<u32>>,
+    pub operators: Option<Vec<u32>>,
+    pub viewers: Option<Vec<u32>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Plugins {
+    pub dirs: Option<Vec<PathBuf>>,
+    pub host: Option<PathBuf>,
+    pub state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Clock {
+    pub trust: Option<ClockConfig>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Payment {
+    pub reuse_window_s: Option<u32>,
+    pub codes: Option<Table>,
+    pub receipt_printer: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Secrets {
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Device {
+    pub plugin: String,
+    pub transport: Transport,
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
+    #[serde(default)]
+    pub settings: toml::Table,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Channel {
+    pub plugin: String,
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    #[serde(default)]
+    pub name: String,
+    #[serde(default = "middle")]
+    pub priority: u32,
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
+    #[serde(default)]
+    pub settings: toml::Table,
+}
+
+/// Where a device is attached: `{ kind = "serial", path = "/dev/ttyACM0", baud = 115200 }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
+pub(super) enum Transport {
+    Serial {
+        path: PathBuf,
+        #[serde(default = "baud")]
+        baud: u32,
+    },
+    Tcp {
+        address: String,
+    },
+    Unix {
+        path: PathBuf,
+        #[serde(rename = "as")]
+        stands_for: Option<TransportKind>,
+    },
+    Evdev {
+        path: PathBuf,
+        #[serde(default)]
+        also: Vec<PathBuf>,
+    },
+    Hidraw {
+        path: PathBuf,
+    },
+    CharDevice {
+        path: PathBuf,
+    },
+    Replay {
+        path: PathBuf,
+    },
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn middle() -> u32 {
+    50
+}
+
+const fn baud() -> u32 {
+    9600
+}

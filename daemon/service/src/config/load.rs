@@ -1,0 +1,383 @@
+//! Reads, merges and checks configuration files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use till_core::receipt::Language;
+use till_core::recognise::Table;
+use till_hosts::TransportSpec;
+use till_plugin::host::TransportKind;
+
+use super::file::{File, LanguageName, Transport};
+use super::{AccessConfig, ChannelConfig, ClockConfig, Config, DeviceConfig, JournalConfig, ShopConfig};
+
+/// Which files to read.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Files in the order in which they apply; those that are not there are left out, except `required`.
+    pub files: Vec<PathBuf>,
+    /// Folders whose `*.toml` apply after the files, by name.
+    pub drop_ins: Vec<PathBuf>,
+    /// A file that must be there.
+    pub required: Option<PathBuf>,
+}
+
+impl Sources {
+    /// `/usr/lib/tilld`, `/etc/tilld`.
+    pub fn system() -> Self {
+        Self {
+            files: vec!["/usr/lib/tilld/tilld.toml".into(), "/etc/tilld/tilld.toml".into()],
+            drop_ins: vec!["/etc/tilld/tilld.toml.d".into()],
+            required: None,
+        }
+    }
+
+    /// One file and the `.d` folder beside it.
+    pub fn file(path: &Path) -> Self {
+        let mut drop_in = path.as_os_str().to_owned();
+        drop_in.push(".d");
+        Self { files: vec![path.into()], drop_ins: vec![drop_in.into()], required: Some(path.into()) }
+    }
+}
+
+/// Why a configuration is refused: which file, where, what, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file could not be read.
+    #[error("{path}: cannot be read: {error}")]
+    Read {
+        /// File.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong type.
+    #[error("{path}:{line}:{column}: {message}")]
+    Toml {
+        /// File.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// A value that makes no sense.
+    #[error("{key}: {message}")]
+    Value {
+        /// Key, dotted.
+        key: String,
+        /// What is wrong and what to write.
+        message: String,
+    },
+    /// Two devices on one port.
+    #[error("devices {first} and {second} are both on {port}: a port belongs to one device")]
+    SamePort {
+        /// One.
+        first: String,
+        /// The other.
+        second: String,
+        /// The port.
+        port: String,
+    },
+}
+
+/// Reads everything.
+pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+    let mut paths: Vec<PathBuf> = sources.files.clone();
+    for folder in &sources.drop_ins {
+        let mut found: Vec<PathBuf> = match fs::read_dir(folder) {
+            Ok(entries) => entries.filter_map(|e| e.ok().map(|e| e.path())).collect(),
+            Err(_) => continue,
+        };
+        found.retain(|p| p.extension().is_some_and(|e| e == "toml"));
+        found.sort();
+        paths.append(&mut found);
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut merged = File::default();
+    for path in paths {
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e)
+                if e.kind() == std::io::ErrorKind::NotFound && sources.required.as_ref() != Some(&path) =>
+            {
+                continue;
+            }
+            Err(error) => return Err(ConfigError::Read { path, error }),
+        };
+        hasher.update(text.as_bytes());
+        hasher.update(&[0]);
+        merge(&mut merged, parse(&path, &text)?);
+    }
+    let version = hasher.finalize().to_hex().chars().take(12).collect();
+    build(merged, version)
+}
+
+fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
+    toml::from_str(text).map_err(|e| {
+        let at = e.span().map_or(0, |s| s.start.min(text.len()));
+        let before = text.get(..at).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        ConfigError::Toml {
+            path: path.into(),
+            line,
+            column,
+            message: e.message().trim_end().replace('\n', " "),
+        }
+    })
+}
+
+/// Later wins, key by key; devices and channels table by table.
+fn merge(to: &mut File, from: File) {
+    macro_rules! take {
+        ($($table:ident . $key:ident),+ $(,)?) => { $( if from.$table.$key.is_some() { to.$table.$key = from.$table.$key; } )+ };
+    }
+    take!(
+        terminal.id,
+        shop.name,
+        shop.lines,
+        shop.footer,
+        shop.language,
+        journal.dir,
+        journal.force_filesystem,
+        journal.free_floor_mib,
+        journal.ballast_mib,
+        bus.address,
+        access.supervisors,
+        access.operators,
+        access.viewers,
+        plugins.dirs,
+        plugins.host,
+        plugins.state_dir,
+        clock.trust,
+        payment.reuse_window_s,
+        payment.codes,
+        payment.receipt_printer,
+        secrets.dir,
+    );
+    to.device.extend(from.device);
+    to.channel.extend(from.channel);
+}
+
+fn bad(key: impl Into<String>, message: impl Into<String>) -> ConfigError {
+    ConfigError::Value { key: key.into(), message: message.into() }
+}
+
+fn build(file: File, version: String) -> Result<Config, ConfigError> {
+    let terminal = file.terminal.id.unwrap_or_else(|| "TILL0001".into());
+    if terminal.is_empty() || terminal.len() > 8 || !terminal.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(bad("terminal.id", format!("{terminal:?} must be 1 to 8 letters and digits")));
+    }
+    let state_dir = file.plugins.state_dir.unwrap_or_else(|| "/var/lib/tilld/plugins".into());
+    let devices =
+        file.device.into_iter().map(|(id, d)| Ok((id.clone(), device(id, d)?))).collect::<Result<_, _>>()?;
+    let channels: BTreeMap<String, ChannelConfig> = file
+        .channel
+        .into_iter()
+        .map(|(id, c)| Ok((id.clone(), channel(id, c)?)))
+        .collect::<Result<_, _>>()?;
+    check_ports(&devices)?;
+    if let Some(both) = channels.keys().find(|id| devices.contains_key(*id)) {
+        return Err(bad(format!("channel.{both}"), "a device has the same id: give each its own"));
+    }
+    if let Some(printer) = &file.payment.receipt_printer
+        && !devices.contains_key(printer)
+    {
+        return Err(bad("payment.receipt-printer", format!("there is no device {printer:?}")));
+    }
+    let codes = file.payment.codes.unwrap_or_else(Table::default);
+    if let Some(rule) =
+        codes.0.iter().find(|r| r.min_length < 2 || r.min_length > r.max_length || r.first > r.last)
+    {
+        return Err(bad("payment.codes", format!("the rule for {} can never match", rule.family)));
+    }
+    Ok(Config {
+        terminal,
+        shop: ShopConfig {
+            name: file.shop.name.unwrap_or_else(|| "tilld".into()),
+            lines: file.shop.lines.unwrap_or_default(),
+            footer: file.shop.footer.unwrap_or_default(),
+            language: match file.shop.language {
+                Some(LanguageName::English) => Language::English,
+                Some(LanguageName::Chinese) | None => Language::Chinese,
+            },
+        },
+        journal: JournalConfig {
+            dir: file.journal.dir.unwrap_or_else(|| "/var/lib/tilld/journal".into()),
+            force_filesystem: file.journal.force_filesystem.unwrap_or(false),
+            free_floor_mib: file.journal.free_floor_mib.unwrap_or(64),
+            ballast_mib: file.journal.ballast_mib.unwrap_or(8),
+        },
+        bus: file.bus.address.unwrap_or_else(|| "system".into()),
+        access: AccessConfig {
+            supervisors: file.access.supervisors.unwrap_or_default(),
+            operators: file.access.operators.unwrap_or_default(),
+            viewers: file.access.viewers.unwrap_or_default(),
+        },
+        plugin_dirs: file.plugins.dirs.unwrap_or_else(|| vec!["/usr/lib/tilld/plugins".into()]),
+        plugin_host: file.plugins.host.unwrap_or_else(beside_us),
+        state_dir,
+        secrets_dir: file.secrets.dir.or_else(|| std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into)),
+        clock: file.clock.trust.unwrap_or(ClockConfig::Kernel),
+        reuse_window_s: file.payment.reuse_window_s.unwrap_or(60),
+        codes,
+        receipt_printer: file.payment.receipt_printer,
+        devices,
+        channels,
+        version,
+    })
+}
+
+/// `till-plugin-host` in the folder of this binary, else where the package puts it.
+fn beside_us() -> PathBuf {
+    std::env::current_exe()
+        .ok()
+        .map(|exe| exe.with_file_name("till-plugin-host"))
+        .filter(|host| host.exists())
+        .unwrap_or_else(|| "/usr/libexec/tilld/till-plugin-host".into())
+}
+
+fn device(id: String, d: super::file::Device) -> Result<DeviceConfig, ConfigError> {
+    check_id("device", &id)?;
+    let transport = match d.transport {
+        Transport::Serial { path, baud } => {
+            if !(300..=4_000_000).contains(&baud) {
+                return Err(bad(
+                    format!("device.{id}.transport.baud"),
+                    format!("{baud} is no usual speed (300 to 4000000)"),
+                ));
+            }
+            TransportSpec::Serial { path, baud }
+        }
+        Transport::Tcp { address } => TransportSpec::Tcp { address },
+        Transport::Unix { path, stands_for } => TransportSpec::Unix { path, kind: stands_for },
+        Transport::Evdev { path, also } => TransportSpec::Evdev { path, also },
+        Transport::Hidraw { path } => TransportSpec::Device { path, kind: TransportKind::Hidraw },
+        Transport::CharDevice { path } => TransportSpec::Device { path, kind: TransportKind::CharDevice },
+        Transport::Replay { path } => TransportSpec::Replay { path },
+    };
+    Ok(DeviceConfig {
+        id,
+        plugin: d.plugin,
+        transport,
+        enabled: d.enabled,
+        name: d.name,
+        secrets: d.secrets,
+        settings: d.settings,
+    })
+}
+
+fn channel(id: String, c: super::file::Channel) -> Result<ChannelConfig, ConfigError> {
+    check_id("channel", &id)?;
+    Ok(ChannelConfig {
+        id,
+        plugin: c.plugin,
+        enabled: c.enabled,
+        name: c.name,
+        priority: c.priority,
+        secrets: c.secrets,
+        settings: c.settings,
+    })
+}
+
+/// Ids are D-Bus path elements, file names and log fields.
+fn check_id(table: &str, id: &str) -> Result<(), ConfigError> {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if id.is_empty() || id.len() > 32 || !id.bytes().all(good) || id.starts_with('-') {
+        return Err(bad(
+            format!("{table}.{id}"),
+            "an id is 1 to 32 lower-case letters, digits and dashes, a letter or digit first",
+        ));
+    }
+    Ok(())
+}
+
+fn check_ports(devices: &BTreeMap<String, DeviceConfig>) -> Result<(), ConfigError> {
+    let mut ports: BTreeMap<String, &str> = BTreeMap::new();
+    for d in devices.values().filter(|d| d.enabled) {
+        let mut names = vec![d.transport.name()];
+        if let TransportSpec::Evdev { also, .. } = &d.transport {
+            names.extend(also.iter().map(|p| p.display().to_string()));
+        }
+        for port in names {
+            if let Some(first) = ports.insert(port.clone(), &d.id) {
+                return Err(ConfigError::SamePort { first: first.into(), second: d.id.clone(), port });
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tilld.toml");
+        fs::write(&path, text).unwrap();
+        load(&Sources::file(&path)).map_err(|e| e.to_string().replace(&dir.path().display().to_string(), ""))
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_file_and_line() {
+        let e = read("[terminal]\nid = \"T1\"\n\n[shop]\nnmae = \"x\"\n").unwrap_err();
+        assert!(e.starts_with("/tilld.toml:5:1: ") && e.contains("nmae"), "{e}");
+    }
+
+    #[test]
+    fn bad_toml_is_refused_with_file_and_line() {
+        let e = read("[terminal]\nid = \n").unwrap_err();
+        assert!(e.starts_with("/tilld.toml:2:"), "{e}");
+    }
+
+    #[test]
+    fn two_devices_cannot_share_a_port() {
+        let e = read(
+            "[device.a]\nplugin='x.y'\ntransport={kind='serial',path='/dev/ttyS0'}\n\
+             [device.b]\nplugin='x.y'\ntransport={kind='serial',path='/dev/ttyS0'}\n",
+        )
+        .unwrap_err();
+        assert_eq!(e, "devices a and b are both on /dev/ttyS0: a port belongs to one device");
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_named() {
+        for (text, part) in [
+            ("[terminal]\nid='TOO-LONG-ID'", "terminal.id"),
+            ("[channel.Bad]\nplugin='x.y'", "channel.Bad"),
+            ("[payment]\nreceipt-printer='p'", "no device"),
+            ("[payment]\ncodes=[{family='qr-x',min-length=9,max-length=8,first=1,last=2}]", "never match"),
+            ("[device.s]\nplugin='x.y'\ntransport={kind='serial',path='/dev/x',baud=7}", "baud"),
+            ("[device.s]\nplugin='x.y'\ntransport={kind='carrier-pigeon'}", "carrier-pigeon"),
+        ] {
+            let e = read(text).unwrap_err();
+            assert!(e.contains(part), "{e}");
+        }
+    }
+
+    #[test]
+    fn later_files_win_key_by_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let main = dir.path().join("tilld.toml");
+        let folder = dir.path().join("tilld.toml.d");
+        fs::create_dir(&folder).unwrap();
+        fs::write(&main, "[shop]\nname='A'\nlines=['one']\n[channel.cash]\nplugin='x.y'\n").unwrap();
+        fs::write(folder.join("10.toml"), "[shop]\nname='B'\n").unwrap();
+        fs::write(folder.join("20.toml"), "[shop]\nname='C'\n[channel.cash]\nplugin='x.y'\nenabled=false\n")
+            .unwrap();
+        fs::write(folder.join("note.txt"), "not read").unwrap();
+        let config = load(&Sources::file(&main)).unwrap();
+        assert_eq!((config.shop.name.as_str(), config.shop.lines.len()), ("C", 1));
+        assert!(!config.channels["cash"].enabled);
+    }
+
+    #[test]
+    fn a_named_file_must_be_there() {
+        assert!(load(&Sources::file(Path::new("/nonexistent/tilld.toml"))).is_err());
+    }
+}

@@ -1,0 +1,142 @@
+//! Configuration: `/usr/lib/tilld/tilld.toml` (vendor), `/etc/tilld/tilld.toml` (admin), `/etc/tilld/tilld.toml.d/*.toml`
+//! (drop-ins, by name). Later files win key by key; a device or channel is one table, found by its id.
+//!
+//! Unknown keys are refused with file and line. A device or channel whose plugin or settings are wrong does not stop the
+//! till: it is shown as failed with the reason ([`Config::problems`] lists them for `--check-config`).
+
+mod file;
+mod load;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use till_core::receipt::Language;
+use till_core::recognise::Table;
+use till_hosts::TransportSpec;
+
+pub use load::{ConfigError, Sources, load};
+
+/// Everything that is configured.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Terminal id (TID), letters and digits, at most 8.
+    pub terminal: String,
+    /// The shop on receipts.
+    pub shop: ShopConfig,
+    /// Where the journal lies.
+    pub journal: JournalConfig,
+    /// Bus address; `system`, `session`, or an address.
+    pub bus: String,
+    /// Who may do what.
+    pub access: AccessConfig,
+    /// Folders with plugins, each plugin in a folder of its id.
+    pub plugin_dirs: Vec<PathBuf>,
+    /// The `till-plugin-host` binary.
+    pub plugin_host: PathBuf,
+    /// State besides the journal (quarantine, plugin values).
+    pub state_dir: PathBuf,
+    /// Folder with secrets, one file each.
+    pub secrets_dir: Option<PathBuf>,
+    /// Whether the wall clock may be trusted.
+    pub clock: ClockConfig,
+    /// A payment code may not be used again within this many seconds.
+    pub reuse_window_s: u32,
+    /// Payment code rules.
+    pub codes: Table,
+    /// Device that prints receipts; None: the first printer.
+    pub receipt_printer: Option<String>,
+    /// Devices, by id.
+    pub devices: BTreeMap<String, DeviceConfig>,
+    /// Channels, by id.
+    pub channels: BTreeMap<String, ChannelConfig>,
+    /// Short hash of all files read, for decision records.
+    pub version: String,
+}
+
+/// The shop on receipts.
+#[derive(Clone, Debug, Default)]
+pub struct ShopConfig {
+    /// Name.
+    pub name: String,
+    /// Lines below it.
+    pub lines: Vec<String>,
+    /// Lines at the bottom.
+    pub footer: Vec<String>,
+    /// Language of the labels.
+    pub language: Language,
+}
+
+/// Where the journal lies.
+#[derive(Clone, Debug)]
+pub struct JournalConfig {
+    /// Directory.
+    pub dir: PathBuf,
+    /// Use a file system that is known not to keep promises (tests only).
+    pub force_filesystem: bool,
+    /// Refuse new payments below this many free MiB.
+    pub free_floor_mib: u64,
+    /// Ballast that is given up when the disk is full, MiB.
+    pub ballast_mib: u64,
+}
+
+/// Who may do what. Closed by default: root and the daemon's own user only.
+#[derive(Clone, Debug, Default)]
+pub struct AccessConfig {
+    /// User ids that may sell.
+    pub operators: Vec<u32>,
+    /// User ids that may only look.
+    pub viewers: Vec<u32>,
+    /// User ids that may do everything.
+    pub supervisors: Vec<u32>,
+}
+
+/// Whether the wall clock may be trusted.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClockConfig {
+    /// As the kernel says (synchronised by NTP).
+    #[default]
+    Kernel,
+    /// Always (a machine with a battery clock).
+    Always,
+    /// Never (tests).
+    Never,
+}
+
+/// One device.
+#[derive(Clone, Debug)]
+pub struct DeviceConfig {
+    /// Id.
+    pub id: String,
+    /// Plugin.
+    pub plugin: String,
+    /// Where it is attached.
+    pub transport: TransportSpec,
+    /// Switched on.
+    pub enabled: bool,
+    /// Name for people; empty: the plugin's.
+    pub name: String,
+    /// Secrets: the plugin's name to the file's name in the secrets folder.
+    pub secrets: BTreeMap<String, String>,
+    /// Settings.
+    pub settings: toml::Table,
+}
+
+/// One channel.
+#[derive(Clone, Debug)]
+pub struct ChannelConfig {
+    /// Id.
+    pub id: String,
+    /// Plugin.
+    pub plugin: String,
+    /// Switched on.
+    pub enabled: bool,
+    /// Name for people; empty: the plugin's.
+    pub name: String,
+    /// Smaller is preferred.
+    pub priority: u32,
+    /// Secrets: the plugin's name to the file's name in the secrets folder.
+    pub secrets: BTreeMap<String, String>,
+    /// Settings.
+    pub settings: toml::Table,
+}

@@ -1,0 +1,158 @@
+//! Starts an instance for every configured device and channel. One that cannot be started is shown with its reason and
+//! keeps nobody else from starting.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use till_hosts::{Catalog, InstanceSpec, Plugin, Supervisor};
+use till_plugin::Sensitive;
+
+use crate::config::{ChannelConfig, Config, DeviceConfig};
+use crate::till::{ChannelView, DeviceView};
+
+pub(super) fn start(
+    config: &Config,
+    catalog: &Catalog,
+    supervisor: &Supervisor,
+    devices: &crate::till::DeviceStarter,
+    channels: &crate::till::ChannelStarter,
+) {
+    for channel in config.channels.values() {
+        let plugin = catalog.get(&channel.plugin);
+        let view = channel_view(channel, plugin);
+        if !channel.enabled {
+            channels.broken(view, "switched off in the configuration".into());
+            continue;
+        }
+        let started = find(plugin, catalog, &channel.plugin).and_then(|plugin| {
+            let spec = spec(config, &channel.id, plugin, &channel.settings, &channel.secrets)?;
+            supervisor.start(spec).map_err(|e| e.to_string())
+        });
+        match started {
+            Ok((instance, events)) => channels.start(view, instance, events),
+            Err(reason) => {
+                tracing::error!(CHANNEL = channel.id, "{reason}");
+                channels.broken(view, reason);
+            }
+        }
+    }
+    for device in config.devices.values() {
+        let plugin = catalog.get(&device.plugin);
+        let mut view = device_view(device, plugin);
+        if !device.enabled {
+            view.state = "disabled".into();
+            devices.broken(view);
+            continue;
+        }
+        let started = find(plugin, catalog, &device.plugin).and_then(|plugin| {
+            let mut spec = spec(config, &device.id, plugin, &device.settings, &device.secrets)?;
+            spec.transport = Some(device.transport.clone());
+            supervisor.start(spec).map_err(|e| e.to_string())
+        });
+        match started {
+            Ok((instance, events)) => devices.start(view, instance, events),
+            Err(reason) => {
+                tracing::error!(DEVICE = device.id, "{reason}");
+                view.state = "failed".into();
+                view.reason = reason;
+                devices.broken(view);
+            }
+        }
+    }
+}
+
+/// Checks what `start` would start, without starting it.
+pub(super) fn problems(config: &Config, catalog: &Catalog) -> Vec<String> {
+    let mut problems: Vec<String> = catalog.errors().iter().map(ToString::to_string).collect();
+    let mut check = |id: &str, what: &str, checked: Result<(), String>| {
+        if let Err(e) = checked {
+            problems.push(format!("{what} {id}: {e}"));
+        }
+    };
+    for c in config.channels.values().filter(|c| c.enabled) {
+        let checked = find(catalog.get(&c.plugin), catalog, &c.plugin)
+            .and_then(|plugin| spec(config, &c.id, plugin, &c.settings, &c.secrets))
+            .and_then(|spec| spec.check().map_err(|e| e.to_string()));
+        check(&c.id, "channel", checked);
+    }
+    for d in config.devices.values().filter(|d| d.enabled) {
+        let checked = find(catalog.get(&d.plugin), catalog, &d.plugin)
+            .and_then(|plugin| spec(config, &d.id, plugin, &d.settings, &d.secrets))
+            .and_then(|mut spec| {
+                spec.transport = Some(d.transport.clone());
+                spec.check().map_err(|e| e.to_string())
+            });
+        check(&d.id, "device", checked);
+    }
+    problems
+}
+
+/// The plugin, or why it is not there: not installed, or installed and refused.
+fn find(plugin: Option<&Arc<Plugin>>, catalog: &Catalog, id: &str) -> Result<Arc<Plugin>, String> {
+    plugin.cloned().ok_or_else(|| {
+        let refused = catalog.errors().iter().map(ToString::to_string).find(|e| e.contains(id));
+        refused.unwrap_or_else(|| format!("plugin {id} is not installed; `tillctl plugins` lists what is"))
+    })
+}
+
+fn spec(
+    config: &Config,
+    id: &str,
+    plugin: Arc<Plugin>,
+    settings: &toml::Table,
+    secrets: &BTreeMap<String, String>,
+) -> Result<InstanceSpec, String> {
+    let mut spec = InstanceSpec::new(id, plugin);
+    spec.settings = settings.clone();
+    spec.secrets = secrets
+        .iter()
+        .map(|(name, file)| {
+            let value =
+                crate::secrets::read(config.secrets_dir.as_deref(), file).map_err(|e| e.to_string())?;
+            Ok((name.clone(), value))
+        })
+        .collect::<Result<Vec<(String, Sensitive<Vec<u8>>)>, String>>()?;
+    Ok(spec)
+}
+
+fn names(given: &str, plugin: Option<&Arc<Plugin>>, id: &str) -> (String, String) {
+    if !given.is_empty() {
+        return (given.into(), given.into());
+    }
+    plugin.map_or_else(
+        || (id.into(), id.into()),
+        |p| (p.manifest.plugin.name.clone(), p.manifest.plugin.name_zh.clone()),
+    )
+}
+
+fn channel_view(c: &ChannelConfig, plugin: Option<&Arc<Plugin>>) -> ChannelView {
+    ChannelView {
+        name: names(&c.name, plugin, &c.id),
+        version: String::new(),
+        description: None,
+        manifest_families: plugin
+            .and_then(|p| p.manifest.channel.as_ref())
+            .map(|m| m.families.clone())
+            .unwrap_or_default(),
+        health: till_core::routing::RouteHealth::Starting,
+        instance: None,
+        config: c.clone(),
+    }
+}
+
+fn device_view(d: &DeviceConfig, plugin: Option<&Arc<Plugin>>) -> DeviceView {
+    DeviceView {
+        id: d.id.clone(),
+        name: names(&d.name, plugin, &d.id),
+        plugin: d.plugin.clone(),
+        version: String::new(),
+        classes: plugin
+            .and_then(|p| p.manifest.driver.as_ref())
+            .map(|m| m.classes.clone())
+            .unwrap_or_default(),
+        transport: d.transport.name(),
+        state: "starting".into(),
+        reason: String::new(),
+        sandbox: Vec::new(),
+    }
+}

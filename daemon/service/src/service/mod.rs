@@ -1,0 +1,214 @@
+//! The life of the daemon: open the journal, fold it, serve the bus, start the plugins, be ready, stop in order.
+
+pub mod clock;
+mod instances;
+mod notify;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use till_core::record::{KIND, Record};
+use till_core::{Till, receipt::Shop};
+use till_hosts::{Catalog, ClockTrust, Supervisor, SupervisorConfig};
+use till_journal::{DeviceKey, Journal, Options, Probe, sealed::SealingKey};
+use till_plugin::driver::class;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{ClockConfig, Config};
+use crate::secrets;
+use crate::till::{self, Parts};
+use clock::TillClock;
+
+/// Why the daemon ends.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The journal cannot be opened.
+    #[error("journal {path}: {detail}")]
+    Journal {
+        /// Directory.
+        path: PathBuf,
+        /// Why, and what to do.
+        detail: String,
+    },
+    /// A record cannot be read.
+    #[error("journal record {seq}: {error}")]
+    Record {
+        /// Which.
+        seq: u64,
+        /// Why.
+        error: till_core::record::RecordError,
+    },
+    /// A key cannot be had.
+    #[error(transparent)]
+    Secret(#[from] secrets::SecretError),
+    /// The supervisor cannot be made.
+    #[error(transparent)]
+    Supervisor(#[from] till_hosts::SupervisorError),
+    /// The bus refuses.
+    #[error("D-Bus: {0}")]
+    Bus(String),
+    /// Something of the system.
+    #[error("{0}")]
+    System(String),
+}
+
+/// What is wrong with devices and channels that would still let the till start, one line each.
+pub fn problems(config: &Config) -> Vec<String> {
+    instances::problems(config, &Catalog::scan(&config.plugin_dirs))
+}
+
+/// Ends at once, without closing anything: what is on disk decides after the restart.
+pub(crate) fn die() -> ! {
+    std::process::exit(74) // EX_IOERR
+}
+
+/// Runs until told to stop.
+pub async fn run(config: Config) -> Result<(), ServiceError> {
+    let config = Arc::new(config);
+    let clock = Arc::new(TillClock::new(config.clock));
+    let keys = config.state_dir.parent().unwrap_or(Path::new("/var/lib/tilld")).join("keys");
+    let secrets_dir = config.secrets_dir.as_deref();
+    let device_key = secrets::own_key(secrets_dir, &keys, "journal-key")?;
+    let sealing_key = secrets::own_key(secrets_dir, &keys, "sealing-key")?;
+
+    let (journal, folded) = open_journal(&config, &device_key, clock.clone()).await?;
+    let catalog = Arc::new(Catalog::scan(&config.plugin_dirs));
+    for error in catalog.errors() {
+        tracing::warn!("plugin refused: {error}");
+    }
+    let mut hosts = SupervisorConfig::new(&config.plugin_host, &config.state_dir);
+    hosts.clock = match config.clock {
+        ClockConfig::Kernel => ClockTrust::Kernel,
+        ClockConfig::Always => ClockTrust::Always,
+        ClockConfig::Never => ClockTrust::Never,
+    };
+    let supervisor = Arc::new(Supervisor::new(hosts)?);
+
+    let parts = Parts {
+        journal: journal.clone(),
+        till: folded,
+        clock,
+        terminal: config.terminal.clone(),
+        config: config.version.clone(),
+        printer: receipt_printer(&config, &catalog),
+        codes: config.codes.clone(),
+        reuse_window_ms: i64::from(config.reuse_window_s) * 1000,
+        token_key: blake3::derive_key("org.tilld token v1", &*device_key),
+        sealing: SealingKey::new(&sealing_key),
+        shop: shop(&config),
+    };
+    let (handle, changes, devices, channels) = till::start(parts);
+    instances::start(&config, &catalog, &supervisor, &devices, &channels);
+
+    // Objects first, name second, READY third: whoever sees the name finds everything.
+    let connection = crate::bus::serve(
+        crate::bus::Parts {
+            handle: handle.clone(),
+            journal: journal.clone(),
+            catalog,
+            supervisor: supervisor.clone(),
+            config: config.clone(),
+            shop: Arc::new(shop(&config)),
+        },
+        changes,
+    )
+    .await
+    .map_err(|e| ServiceError::Bus(e.to_string()))?;
+    notify::ready(&format!("{} devices, {} channels", config.devices.len(), config.channels.len()));
+    tracing::info!(terminal = config.terminal, "ready");
+
+    wait_for_stop().await?;
+    tracing::info!("stopping");
+    notify::stopping();
+    handle.stop().await;
+    supervisor.shutdown().await;
+    drop(connection);
+    journal
+        .close()
+        .map_err(|e| ServiceError::Journal { path: config.journal.dir.clone(), detail: e.to_string() })
+}
+
+fn shop(config: &Config) -> Shop {
+    Shop {
+        name: config.shop.name.clone(),
+        lines: config.shop.lines.clone(),
+        terminal: config.terminal.clone(),
+        footer: config.shop.footer.clone(),
+        language: config.shop.language,
+    }
+}
+
+/// The configured receipt printer, else the first device whose plugin prints.
+fn receipt_printer(config: &Config, catalog: &Catalog) -> Option<String> {
+    let prints = |plugin: &str| {
+        catalog
+            .get(plugin)
+            .and_then(|p| p.manifest.driver.as_ref())
+            .is_some_and(|d| d.classes.iter().any(|c| c == class::PRINTER))
+    };
+    config
+        .receipt_printer
+        .clone()
+        .or_else(|| config.devices.values().find(|d| d.enabled && prints(&d.plugin)).map(|d| d.id.clone()))
+}
+
+/// Opens the journal and folds it. Blocking work, off the runtime's threads.
+async fn open_journal(
+    config: &Config,
+    key: &[u8; 32],
+    clock: Arc<TillClock>,
+) -> Result<(Journal, Till), ServiceError> {
+    let dir = config.journal.dir.clone();
+    let mut options = Options::new(&dir);
+    options.force_filesystem = config.journal.force_filesystem;
+    options.free_floor = config.journal.free_floor_mib << 20;
+    options.ballast_bytes = config.journal.ballast_mib << 20;
+    options.probe = Probe::Command { program: "/proc/self/exe".into(), args: vec!["journal-probe".into()] };
+    let device_key = DeviceKey::new(key);
+    let fail = move |detail: String| ServiceError::Journal { path: dir.clone(), detail };
+    let opened = tokio::task::spawn_blocking(move || {
+        if let Some(parent) = options.dir.parent() {
+            std::fs::create_dir_all(parent).map_err(|e| fail(e.to_string()))?;
+        }
+        let (journal, report) = Journal::open(options, device_key, clock).map_err(|e| fail(e.to_string()))?;
+        for event in &report.events {
+            if event.is_alarm() {
+                tracing::error!("journal: {event}");
+            } else {
+                tracing::info!("journal: {event}");
+            }
+        }
+        let till = fold(&journal)?;
+        Ok((journal, till))
+    });
+    opened.await.map_err(|e| ServiceError::System(e.to_string()))?
+}
+
+fn fold(journal: &Journal) -> Result<Till, ServiceError> {
+    let mut till = Till::new();
+    let mut failed = None;
+    journal
+        .replay(1, |record| {
+            if record.kind != KIND || failed.is_some() {
+                return;
+            }
+            match Record::decode(&record.payload) {
+                Ok(decoded) => till.apply(record.seq, record.stamp.wall_ms, &decoded),
+                // A record that cannot be read may be money: do not go on without it.
+                Err(error) => failed = Some(ServiceError::Record { seq: record.seq, error }),
+            }
+        })
+        .map_err(|e| ServiceError::Journal { path: journal.dir().into(), detail: e.to_string() })?;
+    failed.map_or(Ok(till), Err)
+}
+
+async fn wait_for_stop() -> Result<(), ServiceError> {
+    let listen = |kind| signal(kind).map_err(|e| ServiceError::System(e.to_string()));
+    let mut term = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,333 @@
+//! The actor: decide, make durable, take in, publish, answer, act. One input at a time.
+
+use std::sync::Arc;
+
+use till_core::input::{Context, Input, Presented};
+use till_core::recognise::{Recognised, Table, recognise};
+use till_core::record::{KIND, Record};
+use till_core::{PaymentId, PaymentState, Refusal, Step, Till, decide, recover};
+use till_journal::{Journal, JournalError, NewRecord, Urgency};
+use till_plugin::{Family, Instrument, Money};
+use tokio::sync::mpsc;
+
+use super::effects::Effects;
+use super::vault::Vault;
+use super::view::Published;
+use super::{Change, Handle, Message, Presentation, Routes, TillError};
+use crate::service::clock::TillClock;
+
+/// What the actor is made from.
+pub struct Parts {
+    /// The journal, open.
+    pub journal: Journal,
+    /// The state that was folded from it.
+    pub till: Till,
+    /// Clock.
+    pub clock: Arc<TillClock>,
+    /// Terminal id.
+    pub terminal: String,
+    /// Configuration version.
+    pub config: String,
+    /// Printer instance that prints receipts.
+    pub printer: Option<String>,
+    /// Code rules.
+    pub codes: Table,
+    /// Reuse window, ms.
+    pub reuse_window_ms: i64,
+    /// Key for instrument tokens.
+    pub token_key: [u8; 32],
+    /// Seals recovery data.
+    pub sealing: till_journal::sealed::SealingKey,
+    /// The shop on receipts.
+    pub shop: till_core::receipt::Shop,
+}
+
+pub(super) struct Actor {
+    parts: Parts,
+    published: Arc<Published>,
+    routes: Arc<Routes>,
+    vault: Arc<Vault>,
+    effects: Effects,
+    stopping: bool,
+}
+
+/// Starts the actor; gives the handle, and the changes for the bus.
+pub fn start(
+    parts: Parts,
+) -> (Handle, mpsc::UnboundedReceiver<Change>, super::devices::Starter, super::channels::Starter) {
+    let (messages, receiver) = mpsc::channel(256);
+    let (published, changes) = Published::new();
+    let routes = Arc::new(Routes::default());
+    let handle = Handle { messages, published: published.clone(), routes: routes.clone() };
+    let vault = Arc::new(Vault::default());
+    let readers = Arc::new(super::devices::Readers::default());
+    let printer = super::printer::start(handle.clone(), parts.printer.clone());
+    let effects = Effects {
+        handle: handle.clone(),
+        vault: vault.clone(),
+        readers: readers.clone(),
+        printer: printer.clone(),
+        sealing: Arc::new(parts.sealing.clone()),
+        shop: Arc::new(parts.shop.clone()),
+        journal: parts.journal.clone(),
+        timers: Arc::default(),
+    };
+    let devices = super::devices::Starter { handle: handle.clone(), readers, printer };
+    let channels = super::channels::Starter { handle: handle.clone() };
+    let actor = Actor { parts, published, routes, vault, effects, stopping: false };
+    tokio::spawn(actor.run(receiver));
+    (handle, changes, devices, channels)
+}
+
+impl Actor {
+    async fn run(mut self, mut receiver: mpsc::Receiver<Message>) {
+        self.published.current(self.parts.till.current_channel());
+        // What a restart finds comes before anything else.
+        for step in recover(&self.parts.till) {
+            if let Err(e) = self.commit(step).await {
+                self.fatal(&e);
+            }
+        }
+        for payment in self.parts.till.open_payments().map(|p| p.id).collect::<Vec<_>>() {
+            self.publish(payment, None);
+        }
+        while let Some(message) = receiver.recv().await {
+            match message {
+                Message::Input(input, reply) => {
+                    let result = self.input(&input).await;
+                    if let Some(reply) = reply {
+                        // A caller that left does not undo what it asked for.
+                        let _left = reply.send(result);
+                    } else {
+                        self.unasked(result);
+                    }
+                }
+                Message::Present(presentation) => self.present(*presentation).await,
+                Message::Stop(reply) => {
+                    self.stopping = true;
+                    let _left = reply.send(());
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The result of an input that nobody waits for.
+    fn unasked(&self, result: Result<(), TillError>) {
+        match result {
+            Ok(()) | Err(TillError::Refused(Refusal::Stale)) => {}
+            Err(TillError::Refused(refusal)) => tracing::warn!(%refusal, "an input was refused"),
+            // An answer of a channel that cannot be made durable must not be forgotten: end, and resolve it after the
+            // restart from what is on disk.
+            Err(e) => self.fatal(&e),
+        }
+    }
+
+    fn fatal(&self, error: &TillError) {
+        tracing::error!(%error, "the journal refuses; tilld ends so that a restart resolves what is open");
+        crate::service::die();
+    }
+
+    async fn input(&mut self, input: &Input) -> Result<(), TillError> {
+        if self.stopping && matches!(input, Input::Open { .. } | Input::Confirm { .. }) {
+            return Err(TillError::Stopping);
+        }
+        let step = decide(&self.parts.till, input, &self.context())?;
+        self.commit(step).await
+    }
+
+    fn context(&self) -> Context {
+        let now = self.parts.clock.now();
+        Context {
+            wall_ms: now.wall_ms,
+            clock_trusted: now.clock_ok,
+            routes: self.routes.views(),
+            terminal: self.parts.terminal.clone(),
+            config: self.parts.config.clone(),
+            printer: self.parts.printer.clone(),
+            reuse_window_ms: self.parts.reuse_window_ms,
+        }
+    }
+
+    /// Makes a step durable, takes it in, publishes, and runs its effects.
+    async fn commit(&mut self, step: Step) -> Result<(), TillError> {
+        if let Some(record) = &step.record {
+            let seq = self.append(record).await?;
+            self.parts.till.apply(seq, self.parts.clock.now().wall_ms, record);
+        }
+        for effect in step.effects {
+            match effect {
+                till_core::Effect::PaymentChanged(id) => self.publish(id, None),
+                till_core::Effect::ChannelChanged => {
+                    self.published.current(self.parts.till.current_channel());
+                    self.published.tell(Change::CurrentChannel);
+                }
+                till_core::Effect::ShowCode { payment, code } => {
+                    self.publish(payment, Some(code.clone()));
+                    self.published.tell(Change::ShowCode { payment, code });
+                }
+                effect => self.effects.run(effect, &self.parts.till),
+            }
+        }
+        Ok(())
+    }
+
+    async fn append(&mut self, record: &Record) -> Result<u64, TillError> {
+        let payload = record.encode().map_err(|e| TillError::Journal(e.to_string()))?;
+        let subject = record.payment().map_or([0; 16], |p| p.0);
+        let urgency = if record.is_finishing() { Urgency::Finish } else { Urgency::New };
+        let result =
+            match self.parts.journal.append(vec![NewRecord { kind: KIND, subject, payload }], urgency) {
+                Ok(ticket) => ticket.await,
+                Err(e) => Err(e),
+            };
+        match result {
+            Ok(appended) => {
+                if self.published.journal_trouble().is_some() {
+                    self.published.journal_problem(None);
+                }
+                Ok(appended.last)
+            }
+            Err(e) => {
+                tracing::error!(error = %e, record = record.name(), "the journal refused a record");
+                self.published.journal_problem(Some(e.to_string()));
+                if matches!(e, JournalError::Poisoned { .. }) {
+                    self.published.tell(Change::Alarm {
+                        level: "critical",
+                        code: "journal".into(),
+                        payment: record.payment(),
+                        text: e.to_string(),
+                    });
+                }
+                Err(TillError::Journal(e.to_string()))
+            }
+        }
+    }
+
+    fn publish(&self, id: PaymentId, show_code: Option<String>) {
+        if let Some(payment) = self.parts.till.payment(id) {
+            let printed = payment.receipt_job.is_some_and(|job| !self.parts.till.jobs().contains_key(&job));
+            self.published.active(self.parts.till.foreground().map(|p| p.id));
+            self.published.payment(payment, printed, show_code);
+        }
+    }
+
+    async fn present(&mut self, p: Presentation) {
+        let (payment, device) = (p.payment, p.device.clone().unwrap_or_default());
+        let (result, families) = self.try_present(&p).await;
+        if let Err(TillError::Refused(refusal)) = &result
+            && !matches!(refusal, Refusal::Stale)
+        {
+            let (text, text_zh) = match refusal {
+                Refusal::NoRoute { en, zh } => (en.clone(), zh.clone()),
+                other => (other.to_string(), other.to_string()),
+            };
+            let reason = crate::bus::errors::refusal_code(refusal).to_owned();
+            self.published.tell(Change::InputRefused { payment, device, reason, text, text_zh, families });
+        }
+        if let Some(reply) = p.reply {
+            let _left = reply.send(result);
+        } else {
+            self.unasked_present(result);
+        }
+    }
+
+    fn unasked_present(&self, result: Result<(), TillError>) {
+        if let Err(e @ TillError::Journal(_)) = result {
+            // Nothing was begun: the customer presents again once there is room.
+            self.published.tell(Change::Alarm {
+                level: "critical",
+                code: "journal".into(),
+                payment: None,
+                text: e.to_string(),
+            });
+        }
+    }
+
+    async fn try_present(&mut self, p: &Presentation) -> (Result<(), TillError>, Vec<String>) {
+        let (family, evidence) = match self.family(p) {
+            Ok(found) => found,
+            Err((refusal, families)) => return (Err(refusal.into()), families),
+        };
+        let presented = Presented {
+            family: family.clone(),
+            evidence,
+            masked: p.instrument.masked(),
+            token: self.token(&p.instrument),
+            tendered: tendered(&p.instrument),
+            channel: p.channel.clone(),
+        };
+        let masked = presented.masked.clone();
+        let input = Input::Present { payment: p.payment, presented };
+        let step = match decide(&self.parts.till, &input, &self.context()) {
+            Ok(step) => step,
+            Err(refusal) => return (Err(refusal.into()), Vec::new()),
+        };
+        self.published.tell(Change::Presented {
+            payment: p.payment,
+            device: p.device.clone().unwrap_or_default(),
+            family: family.to_string(),
+            masked,
+        });
+        if let Some(Record::AttemptCreated { ids, .. }) = &step.record {
+            self.vault.put(p.payment, ids.attempt, p.instrument.clone());
+        }
+        (self.commit(step).await, Vec::new())
+    }
+
+    /// What it is: as the operator says, else as recognised. The families to choose from come with a refusal.
+    fn family(&self, p: &Presentation) -> Result<(Family, String), (Refusal, Vec<String>)> {
+        let state = self.parts.till.payment(p.payment).map(|p| p.state);
+        if state != Some(PaymentState::Ready) {
+            // The right refusal comes from the machine.
+            return Ok((Family::new("unknown"), "none".into()));
+        }
+        if let Some(said) = &p.family {
+            return Ok((Family::new(said.clone()), "operator".into()));
+        }
+        match recognise(&p.instrument, &self.parts.codes) {
+            Recognised::Instrument { family, evidence } => Ok((family, evidence)),
+            Recognised::Goods => {
+                Err((Refusal::NotPayable("this is an article number, not a payment code".into()), Vec::new()))
+            }
+            Recognised::Refused { text, .. } => Err((Refusal::NotPayable(text), Vec::new())),
+            Recognised::Ambiguous { families } => {
+                let names = families.iter().map(ToString::to_string).collect();
+                Err((
+                    Refusal::NotPayable(
+                        "this code could be several things: the operator must say which".into(),
+                    ),
+                    names,
+                ))
+            }
+            Recognised::Unknown { text } => {
+                let channels = self.routes.all();
+                let families = channels.iter().flat_map(super::ChannelView::families).map(|f| f.to_string());
+                let mut names: Vec<String> =
+                    families.filter(|f| f.starts_with("qr-") && f != Family::QR_SHOWN).collect();
+                names.sort();
+                names.dedup();
+                Err((Refusal::NotPayable(text), names))
+            }
+        }
+    }
+
+    /// Keyed token of an instrument: equal for the same one, telling nothing without the key (channels.md C7).
+    fn token(&self, instrument: &Instrument) -> String {
+        let clear: &[u8] = match instrument {
+            Instrument::Code(code) => code.text.expose().trim().as_bytes(),
+            Instrument::Stripe(card) => card.pan.expose().as_bytes(),
+            Instrument::Chip(card) => card.pan.expose().as_bytes(),
+            Instrument::StoredValue(card) => card.identifier.expose(),
+            _ => return String::new(),
+        };
+        blake3::keyed_hash(&self.parts.token_key, clear).to_hex()[..32].to_owned()
+    }
+}
+
+const fn tendered(instrument: &Instrument) -> Option<Money> {
+    match instrument {
+        Instrument::Cash { tendered } => Some(*tendered),
+        _ => None,
+    }
+}

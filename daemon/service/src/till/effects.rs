@@ -1,0 +1,349 @@
+//! Runs the effects of durable steps: calls to channels, timers, readers, printer, drawer, alarms.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use till_core::effect::Effect;
+use till_core::input::Input;
+use till_core::receipt::{self, Shop};
+use till_core::record::KIND;
+use till_core::{PaymentId, Till};
+use till_hosts::{ChannelClient, HostError, InstanceState};
+use till_journal::Journal;
+use till_journal::sealed::SealingKey;
+use till_plugin::channel::{
+    AttemptIds, Authorise, Decline, DeclineClass, FollowUp, Operation, Outcome, QueryOutcome, SignIn,
+    UndoOutcome, UndoReason, Unknown, UnknownReason,
+};
+use till_plugin::{Extra, Money, Sensitive};
+use tokio::task::AbortHandle;
+
+use super::devices::Readers;
+use super::printer::PrinterHandle;
+use super::vault::Vault;
+use super::{Change, Handle};
+
+/// Longest a channel may take to prepare (it talks to nobody).
+const PREPARE: Duration = Duration::from_secs(10);
+/// Longest for a query, an undo, a sign-in.
+const EXCHANGE: Duration = Duration::from_secs(75);
+/// How long a follow-up waits for a channel whose process is coming back.
+const COMING_BACK: Duration = Duration::from_secs(15);
+
+type Timers = Mutex<HashMap<(PaymentId, u32), AbortHandle>>;
+
+#[derive(Clone)]
+pub(super) struct Effects {
+    pub handle: Handle,
+    pub vault: Arc<Vault>,
+    pub readers: Arc<Readers>,
+    pub printer: PrinterHandle,
+    pub sealing: Arc<SealingKey>,
+    pub shop: Arc<Shop>,
+    pub journal: Journal,
+    pub timers: Arc<Timers>,
+}
+
+impl Effects {
+    /// Starts an effect; nothing here waits, so that the actor goes on.
+    pub(super) fn run(&self, effect: Effect, till: &Till) {
+        match effect {
+            Effect::Arm { payment, amount } => {
+                let families =
+                    self.handle.routes.all().iter().flat_map(super::ChannelView::families).collect();
+                self.readers.arm(payment, amount, families);
+            }
+            Effect::Disarm => self.readers.disarm(),
+            Effect::Prepare { payment, channel, ids, amount, subject, operator, .. } => {
+                let request = self.vault.get(payment, ids.attempt).map(|held| Authorise {
+                    ids: ids.clone(),
+                    hold: false,
+                    amount,
+                    instrument: held.instrument,
+                    subject,
+                    operator,
+                    pin_block: None,
+                    extra: Extra::new(),
+                });
+                self.spawn(move |e| async move { e.prepare(payment, ids.attempt, &channel, request).await });
+            }
+            Effect::Authorise { payment, attempt, channel, timeout_ms } => {
+                let Some((ids, amount, subject, operator)) = till.payment(payment).and_then(|p| {
+                    let a = p.attempts.last()?;
+                    Some((a.ids.clone(), p.amount, p.subject.clone(), p.operator.clone()))
+                }) else {
+                    return;
+                };
+                self.spawn(move |e| async move {
+                    let request = (ids, amount, subject, operator);
+                    e.authorise(payment, attempt, &channel, request, timeout_ms).await;
+                });
+            }
+            Effect::ForgetInstrument { payment, attempt } => self.vault.forget(payment, attempt),
+            Effect::ResolveAfter { payment, attempt, after_ms } => {
+                self.resolve_after(payment, attempt, after_ms)
+            }
+            Effect::Query { payment, attempt, channel, ids, amount, recovery, number } => {
+                self.spawn(move |e| async move {
+                    let outcome = e.query(payment, &channel, ids, amount, &recovery, number).await;
+                    e.handle.tell(Input::Queried { payment, attempt, outcome }).await;
+                });
+            }
+            Effect::Undo { payment, attempt, channel, ids, amount, recovery, reason, number } => {
+                self.spawn(move |e| async move {
+                    let outcome = e.undo(payment, &channel, ids, amount, &recovery, reason, number).await;
+                    e.handle.tell(Input::Undone { payment, attempt, outcome }).await;
+                });
+            }
+            Effect::QueueJob { job } => {
+                if let Some(waiting) = till.jobs().get(&job) {
+                    self.printer.queue(job, waiting.payment);
+                }
+            }
+            Effect::Print { job, payment, restarted, .. } => {
+                // A receipt that waited for paper may belong to a payment that has left memory.
+                let payment = till
+                    .payment(payment)
+                    .cloned()
+                    .or_else(|| super::history::find(&self.journal, payment).ok().flatten());
+                match payment.and_then(|p| self.receipt(&p)) {
+                    Some(document) => self.printer.print(job, document, restarted),
+                    None => self.printer.give_up(job, "its payment is not in the journal"),
+                }
+            }
+            Effect::OpenDrawer { reason } => {
+                let readers = self.readers.clone();
+                let handle = self.handle.clone();
+                tokio::spawn(async move {
+                    if let Err(text) = readers.open_drawer(reason).await {
+                        handle.published.tell(Change::Alarm {
+                            level: "warning",
+                            code: "drawer".into(),
+                            payment: None,
+                            text,
+                        });
+                    }
+                });
+            }
+            Effect::SignIn { channel, trace, batch } => {
+                self.spawn(move |e| async move { e.sign_in(channel, trace, batch).await });
+            }
+            Effect::Alarm { code, payment, text } => {
+                let level = match code {
+                    "review" | "late-approval" | "answer-mismatch" => "critical",
+                    _ => "warning",
+                };
+                tracing::warn!(PAYMENT = payment.map(|p| p.to_string()), code, "{text}");
+                self.handle.published.tell(Change::Alarm { level, code: code.into(), payment, text });
+            }
+            // Published by the actor itself.
+            Effect::PaymentChanged(_) | Effect::ChannelChanged | Effect::ShowCode { .. } => {}
+        }
+    }
+
+    fn spawn<F: Future<Output = ()> + Send + 'static>(&self, f: impl FnOnce(Self) -> F) {
+        tokio::spawn(f(self.clone()));
+    }
+
+    /// The receipt of a payment as a document.
+    fn receipt(&self, payment: &till_core::Payment) -> Option<till_plugin::document::Document> {
+        receipt::document(payment, &self.shop, &facts(&self.handle, payment))
+    }
+
+    fn client(&self, channel: &str) -> Option<ChannelClient> {
+        self.handle.routes.get(channel)?.instance.map(ChannelClient::new)
+    }
+
+    /// The channel's client once its process takes calls, or why not in time.
+    async fn client_when_ready(&self, channel: &str) -> Result<ChannelClient, String> {
+        let instance = self
+            .handle
+            .routes
+            .get(channel)
+            .and_then(|c| c.instance)
+            .ok_or_else(|| format!("the channel {channel} is not configured any more"))?;
+        match tokio::time::timeout(COMING_BACK, instance.ready()).await {
+            Ok(Ok(())) => Ok(ChannelClient::new(instance)),
+            Ok(Err(state)) => Err(format!("the channel {channel} is {}: {}", state.as_str(), state.reason())),
+            Err(_) => Err(format!("the channel {channel} is not back yet")),
+        }
+    }
+
+    async fn prepare(&self, payment: PaymentId, attempt: u32, channel: &str, request: Option<Authorise>) {
+        let refuse = |code: &str, text: String| Err(Decline::local(DeclineClass::Channel, code, text));
+        let result = match (self.client(channel), request) {
+            (Some(client), Some(request)) => match client.prepare(&request, PREPARE).await {
+                Ok(Ok(prepared)) => {
+                    let sealed = self.sealing.seal(&payment.0, KIND, prepared.recovery.expose());
+                    let masked = prepared.masked.clone();
+                    self.vault.prepared(payment, attempt, prepared);
+                    sealed.map(|s| (s, masked)).or_else(|e| refuse("sealing", e.to_string()))
+                }
+                Ok(Err(decline)) => Err(decline),
+                // Preparing sends nothing: whatever went wrong, no money can have moved.
+                Err(e) => refuse(e.code(), e.to_string()),
+            },
+            (None, _) => refuse("no-channel", format!("the channel {channel} is not there")),
+            (_, None) => refuse("no-instrument", "what was presented is no longer in memory".into()),
+        };
+        self.handle.tell(Input::Prepared { payment, attempt, result }).await;
+    }
+
+    async fn authorise(
+        &self,
+        payment: PaymentId,
+        attempt: u32,
+        channel: &str,
+        (ids, amount, subject, operator): (AttemptIds, Money, String, Option<String>),
+        timeout_ms: u32,
+    ) {
+        let outcome = match (self.client(channel), self.vault.get(payment, attempt)) {
+            (Some(client), Some(held)) => match held.prepared {
+                Some(prepared) => {
+                    let request = Authorise {
+                        ids,
+                        hold: false,
+                        amount,
+                        instrument: held.instrument,
+                        subject,
+                        operator,
+                        pin_block: None,
+                        extra: Extra::new(),
+                    };
+                    let timeout = Duration::from_millis(timeout_ms.into());
+                    client.authorise(&request, &prepared, timeout).await.unwrap_or_else(|e| e.as_outcome())
+                }
+                None => not_sent("nothing was prepared"),
+            },
+            _ => not_sent("the channel or the instrument is gone"),
+        };
+        self.vault.forget(payment, attempt);
+        self.handle.tell(Input::Answered { payment, attempt, outcome }).await;
+    }
+
+    fn follow_up(
+        &self,
+        payment: PaymentId,
+        ids: AttemptIds,
+        amount: Money,
+        sealed: &[u8],
+        number: u32,
+    ) -> Result<FollowUp, String> {
+        let recovery = self.sealing.open(&payment.0, KIND, sealed).map_err(|e| e.to_string())?;
+        Ok(FollowUp {
+            ids,
+            amount,
+            recovery: Sensitive::new(recovery.to_vec()),
+            attempt: number,
+            extra: Extra::new(),
+        })
+    }
+
+    async fn query(
+        &self,
+        payment: PaymentId,
+        channel: &str,
+        ids: AttemptIds,
+        amount: Money,
+        sealed: &[u8],
+        number: u32,
+    ) -> QueryOutcome {
+        let open = |text: String| QueryOutcome::Unknown(Unknown::new(UnknownReason::NoAnswer, text));
+        let request = match self.follow_up(payment, ids, amount, sealed, number) {
+            Ok(request) => request,
+            Err(e) => return open(e),
+        };
+        match self.client_when_ready(channel).await {
+            Ok(client) => client.query(&request, EXCHANGE).await.unwrap_or_else(|e| open(e.to_string())),
+            Err(e) => open(e),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // they are the effect's fields
+    async fn undo(
+        &self,
+        payment: PaymentId,
+        channel: &str,
+        ids: AttemptIds,
+        amount: Money,
+        sealed: &[u8],
+        reason: UndoReason,
+        number: u32,
+    ) -> UndoOutcome {
+        let unsent =
+            |text: String| UndoOutcome::NotSent(Decline::local(DeclineClass::Channel, "not-sent", text));
+        let request = match self.follow_up(payment, ids, amount, sealed, number) {
+            Ok(request) => request,
+            // The key of the seal is gone: asking again will not help, people must.
+            Err(e) => return UndoOutcome::Refused(Decline::local(DeclineClass::Merchant, "seal", e)),
+        };
+        match self.client_when_ready(channel).await {
+            Ok(client) => match client.undo(&request, reason, EXCHANGE).await {
+                Ok(outcome) => outcome,
+                Err(e) if e.nothing_happened() => unsent(e.to_string()),
+                Err(e) => UndoOutcome::Unknown(Unknown::new(UnknownReason::PluginDied, e.to_string())),
+            },
+            Err(e) => unsent(e),
+        }
+    }
+
+    fn resolve_after(&self, payment: PaymentId, attempt: u32, after_ms: u64) {
+        let handle = self.handle.clone();
+        let task = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            handle.tell(Input::Resolve { payment, attempt }).await;
+        });
+        let mut timers = self.timers.lock().unwrap_or_else(PoisonError::into_inner);
+        timers.retain(|_, t| !t.is_finished());
+        if let Some(old) = timers.insert((payment, attempt), task.abort_handle()) {
+            old.abort();
+        }
+    }
+
+    async fn sign_in(&self, channel: String, trace: u32, batch: u32) {
+        let wall_ms = jiff::Timestamp::now().as_millisecond();
+        let request = SignIn { trace, batch, operator: None, wall_ms };
+        let result = match self.client(&channel) {
+            Some(client) => client.sign_in(&request, EXCHANGE).await,
+            None => return,
+        };
+        super::channels::signed_in(&self.handle, &channel, result).await;
+    }
+}
+
+fn not_sent(text: &str) -> Outcome {
+    Outcome::NotSent(Decline::local(DeclineClass::Channel, "not-sent", text))
+}
+
+/// What a receipt says of a payment besides what the payment holds.
+pub(crate) fn facts(handle: &Handle, payment: &till_core::Payment) -> receipt::Facts {
+    let channel = payment.approved().map(|a| a.channel.clone()).unwrap_or_default();
+    let channel_name = handle
+        .routes
+        .get(&channel)
+        .map_or(channel, |c| if c.name.1.is_empty() { c.name.0 } else { c.name.1 });
+    let local_time = jiff::Timestamp::from_millisecond(payment.changed_wall_ms)
+        .map(|t| {
+            t.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string()
+        })
+        .unwrap_or_default();
+    receipt::Facts { channel_name, local_time, copy: 0 }
+}
+
+/// Whether a channel signs in at all.
+pub(super) fn needs_sign_in(operations: &[Operation]) -> bool {
+    operations.contains(&Operation::SignIn)
+}
+
+/// A resting state that will not end by itself.
+pub(super) const fn is_stuck(state: &InstanceState) -> bool {
+    matches!(state, InstanceState::Failed { .. } | InstanceState::Quarantined { .. } | InstanceState::Stopped)
+}
+
+/// One line of a failed call.
+pub(super) fn line(e: &HostError) -> String {
+    e.to_string()
+}

@@ -1,0 +1,16 @@
+//! Payments that have left memory: folded from the journal.
+
+use till_core::record::{KIND, Record};
+use till_core::{Payment, PaymentId, Till};
+use till_journal::{Journal, JournalError};
+
+/// A payment from its records; `None` when the journal has none of it.
+pub(crate) fn find(journal: &Journal, id: PaymentId) -> Result<Option<Payment>, JournalError> {
+    let records: Vec<(u64, i64, Record)> = journal
+        .by_subject(&id.0)?
+        .into_iter()
+        .filter(|r| r.kind == KIND)
+        .filter_map(|r| Some((r.seq, r.stamp.wall_ms, Record::decode(&r.payload).ok()?)))
+        .collect();
+    Ok(Till::fold_payment(id, records.iter().map(|(seq, wall, record)| (*seq, *wall, record))))
+}

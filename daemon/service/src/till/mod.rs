@@ -1,0 +1,199 @@
+//! The shell around the core.
+//!
+//! One actor owns the [`till_core::Till`]. For each input: decide (pure) → append the record and wait until it is on
+//! disk → take it into the state → publish → answer the caller → run the effects. So nobody, inside or outside, hears
+//! of anything that a power cut could still take back (W1, W5).
+
+mod actor;
+pub(crate) mod channels;
+mod devices;
+pub(crate) mod effects;
+pub(crate) mod history;
+mod printer;
+mod routes;
+mod vault;
+mod view;
+
+use std::sync::Arc;
+
+use till_core::input::Input;
+use till_core::{PaymentId, Refusal};
+use till_plugin::Instrument;
+use tokio::sync::{mpsc, oneshot};
+
+pub use actor::{Parts, start};
+pub use channels::Starter as ChannelStarter;
+pub use devices::Starter as DeviceStarter;
+pub use routes::{ChannelView, Routes};
+pub use view::{DeviceView, JobView, PaymentView, Published};
+
+/// Why a request came to nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TillError {
+    /// The core refused it; nothing changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It could not be made durable; nothing changed.
+    #[error("the journal cannot take it: {0}")]
+    Journal(String),
+    /// The daemon is stopping.
+    #[error("tilld is stopping")]
+    Stopping,
+}
+
+/// What the actor is asked.
+pub(crate) enum Message {
+    /// Something happened, or a caller wants something.
+    Input(Input, Option<oneshot::Sender<Result<(), TillError>>>),
+    /// Something was presented; it carries the clear data.
+    Present(Box<Presentation>),
+    /// No new payments; answer when nothing is between two writes.
+    Stop(oneshot::Sender<()>),
+}
+
+/// Something presented, on its way to the actor.
+pub(crate) struct Presentation {
+    pub payment: PaymentId,
+    pub instrument: Instrument,
+    /// Device that read it; None: a caller brought it.
+    pub device: Option<String>,
+    /// Family that the operator said it is.
+    pub family: Option<String>,
+    /// Channel that the operator named for this payment.
+    pub channel: Option<String>,
+    pub reply: Option<oneshot::Sender<Result<(), TillError>>>,
+}
+
+/// What clients are told, in this order.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A payment is new or changed.
+    Payment {
+        /// Its state before, as on D-Bus; empty: it is new.
+        old: &'static str,
+        /// As it is now.
+        view: Arc<PaymentView>,
+    },
+    /// The current channel changed.
+    CurrentChannel,
+    /// A channel changed.
+    Channel {
+        /// Which.
+        id: String,
+        /// State before.
+        old: String,
+    },
+    /// A device changed.
+    Device {
+        /// Which.
+        id: String,
+        /// State before.
+        old: String,
+    },
+    /// A print job moved.
+    Job {
+        /// Printer.
+        device: String,
+        /// It.
+        job: JobView,
+        /// Why, lower-kebab, or empty.
+        reason: String,
+    },
+    /// A reader read something.
+    Presented {
+        /// For.
+        payment: PaymentId,
+        /// Reader; empty: a caller.
+        device: String,
+        /// Family.
+        family: String,
+        /// Masked.
+        masked: String,
+    },
+    /// Something presented was not taken.
+    InputRefused {
+        /// For.
+        payment: PaymentId,
+        /// Reader; empty: a caller.
+        device: String,
+        /// Lower-kebab.
+        reason: String,
+        /// English.
+        text: String,
+        /// Chinese.
+        text_zh: String,
+        /// Families to choose from.
+        families: Vec<String>,
+    },
+    /// Show a code.
+    ShowCode {
+        /// For.
+        payment: PaymentId,
+        /// Content.
+        code: String,
+    },
+    /// Tell a person.
+    Alarm {
+        /// info, warning, critical.
+        level: &'static str,
+        /// Lower-kebab.
+        code: String,
+        /// About.
+        payment: Option<PaymentId>,
+        /// One line.
+        text: String,
+    },
+}
+
+/// Access to the till for the rest of the daemon. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) messages: mpsc::Sender<Message>,
+    /// What is published.
+    pub published: Arc<Published>,
+    /// Channels.
+    pub routes: Arc<Routes>,
+}
+
+impl Handle {
+    /// Hands an input in and waits until its record is durable and published.
+    pub async fn input(&self, input: Input) -> Result<(), TillError> {
+        let (reply, answer) = oneshot::channel();
+        self.messages.send(Message::Input(input, Some(reply))).await.map_err(|_| TillError::Stopping)?;
+        answer.await.map_err(|_| TillError::Stopping)?
+    }
+
+    /// Hands an input in that nobody waits for.
+    pub(crate) async fn tell(&self, input: Input) {
+        // A stopping till needs no news: what matters is in the journal.
+        if self.messages.send(Message::Input(input, None)).await.is_err() {
+            tracing::debug!("the till is stopping, an input is dropped");
+        }
+    }
+
+    /// Hands something presented in and waits until the attempt is durable, or it is refused.
+    pub async fn present(
+        &self,
+        payment: PaymentId,
+        instrument: Instrument,
+        family: Option<String>,
+        channel: Option<String>,
+    ) -> Result<(), TillError> {
+        let (reply, answer) = oneshot::channel();
+        let presentation =
+            Presentation { payment, instrument, device: None, family, channel, reply: Some(reply) };
+        self.messages
+            .send(Message::Present(Box::new(presentation)))
+            .await
+            .map_err(|_| TillError::Stopping)?;
+        answer.await.map_err(|_| TillError::Stopping)?
+    }
+
+    /// Ends the actor between two writes.
+    pub async fn stop(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.messages.send(Message::Stop(reply)).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+}

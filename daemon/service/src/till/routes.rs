@@ -1,0 +1,116 @@
+//! Channels as they are right now: configuration, what the plugin says of itself, and its health.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use till_core::routing::{RouteHealth, RouteView};
+use till_hosts::Instance;
+use till_plugin::channel::{ChannelDescription, Operation};
+
+use crate::config::ChannelConfig;
+
+/// A channel.
+#[derive(Clone)]
+pub struct ChannelView {
+    /// Configuration.
+    pub config: ChannelConfig,
+    /// Name: English, Chinese.
+    pub name: (String, String),
+    /// Plugin version, once loaded.
+    pub version: String,
+    /// What it says of itself, once it runs.
+    pub description: Option<ChannelDescription>,
+    /// Families of its manifest, until it runs.
+    pub manifest_families: Vec<till_plugin::Family>,
+    /// Health.
+    pub health: RouteHealth,
+    /// Its process.
+    pub instance: Option<Instance>,
+}
+
+impl ChannelView {
+    /// State as on D-Bus.
+    pub fn state(&self) -> (&'static str, String) {
+        if !self.config.enabled {
+            return ("disabled", String::new());
+        }
+        match &self.health {
+            RouteHealth::Ready => ("ready", String::new()),
+            RouteHealth::Starting => ("starting", String::new()),
+            RouteHealth::SignedOff => ("signed-off", "waiting for its sign-in".into()),
+            RouteHealth::Failed { reason } => ("failed", reason.clone()),
+        }
+    }
+
+    /// Families it takes.
+    pub fn families(&self) -> Vec<till_plugin::Family> {
+        self.description.as_ref().map_or_else(|| self.manifest_families.clone(), |d| d.families.clone())
+    }
+
+    /// Whether it does an operation.
+    pub fn does(&self, operation: Operation) -> bool {
+        self.description.as_ref().is_some_and(|d| d.operations.contains(&operation))
+    }
+
+    fn route(&self) -> RouteView {
+        let d = self.description.as_ref();
+        RouteView {
+            id: self.config.id.clone(),
+            families: self.families(),
+            // Until it runs, sales and yuan are assumed: its health excludes it anyway, with the better reason.
+            operations: d.map_or_else(|| vec![Operation::Sale], |d| d.operations.clone()),
+            currencies: d.map_or_else(|| vec!["CNY".into()], |d| d.currencies.clone()),
+            priority: self.config.priority,
+            enabled: self.config.enabled,
+            health: self.health.clone(),
+            needs_clock: d.is_some_and(|d| d.needs_clock),
+            resolve: d.map_or(
+                till_plugin::channel::ResolveProfile { query: None, undo: None, single_slot: false },
+                |d| d.resolve.clone(),
+            ),
+            merchant: d.and_then(|d| d.merchant.clone()),
+            terminal: d.and_then(|d| d.terminal.clone()),
+            authorise_timeout_ms: d.map_or(60_000, |d| d.authorise_timeout_ms),
+        }
+    }
+}
+
+/// All channels.
+#[derive(Default)]
+pub struct Routes(Mutex<BTreeMap<String, ChannelView>>);
+
+impl Routes {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, ChannelView>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a channel.
+    pub(super) fn add(&self, view: ChannelView) {
+        self.lock().insert(view.config.id.clone(), view);
+    }
+
+    /// Changes a channel; gives the states before and after when they differ.
+    pub(super) fn change(&self, id: &str, f: impl FnOnce(&mut ChannelView)) -> Option<(String, String)> {
+        let mut all = self.lock();
+        let view = all.get_mut(id)?;
+        let before = view.state();
+        f(view);
+        let after = view.state();
+        (before != after).then(|| (before.0.to_owned(), after.0.to_owned()))
+    }
+
+    /// A channel.
+    pub fn get(&self, id: &str) -> Option<ChannelView> {
+        self.lock().get(id).cloned()
+    }
+
+    /// All channels, by id.
+    pub fn all(&self) -> Vec<ChannelView> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// As routing sees them.
+    pub(super) fn views(&self) -> Vec<RouteView> {
+        self.lock().values().map(ChannelView::route).collect()
+    }
+}

@@ -1,0 +1,44 @@
+//! Instruments in memory, from the moment they are presented until their attempt has its outcome. Nowhere else, never
+//! on disk; dropping wipes them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use till_core::PaymentId;
+use till_plugin::Instrument;
+use till_plugin::channel::Prepared;
+
+/// An instrument, and what its channel prepared from it.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub instrument: Instrument,
+    pub prepared: Option<Prepared>,
+}
+
+/// The instruments of running attempts.
+#[derive(Default)]
+pub(super) struct Vault(Mutex<HashMap<(PaymentId, u32), Held>>);
+
+impl Vault {
+    pub(super) fn put(&self, payment: PaymentId, attempt: u32, instrument: Instrument) {
+        self.lock().insert((payment, attempt), Held { instrument, prepared: None });
+    }
+
+    pub(super) fn prepared(&self, payment: PaymentId, attempt: u32, prepared: Prepared) {
+        if let Some(held) = self.lock().get_mut(&(payment, attempt)) {
+            held.prepared = Some(prepared);
+        }
+    }
+
+    pub(super) fn get(&self, payment: PaymentId, attempt: u32) -> Option<Held> {
+        self.lock().get(&(payment, attempt)).cloned()
+    }
+
+    pub(super) fn forget(&self, payment: PaymentId, attempt: u32) {
+        self.lock().remove(&(payment, attempt));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(PaymentId, u32), Held>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

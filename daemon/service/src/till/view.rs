@@ -1,0 +1,189 @@
+//! What is published: snapshots for the bus, written by the actor after the disk has them, read by anybody.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use till_core::{Payment, PaymentId};
+use tokio::sync::mpsc;
+
+use super::Change;
+
+/// Payments that keep a snapshot (and a bus object) after they are finished.
+const KEPT: usize = 64;
+
+/// A payment as published.
+#[derive(Clone, Debug)]
+pub struct PaymentView {
+    /// It.
+    pub payment: Payment,
+    /// Its receipt is certainly on paper, or nobody will print it.
+    pub printed: bool,
+    /// Code to show to the customer.
+    pub show_code: Option<String>,
+}
+
+/// A device as published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceView {
+    /// Id.
+    pub id: String,
+    /// Name: English, Chinese.
+    pub name: (String, String),
+    /// Plugin id.
+    pub plugin: String,
+    /// Plugin version, once loaded.
+    pub version: String,
+    /// Classes.
+    pub classes: Vec<String>,
+    /// Where it is attached.
+    pub transport: String,
+    /// State, lower-kebab.
+    pub state: String,
+    /// One line.
+    pub reason: String,
+    /// Confinement.
+    pub sandbox: Vec<(String, String)>,
+}
+
+/// A receipt on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobView {
+    /// Job.
+    pub job: u64,
+    /// Whose.
+    pub payment: PaymentId,
+    /// State, lower-kebab.
+    pub state: String,
+}
+
+#[derive(Default)]
+struct Inner {
+    payments: HashMap<PaymentId, Arc<PaymentView>>,
+    finished: VecDeque<PaymentId>,
+    current: Option<String>,
+    active: Option<PaymentId>,
+    devices: BTreeMap<String, DeviceView>,
+    jobs: BTreeMap<u64, JobView>,
+    journal_problem: Option<String>,
+}
+
+/// Everything that is published.
+pub struct Published {
+    inner: Mutex<Inner>,
+    changes: mpsc::UnboundedSender<Change>,
+}
+
+impl Published {
+    pub(super) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Change>) {
+        let (changes, receiver) = mpsc::unbounded_channel();
+        (Arc::new(Self { inner: Mutex::default(), changes }), receiver)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells clients.
+    pub(super) fn tell(&self, change: Change) {
+        // Without a bus task there is nobody to tell.
+        let _gone = self.changes.send(change);
+    }
+
+    /// Publishes a payment as it is now; returns those whose snapshot was given up for it.
+    pub(super) fn payment(&self, payment: &Payment, printed: bool, show_code: Option<String>) {
+        let mut inner = self.lock();
+        let old = inner.payments.get(&payment.id).map_or("", |v| v.payment.state.as_str());
+        let kept_code = || inner.payments.get(&payment.id).and_then(|v| v.show_code.clone());
+        let show_code = if payment.open_attempt().is_some() { show_code.or_else(kept_code) } else { None };
+        let view = Arc::new(PaymentView { payment: payment.clone(), printed, show_code });
+        inner.payments.insert(payment.id, view.clone());
+        if payment.state.is_final() && !inner.finished.contains(&payment.id) {
+            inner.finished.push_back(payment.id);
+            if inner.finished.len() > KEPT
+                && let Some(gone) = inner.finished.pop_front()
+            {
+                inner.payments.remove(&gone);
+            }
+        }
+        drop(inner);
+        self.tell(Change::Payment { old, view });
+    }
+
+    pub(super) fn current(&self, channel: Option<&str>) {
+        self.lock().current = channel.map(Into::into);
+    }
+
+    pub(super) fn active(&self, payment: Option<PaymentId>) {
+        self.lock().active = payment;
+    }
+
+    pub(super) fn journal_problem(&self, problem: Option<String>) {
+        self.lock().journal_problem = problem;
+    }
+
+    /// Publishes a device; silent when nothing changed.
+    pub(super) fn device(&self, view: DeviceView) {
+        let id = view.id.clone();
+        let old = {
+            let mut inner = self.lock();
+            match inner.devices.insert(id.clone(), view.clone()) {
+                Some(before) if before == view => return,
+                Some(before) => before.state,
+                None => String::new(),
+            }
+        };
+        self.tell(Change::Device { id, old });
+    }
+
+    pub(super) fn job(&self, device: &str, job: JobView, reason: &str) {
+        {
+            let mut inner = self.lock();
+            if matches!(job.state.as_str(), "done" | "unconfirmed" | "cancelled") {
+                inner.jobs.remove(&job.job);
+            } else {
+                inner.jobs.insert(job.job, job.clone());
+            }
+        }
+        self.tell(Change::Job { device: device.into(), job, reason: reason.into() });
+    }
+
+    /// A payment's snapshot.
+    pub fn get(&self, id: PaymentId) -> Option<Arc<PaymentView>> {
+        self.lock().payments.get(&id).cloned()
+    }
+
+    /// Ids of all snapshots.
+    pub fn ids(&self) -> Vec<PaymentId> {
+        self.lock().payments.keys().copied().collect()
+    }
+
+    /// The current channel; empty: automatic.
+    pub fn current_channel(&self) -> String {
+        self.lock().current.clone().unwrap_or_default()
+    }
+
+    /// The payment that holds the till.
+    pub fn active_payment(&self) -> Option<PaymentId> {
+        self.lock().active
+    }
+
+    /// A device.
+    pub fn get_device(&self, id: &str) -> Option<DeviceView> {
+        self.lock().devices.get(id).cloned()
+    }
+
+    /// All devices.
+    pub fn devices(&self) -> Vec<DeviceView> {
+        self.lock().devices.values().cloned().collect()
+    }
+
+    /// Receipts on their way.
+    pub fn jobs(&self) -> Vec<JobView> {
+        self.lock().jobs.values().cloned().collect()
+    }
+
+    /// What is wrong with the journal.
+    pub fn journal_trouble(&self) -> Option<String> {
+        self.lock().journal_problem.clone()
+    }
+}
