@@ -8,7 +8,7 @@ use super::ledger::Kind;
 use super::message::Message;
 use crate::faults::Abilities;
 
-/// The operations a rule can name, as [`operation`] tells them apart.
+/// The operations a rule can name, as the host tells requests apart.
 pub const OPERATIONS: &[&str] = &[
     "sign-in",
     "sign-off",
