@@ -352,6 +352,7 @@ impl Committer {
         }
         self.shared.tail().closing = true;
         self.shared.moved.notify_all();
+        self.shared.feed.notify_all();
         stopped
     }
 

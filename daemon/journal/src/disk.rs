@@ -36,6 +36,7 @@ pub(crate) fn check_filesystem(dir: &Path, forced: bool) -> Result<()> {
     let handle = File::open(dir).map_err(|e| JournalError::io("open", dir, e))?;
     let stat = fstatfs(&handle).map_err(|e| JournalError::io("inspect", dir, e.into()))?;
     // The type is signed and of different width on different targets; the magic is its low 32 bits.
+    #[allow(clippy::useless_conversion)] // an i64 here, an i32 or u32 elsewhere
     let magic = u64::from_ne_bytes(i64::from(stat.f_type).to_ne_bytes()) & 0xffff_ffff;
     match REFUSED.iter().find(|(m, _)| *m == magic) {
         Some((_, kind)) if !forced => Err(JournalError::UnsuitableFilesystem { dir: dir.to_owned(), kind }),

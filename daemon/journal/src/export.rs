@@ -74,7 +74,8 @@ struct Line {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct End {
-    end: bool,
+    #[serde(rename = "end")]
+    closed: bool,
     records: u64,
     head_hash: String,
 }
@@ -142,7 +143,7 @@ impl Journal {
                 None => return Err(JournalError::NotFound { seq: at, first, last: self.head().seq }),
             }
         }
-        put(out, &End { end: true, records: summary.records, head_hash: hex::encode(summary.head_hash) })?;
+        put(out, &End { closed: true, records: summary.records, head_hash: hex::encode(summary.head_hash) })?;
         out.flush().map_err(|e| write_error(&e))?;
         Ok(summary)
     }
@@ -231,7 +232,9 @@ pub fn verify_export(input: impl BufRead, key: Option<&DeviceKey>) -> Result<Exp
     }
     let (text, number) = next("its end line")?;
     let end: End = parse(&text, number)?;
-    if !end.end || end.records != summary.records || bytes::<32>(&end.head_hash, number)? != summary.head_hash
+    if !end.closed
+        || end.records != summary.records
+        || bytes::<32>(&end.head_hash, number)? != summary.head_hash
     {
         return bad(number, "the end line does not match the records");
     }

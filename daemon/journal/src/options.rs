@@ -36,7 +36,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The settings for a till: probe in a thread (set a command in a daemon), 4 MiB segments, 200 000 records an
+    /// The settings for a till: probe in a thread (set a command in a daemon), 1 MiB segments, 200 000 records an
     /// epoch, 64 MiB floor, 8 MiB ballast.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Options {
             probe_limit: Duration::from_secs(30),
             lock_wait: Duration::from_secs(5),
             force_filesystem: false,
-            segment_bytes: 4 << 20,
+            segment_bytes: 1 << 20,
             epoch_records: 200_000,
             free_floor: 64 << 20,
             ballast_bytes: 8 << 20,

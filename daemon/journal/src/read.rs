@@ -56,24 +56,42 @@ impl Journal {
 
     /// Gives every record from `from` on to `f`, in order, each one checked against the key and the chain.
     /// Returns the seq of the last one. For folding state at a start: pass 1.
+    ///
+    /// Read from the segments, one at a time, so that a start does not fill memory with the store's pages; what a
+    /// segment does not hold comes from the store.
     pub fn replay(&self, from: u64, mut f: impl FnMut(&Record)) -> Result<u64> {
         let shared = self.shared();
         let mut at = from.max(lock(&shared.map).first_seq());
         let mut prev = None;
-        loop {
-            let page = page(shared, at, REPLAY_PAGE)?;
-            for record in &page {
-                if prev.is_some_and(|p| p != record.prev_hash) {
-                    return Err(damaged(shared, record.seq, "it does not follow the record before it"));
-                }
-                prev = Some(record.hash);
-                f(record);
+        let mut give = |record: &Record, at: &mut u64| {
+            if record.seq != *at || prev.is_some_and(|p| p != record.prev_hash) {
+                return Err(damaged(shared, record.seq, "it does not follow the record before it"));
             }
-            match page.last() {
-                Some(last) => at = last.seq.saturating_add(1),
-                None => return Ok(at.saturating_sub(1)),
+            prev = Some(record.hash);
+            *at = at.saturating_add(1);
+            f(record);
+            Ok(())
+        };
+        while at <= shared.head().0 {
+            let (begun, head) = (at, shared.head().0);
+            let path = lock(&shared.map).segment_of(at).map(|s| s.path.clone());
+            // An unreadable segment is no reason to stop: the store is asked below.
+            if let Some(Ok(Ok(image))) = path.map(|p| Image::read(&p, &shared.key)) {
+                for frame in image.frames.iter().filter(|f| f.seq >= begun && f.seq <= head) {
+                    let Ok((record, _)) = frame::decode(image.bytes(frame)) else { break };
+                    give(&record, &mut at)?;
+                }
+            }
+            if at == begun {
+                for record in page(shared, at, REPLAY_PAGE)? {
+                    give(&record, &mut at)?;
+                }
+            }
+            if at == begun {
+                return Err(damaged(shared, at, "neither the store nor the segments hold it"));
             }
         }
+        Ok(at.saturating_sub(1))
     }
 }
 

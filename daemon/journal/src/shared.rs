@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::disk::Ballast;
@@ -16,7 +17,11 @@ use crate::report::OpenEvent;
 use crate::store::Store;
 
 /// Records that may be durable in the segments but not yet in the store; then the committer waits.
-pub(crate) const TAIL_LIMIT: usize = 2048;
+pub(crate) const TAIL_LIMIT: usize = 8192;
+/// With so many waiting the store is fed even while appends keep coming.
+const FEED_AT: usize = TAIL_LIMIT / 2;
+/// Without an append for so long the store is fed.
+const QUIET: Duration = Duration::from_millis(2);
 
 /// A record on its way into the store.
 #[derive(Debug, Clone)]
@@ -34,6 +39,8 @@ pub(crate) struct Tail {
     /// The store they go to.
     pub(crate) store: Arc<Store>,
     pub(crate) closing: bool,
+    /// Someone waits for the store to be up to date.
+    hurry: bool,
 }
 
 pub(crate) struct Shared {
@@ -44,8 +51,10 @@ pub(crate) struct Shared {
     pub(crate) map: Mutex<Map>,
     head: Mutex<(u64, Hash)>,
     tail: Mutex<Tail>,
-    /// Told whenever the tail or the poison changes.
+    /// Told when the tail gets shorter, or poison is set.
     pub(crate) moved: Condvar,
+    /// Told when there is work for the thread that feeds the store.
+    pub(crate) feed: Condvar,
     poison: OnceLock<Arc<str>>,
     pub(crate) events: Mutex<Vec<OpenEvent>>,
     pub(crate) commits: AtomicU64,
@@ -74,8 +83,9 @@ impl Shared {
             ballast,
             map: Mutex::new(map),
             head: Mutex::new(head),
-            tail: Mutex::new(Tail { items: VecDeque::new(), store, closing: false }),
+            tail: Mutex::new(Tail { items: VecDeque::new(), store, closing: false, hurry: false }),
             moved: Condvar::new(),
+            feed: Condvar::new(),
             poison: OnceLock::new(),
             events: Mutex::new(Vec::new()),
             commits: AtomicU64::new(0),
@@ -99,10 +109,17 @@ impl Shared {
 
     /// Makes durable records visible to readers.
     pub(crate) fn publish(&self, items: Vec<TailItem>, head: (u64, Hash)) {
-        self.tail().items.extend(items);
+        let mut tail = self.tail();
+        let before = tail.items.len();
+        tail.items.extend(items);
+        let wake = before == 0 || (before < FEED_AT && tail.items.len() >= FEED_AT);
+        drop(tail);
         *lock(&self.head) = head;
         self.commits.fetch_add(1, Ordering::Relaxed);
-        self.moved.notify_all();
+        // Not at every commit: waking a thread costs as much as framing a record.
+        if wake {
+            self.feed.notify_one();
+        }
     }
 
     /// Ends all appends. The first reason stays.
@@ -122,6 +139,8 @@ impl Shared {
         let target = self.head().0;
         let mut tail = self.tail();
         while tail.items.front().is_some_and(|item| item.seq <= target) {
+            tail.hurry = true;
+            self.feed.notify_one();
             if let Some(e) = self.poisoned() {
                 return Err(e);
             }
@@ -145,14 +164,27 @@ impl Shared {
 
 /// The thread that moves records from the tail into the store, off the way of the acknowledgement.
 pub(crate) fn feed_store(shared: &Shared) {
+    // Behind those who wait for an answer. Refused or not, nothing depends on it.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
     loop {
         let (store, batch) = {
             let mut tail = shared.tail();
             while tail.items.is_empty() {
+                tail.hurry = false;
                 if tail.closing {
                     return;
                 }
-                tail = shared.wait(tail);
+                tail = shared.feed.wait(tail).unwrap_or_else(PoisonError::into_inner);
+            }
+            // sled's work would take the processor from appends that somebody waits for.
+            let mut newest = tail.items.back().map(|item| item.seq);
+            while !tail.hurry && !tail.closing && tail.items.len() < FEED_AT {
+                tail = shared.feed.wait_timeout(tail, QUIET).unwrap_or_else(PoisonError::into_inner).0;
+                let now = tail.items.back().map(|item| item.seq);
+                if now == newest {
+                    break;
+                }
+                newest = now;
             }
             let batch: Vec<TailItem> = tail.items.iter().take(128).cloned().collect();
             (Arc::clone(&tail.store), batch)

@@ -82,7 +82,9 @@ fn a_group_is_one_stretch_and_the_answer_names_it() {
             })
         })
         .collect();
-    workers.into_iter().for_each(|w| w.join().unwrap());
+    for worker in workers {
+        worker.join().unwrap();
+    }
     assert_eq!(numbers(&journal).len(), 320);
     assert!(journal.verify().unwrap().is_whole());
 }
@@ -105,7 +107,9 @@ fn many_writers_share_commits_and_each_writers_order_holds() {
             })
         })
         .collect();
-    workers.into_iter().for_each(|w| w.join().unwrap());
+    for worker in workers {
+        worker.join().unwrap();
+    }
     let stats = journal.stats();
     assert_eq!(numbers(&journal).len(), 800);
     assert!(stats.commits < 400, "no group commit: {} syncs for 800 records", stats.commits);

@@ -90,6 +90,8 @@ fn take_lock(dir: &Path, wait: Duration) -> Result<File> {
     }
 }
 
+type Parts = (Map, Arc<Store>, Writer, (u64, Hash));
+
 impl Recovery<'_> {
     /// sled cannot be opened on a full disk: it writes. The ballast is what makes a start possible then.
     fn make_room(&mut self) -> Result<Ballast> {
@@ -131,7 +133,7 @@ impl Recovery<'_> {
         Ok(out)
     }
 
-    fn bring_up(&mut self) -> Result<(Map, Arc<Store>, Writer, (u64, Hash))> {
+    fn bring_up(&mut self) -> Result<Parts> {
         let found = segment::find(&self.options.segments())?;
         self.check_key(&found)?;
         let newest = found.iter().map(|f| f.epoch).max().unwrap_or(0);
@@ -172,7 +174,7 @@ impl Recovery<'_> {
     }
 
     /// A new journal: the store first, then the first segment.
-    fn create(&mut self) -> Result<(Map, Arc<Store>, Writer, (u64, Hash))> {
+    fn create(&mut self) -> Result<Parts> {
         let store = Arc::new(create_store(self.options, 1)?);
         let header = Header {
             epoch: 1,

@@ -148,7 +148,7 @@ impl Recovery<'_> {
             if last.last_hash != link {
                 return Ok(Err(format!("record {store_head} differs from the segment's")));
             }
-            self.index(store, first, store_head)?;
+            Self::index(store, first, store_head)?;
             return Ok(Ok(0));
         }
         self.refill(epoch, store, store_head, link, first)
@@ -180,13 +180,13 @@ impl Recovery<'_> {
         if let Some(why) = diverged {
             return Ok(Err(why));
         }
-        self.index(store, first, expect.0 - 1)?;
+        Self::index(store, first, expect.0 - 1)?;
         store.flush()?;
         Ok(Ok(count))
     }
 
     /// Makes the index whole again from where it is known to be.
-    fn index(&self, store: &Arc<Store>, first: u64, head: u64) -> Result<()> {
+    fn index(store: &Arc<Store>, first: u64, head: u64) -> Result<()> {
         let mut at = store.indexed_to()?.saturating_add(1).max(first);
         while at <= head {
             for (seq, bytes) in store.page(at, 512)? {

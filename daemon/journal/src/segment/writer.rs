@@ -11,7 +11,7 @@ use crate::disk;
 use crate::error::{JournalError, Result};
 
 pub(crate) const SPARE: &str = "spare.new";
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// The segment that takes the commits.
 #[derive(Debug)]

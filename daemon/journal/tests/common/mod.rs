@@ -1,5 +1,6 @@
 //! What the tests share: a clock they set, small journals, and records.
 #![allow(dead_code)] // each test file uses its part
+#![allow(clippy::unwrap_used)] // clippy knows tests by their attribute only
 
 use std::path::Path;
 use std::sync::Arc;

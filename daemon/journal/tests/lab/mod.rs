@@ -4,6 +4,8 @@
 //! stricter than ext4: a name is durable only after its directory was synced, `sync_file_range` is worth nothing,
 //! and what was not synced may be there, not there, or there in part, sector by sector.
 
+#![allow(clippy::unwrap_used)] // clippy knows tests by their attribute only
+
 pub(crate) mod model;
 pub(crate) mod recorder;
 pub(crate) mod run;

@@ -178,10 +178,10 @@ impl Disk {
                 self.change(path, index, Data::Write { at, data: data.clone() });
             }
             Op::Truncate { path, len } => {
-                self.change(path, index, Data::Truncate(usize::try_from(*len).unwrap()))
+                self.change(path, index, Data::Truncate(usize::try_from(*len).unwrap()));
             }
             Op::Allocate { path, end } => {
-                self.change(path, index, Data::Allocate(usize::try_from(*end).unwrap()))
+                self.change(path, index, Data::Allocate(usize::try_from(*end).unwrap()));
             }
             Op::Unlink { path } => {
                 let (dir, name) = self.place(path);
@@ -235,11 +235,11 @@ impl Disk {
     /// The disk a cut now may leave.
     pub(crate) fn cut(&self, luck: Luck, rng: &mut Rng) -> Left {
         let mut left = Left { files: BTreeMap::new(), dirs: Vec::new() };
-        self.leave_dir(0, String::new(), luck, rng, &mut left);
+        self.leave_dir(0, "", luck, rng, &mut left);
         left
     }
 
-    fn leave_dir(&self, dir: usize, at: String, luck: Luck, rng: &mut Rng, left: &mut Left) {
+    fn leave_dir(&self, dir: usize, at: &str, luck: Luck, rng: &mut Rng, left: &mut Left) {
         let dir = &self.dirs[dir];
         let keep = match luck {
             Luck::Nothing => 0,
@@ -254,17 +254,17 @@ impl Disk {
             let path = format!("{at}/{name}");
             match node {
                 Node::File(file) => {
-                    left.files.insert(path, self.leave_file(&self.files[file], luck, rng));
+                    left.files.insert(path, Self::leave_file(&self.files[file], luck, rng));
                 }
                 Node::Dir(below) => {
                     left.dirs.push(path.clone());
-                    self.leave_dir(below, path, luck, rng, left);
+                    self.leave_dir(below, &path, luck, rng, left);
                 }
             }
         }
     }
 
-    fn leave_file(&self, file: &File, luck: Luck, rng: &mut Rng) -> Vec<u8> {
+    fn leave_file(file: &File, luck: Luck, rng: &mut Rng) -> Vec<u8> {
         let all = file.pending.len();
         let (sized, piece) = match luck {
             Luck::Nothing => return file.durable.clone(),

@@ -89,7 +89,7 @@ impl Recorder<'_> {
                 }
             } else if signal == libc::SIGTRAP | 0x80 {
                 self.syscall(tid)?;
-            } else if signal != libc::SIGTRAP && !(signal == libc::SIGSTOP && !known.contains(&tid)) {
+            } else if signal != libc::SIGTRAP && (signal != libc::SIGSTOP || known.contains(&tid)) {
                 deliver = signal;
             }
             known.insert(tid);

@@ -11,12 +11,18 @@ use super::model::{Disk, Left, Luck};
 use super::{Op, Rng};
 
 /// What a judge said of one disk.
-#[derive(Debug)]
 pub(crate) struct Failure {
-    pub(crate) at: usize,
-    pub(crate) luck: Luck,
-    pub(crate) acked: Vec<String>,
+    at: usize,
+    luck: Luck,
+    acked: Vec<String>,
     pub(crate) said: String,
+}
+
+impl std::fmt::Debug for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { at, luck, acked, said } = self;
+        write!(f, "cut behind operation {at} ({luck:?}), acknowledged {acked:?}: {said}")
+    }
 }
 
 /// A number of different disks, and those whose judge was not content.

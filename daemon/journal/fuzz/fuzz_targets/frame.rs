@@ -1,0 +1,14 @@
+//! Bytes into the frame decoder: never a panic; what is accepted encodes the length it says.
+//! `cargo +nightly fuzz run frame` in this directory's parent.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use till_journal::{DeviceKey, HASH_LEN, HEADER_LEN, decode, decode_exact};
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok((record, len)) = decode(data) {
+        assert_eq!(len, HEADER_LEN + record.payload.len() + HASH_LEN);
+        // The corpus is made with the key of bytes 42; any other must be refused.
+        assert!(decode_exact(&data[..len], &DeviceKey::new(&[1; 32])).is_err());
+    }
+});
