@@ -30,6 +30,8 @@ pub struct Atom {
     pub hunger: usize,
     /// Opens the drawer: sent once, also where a job is started again.
     pub pulse: bool,
+    /// Cuts the paper or feeds it to the tear bar: sent only when all before it is known to be on paper.
+    pub cut: bool,
 }
 
 // Receipts are the customer's business: sizes only.
@@ -146,7 +148,7 @@ pub fn void(profile: &Profile, hungry: usize) -> Vec<Atom> {
     // Even between two pictures a parameter may be missing: 16 covers every command we send but pictures and codes.
     let mut filler = vec![0; hungry.max(16)];
     filler.push(command::LINE_FEED);
-    encoder.atoms.push(Atom { bytes: filler, lines: 1, hunger: 0, pulse: false });
+    encoder.atoms.push(Atom { bytes: filler, lines: 1, hunger: 0, pulse: false, cut: false });
     encoder.start();
     let line = if chinese(profile.charset()) { "** 以上作废 VOID ABOVE **" } else { "** VOID ABOVE **" };
     encoder.mark(line);
@@ -183,7 +185,7 @@ pub fn pulse(pin: u8, on_ms: u16, now: bool) -> Atom {
     } else {
         command::drawer_pulse(pin, on_ms, on_ms).to_vec()
     };
-    Atom { bytes, lines: 0, hunger: 4, pulse: true }
+    Atom { bytes, lines: 0, hunger: 4, pulse: true, cut: false }
 }
 
 fn chinese(set: Charset) -> bool {
@@ -205,7 +207,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn push(&mut self, bytes: Vec<u8>, lines: u64, hunger: usize) {
-        self.atoms.push(Atom { bytes, lines, hunger, pulse: false });
+        self.atoms.push(Atom { bytes, lines, hunger, pulse: false, cut: false });
     }
 
     /// `ESC @` and what it puts back: on Chinese models double-byte mode is on after it, by DIP switch also off, so it is always said.
@@ -343,16 +345,13 @@ impl<'a> Encoder<'a> {
     }
 
     fn cut(&mut self) {
-        match self.profile.cutter {
+        let (bytes, lines) = match self.profile.cutter {
             Cutter::None => {
-                self.push(
-                    command::feed(self.profile.tear_feed).to_vec(),
-                    u64::from(self.profile.tear_feed),
-                    1,
-                );
+                (command::feed(self.profile.tear_feed).to_vec(), u64::from(self.profile.tear_feed))
             }
-            Cutter::Partial => self.push(command::CUT_PARTIAL.to_vec(), 4, 2),
-            Cutter::Full => self.push(command::CUT_FULL.to_vec(), 4, 2),
-        }
+            Cutter::Partial => (command::CUT_PARTIAL.to_vec(), 4),
+            Cutter::Full => (command::CUT_FULL.to_vec(), 4),
+        };
+        self.atoms.push(Atom { bytes, lines, hunger: 2, pulse: false, cut: true });
     }
 }

@@ -183,7 +183,7 @@ impl Driver for PrinterDriver {
             Signal::Failure => command::beep(3, 4),
             _ => return Ok(()),
         };
-        let atom = encode::Atom { bytes: beep.to_vec(), lines: 0, hunger: 2, pulse: false };
+        let atom = encode::Atom { bytes: beep.to_vec(), lines: 0, hunger: 2, pulse: false, cut: false };
         self.direct(atom, None, "the beeper")
     }
 

@@ -63,6 +63,8 @@ struct Active {
     started: bool,
     /// Chunks carry fences.
     fenced: bool,
+    /// After a hold: what was sent before it is to be confirmed first. It may have been switched off meanwhile.
+    settle: bool,
     held: Option<(Hold, Millis)>,
     /// Time from which an unanswered fence counts, or a real-time drain.
     clear_from: Millis,
@@ -364,6 +366,7 @@ impl Spooler {
         let changed = active.held.is_none_or(|(old, _)| old != why);
         let since = active.held.map_or(now, |(_, since)| since);
         active.held = Some((why, since));
+        active.settle = true;
         if let (true, Work::Print(job)) = (changed, &active.work) {
             self.events.push(Event::Job { id: job.id, state: State::Held(why) });
         }
@@ -658,11 +661,14 @@ impl Spooler {
         if active.next + 1 >= active.bounds.len() {
             return self.enter(Phase::Drain);
         }
-        if active.fences.len() >= WINDOW {
-            return self.fence_overdue(now);
-        }
         let Work::Print(job) = &active.work else { return false };
         let atoms = &job.atoms[active.bounds[active.next]..active.bounds[active.next + 1]];
+        active.settle &= !active.fences.is_empty();
+        // A receipt with a hole in it must not be cut off as if it were whole.
+        let settle = active.settle || atoms.iter().any(|atom| atom.cut);
+        if active.fences.len() >= if settle { 1 } else { WINDOW } {
+            return self.fence_overdue(now);
+        }
         if atoms.iter().any(|atom| atom.pulse) {
             let gap = self.timing.pulse_gap_ms;
             if self.last_pulse.is_some_and(|last| now < last + gap) {
@@ -792,6 +798,7 @@ impl Active {
             confirmed: 0,
             started: false,
             fenced: false,
+            settle: false,
             held: None,
             clear_from: now,
             written_at: now,
@@ -822,12 +829,13 @@ fn bytes_of(atoms: &[Atom]) -> Vec<u8> {
     atoms.iter().flat_map(|atom| atom.bytes.iter().copied()).collect()
 }
 
-/// Cuts a job into chunks of about `most` bytes, never inside an atom, a drawer pulse always by itself.
+/// Divides a job into chunks of about `most` bytes, never inside an atom, a drawer pulse and a cut always by themselves.
 fn bounds(atoms: &[Atom], most: usize) -> Vec<usize> {
     let mut bounds = vec![0];
     let mut bytes = 0;
     for (at, atom) in atoms.iter().enumerate() {
-        let alone = atom.pulse || at.checked_sub(1).is_some_and(|before| atoms[before].pulse);
+        let single = |atom: &Atom| atom.pulse || atom.cut;
+        let alone = single(atom) || at.checked_sub(1).is_some_and(|before| single(&atoms[before]));
         if bytes > 0 && (bytes + atom.bytes.len() > most || alone) {
             bounds.push(at);
             bytes = 0;
