@@ -146,3 +146,57 @@ impl Aside {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::CUP;
+    use crate::link::{DialError, Line, SendError};
+
+    /// A line that takes this many bytes and then breaks.
+    #[derive(Clone, Copy)]
+    struct Takes(usize);
+
+    impl Dialer for Takes {
+        fn dial(&self, _: Instant) -> Result<Box<dyn Line>, DialError> {
+            Ok(Box::new(*self))
+        }
+    }
+
+    impl Line for Takes {
+        fn send(&mut self, bytes: &[u8], _: Instant) -> Result<(), SendError> {
+            if self.0 >= bytes.len() {
+                Ok(())
+            } else {
+                Err(SendError { written: self.0, what: "it broke".into() })
+            }
+        }
+        fn receive(&mut self, _: &mut [u8], _: Instant) -> Received {
+            Received::Closed("it broke".into())
+        }
+    }
+
+    fn sent_over(line: Takes) -> Exchanged {
+        let dialect = Dialect::parse(CUP).unwrap();
+        let mak = DesKey::new(&[7; 8]).unwrap();
+        let way = Way {
+            dialect: &dialect,
+            dialer: &line,
+            mak: Some(&mak),
+            until: Instant::now() + Duration::from_mins(1),
+            cancelled: &|| false,
+        };
+        let mut request = Message::new(*b"0200");
+        request.set(11, "000002");
+        way.exchange(&request)
+    }
+
+    /// Policy case rev-partial-write: one byte out is as unknown as all of them.
+    #[test]
+    fn only_a_send_that_took_no_byte_at_all_is_not_sent() {
+        assert!(matches!(sent_over(Takes(0)), Exchanged::NotSent(_)));
+        assert!(matches!(sent_over(Takes(1)), Exchanged::Broken(_)));
+        assert!(matches!(sent_over(Takes(30)), Exchanged::Broken(_)));
+        assert!(matches!(sent_over(Takes(1000)), Exchanged::Broken(_)));
+    }
+}

@@ -3,7 +3,7 @@
 use crate::card::CardData;
 use crate::dialect::Dialect;
 use crate::message::Message;
-use till_plugin::Money;
+use till_plugin::{Currency, Money};
 
 /// Why a request cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,9 +12,9 @@ pub enum RequestError {
     #[error("this acquirer takes currency {want} only, not {got}")]
     Currency {
         /// What was asked.
-        got: String,
-        /// ISO 4217 number of the dialect.
-        want: String,
+        got: Currency,
+        /// The acquirer's.
+        want: Currency,
     },
     /// Zero, negative, or more than twelve digits of minor units.
     #[error("the amount must be above zero and have at most twelve digits of minor units")]
@@ -89,16 +89,11 @@ pub fn amount(dialect: &Dialect, money: Money) -> Result<String, RequestError> {
 }
 
 fn same_currency(dialect: &Dialect, money: Money) -> Result<(), RequestError> {
-    let numeric = format!("{:03}", money.currency().numeric());
-    let same = numeric == dialect.request.currency
-        && money.currency().exponent() == u32::from(dialect.request.minor_digits);
-    if same {
+    let want = dialect.request.currency;
+    if money.currency() == want {
         Ok(())
     } else {
-        Err(RequestError::Currency {
-            got: money.currency().code().to_owned(),
-            want: dialect.request.currency.clone(),
-        })
+        Err(RequestError::Currency { got: money.currency(), want })
     }
 }
 
@@ -141,7 +136,7 @@ impl Requests<'_> {
             .set(11, numbers.trace()?)
             .set(22, card.entry_mode())
             .set(25, "00")
-            .set(49, &rules.currency);
+            .set(49, rules.currency_number());
         if card.track2.is_none() || rules.pan_with_track2 {
             message.set(2, card.pan.expose());
         }
@@ -246,7 +241,7 @@ impl Requests<'_> {
         message
             .set(11, numbers.trace()?)
             .set(48, format!("{}{foreign}", self.totals(domestic)?))
-            .set(49, &self.dialect.request.currency)
+            .set(49, self.dialect.request.currency_number())
             .set(63, self.operator(operator));
         Ok(message)
     }
@@ -276,7 +271,6 @@ impl Requests<'_> {
 mod tests {
     use super::*;
     use crate::dialect::CUP;
-    use till_plugin::Currency;
 
     fn cny(minor: i64) -> Money {
         Money::new(minor, Currency::CNY)

@@ -176,7 +176,7 @@ impl Channel for Bankcard {
                 family(Family::CARD_CONTACTLESS),
             ],
             operations: vec![Operation::Sale, Operation::Undo, Operation::SignIn, Operation::Probe],
-            currencies: vec![currency_code(&rules.request.currency)],
+            currencies: vec![rules.request.currency.code().to_owned()],
             resolve: ResolveProfile {
                 query: None,
                 undo: Some(UndoRule {
@@ -424,17 +424,6 @@ fn answered(what: &str, exchanged: Exchanged) -> Result<Answer, PluginError> {
         }
         Exchanged::NoAnswer(why) => Err(PluginError::new(ErrorCode::Timeout, format!("{what}: {why}"))),
         other => Err(PluginError::new(ErrorCode::Protocol, format!("{what}: {}", unknown_of(&other).text))),
-    }
-}
-
-/// The ISO 4217 code of a three-digit number, for `describe`; the number itself where it is not in our list.
-fn currency_code(numeric: &str) -> String {
-    match numeric {
-        "156" => "CNY".into(),
-        "344" => "HKD".into(),
-        "446" => "MOP".into(),
-        "840" => "USD".into(),
-        other => other.into(),
     }
 }
 

@@ -237,7 +237,6 @@ fn request(rules: &RequestRules) -> Result<(), String> {
             Err(format!("request.{what} has the wrong number of digits"))
         }
     };
-    digits("currency", &rules.currency, &[3])?;
     digits("pin_control", &rules.pin_control, &[0, 16])?;
     digits("no_pin_control", &rules.no_pin_control, &[0, 16])?;
     digits("pin_capture_length", &rules.pin_capture_length, &[0, 2])?;
@@ -250,9 +249,6 @@ fn request(rules: &RequestRules) -> Result<(), String> {
         ("settlement_code", &rules.settlement_code),
     ] {
         digits(what, code, &[3])?;
-    }
-    if rules.minor_digits > 4 {
-        return Err("request.minor_digits is 0 to 4".into());
     }
     if rules.operator.len() != 3 || !rules.operator.is_ascii() {
         return Err("request.operator is three characters".into());

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use std::time::Duration;
+use till_plugin::Currency;
 
 /// How a length prefix is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -131,10 +132,8 @@ pub struct Mac {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RequestRules {
-    /// Field 49: ISO 4217 numeric code, the only currency this acquirer takes.
-    pub currency: String,
-    /// Minor digits of that currency.
-    pub minor_digits: u8,
+    /// The only currency this acquirer takes; field 49 carries its ISO 4217 number.
+    pub currency: Currency,
     /// Whether field 2 is sent beside track 2.
     pub pan_with_track2: bool,
     /// Field 53 with a PIN block; empty: left out.
@@ -186,6 +185,13 @@ pub struct ReversalRules {
     pub keep_emv_tags: Vec<String>,
     /// Reasons for which tag 9F36 is left out.
     pub drop_counter_for: Vec<String>,
+}
+
+impl RequestRules {
+    /// Field 49: three digits.
+    pub fn currency_number(&self) -> String {
+        format!("{:03}", self.currency.numeric())
+    }
 }
 
 /// A working key's name.
