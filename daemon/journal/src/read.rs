@@ -219,3 +219,56 @@ impl Repair<'_> {
         Ok(record)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::{DeviceKey, Journal, JournalError, NewRecord, Options, SystemClock, Urgency};
+
+    fn journal(dir: &std::path::Path) -> Journal {
+        let mut options = Options::new(dir);
+        options.force_filesystem = true;
+        (options.free_floor, options.ballast_bytes) = (0, 0);
+        Journal::open(options, DeviceKey::new(&[5; 32]), Arc::new(SystemClock::new())).unwrap().0
+    }
+
+    fn append(journal: &Journal, n: u8) {
+        let record = NewRecord { kind: 1, subject: [n; 16], payload: vec![n; 50] };
+        journal.append(vec![record], Urgency::New).unwrap().wait().unwrap();
+    }
+
+    #[test]
+    fn a_record_the_store_lost_is_served_and_put_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = journal(dir.path());
+        (1..=20).for_each(|n| append(&journal, n));
+        journal.shared().drained().unwrap();
+        let store = Arc::clone(&journal.shared().tail().store);
+        for seq in [7, 20] {
+            store.remove(seq).unwrap();
+            assert_eq!(journal.get(seq).unwrap().payload, vec![u8::try_from(seq).unwrap(); 50]);
+            assert!(store.get(seq).unwrap().is_some(), "not put back");
+        }
+        assert_eq!(journal.stats().repaired, 2);
+        store.remove(9).unwrap();
+        let seqs: Vec<u64> = journal.range(5, 10).unwrap().iter().map(|r| r.seq).collect();
+        assert_eq!(seqs, (5..15).collect::<Vec<_>>(), "a page has a hole");
+        store.remove(3).unwrap();
+        assert_eq!(journal.verify().unwrap().store_damage, 1);
+        assert!(journal.verify().unwrap().is_whole());
+    }
+
+    #[test]
+    fn after_a_failure_nothing_is_acknowledged_and_everything_is_still_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = journal(dir.path());
+        (1..=5).for_each(|n| append(&journal, n));
+        journal.shared().poison(&JournalError::Store { what: "insert", detail: "a test".into() });
+        let record = NewRecord { kind: 1, subject: [1; 16], payload: vec![] };
+        let refused = journal.append(vec![record], Urgency::Finish).unwrap_err();
+        assert!(matches!(refused, JournalError::Poisoned { .. }), "{refused}");
+        assert_eq!(journal.range(1, 10).unwrap().len(), 5);
+        assert!(journal.close().is_err(), "a poisoned journal does not close cleanly");
+    }
+}

@@ -1,5 +1,7 @@
 //! The frame on disk: whatever a bad disk or a thief makes of it, it is never read as something else.
 
+#![allow(clippy::unwrap_used)] // clippy knows tests by their attribute only
+
 mod common;
 
 use common::{fill, key, open};

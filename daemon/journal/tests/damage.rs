@@ -1,6 +1,8 @@
 //! Bad disks: whichever file of one copy is altered, cut or deleted, every record is served from the other copy, the
 //! damage is told, and afterwards both copies are whole again.
 
+#![allow(clippy::unwrap_used)] // clippy knows tests by their attribute only
+
 mod common;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! Full and read-only disks: refused in clear words, nothing acknowledged that is not there, and a way out.
 
+#![allow(clippy::unwrap_used)] // clippy knows tests by their attribute only
+
 mod common;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! The journal through its front door: order, atomic groups, answers, reads, epochs, evidence.
 
+#![allow(clippy::unwrap_used)] // clippy knows tests by their attribute only
+
 mod common;
 
 use std::sync::mpsc;

@@ -1,5 +1,7 @@
 //! `kill -9` at any moment: what was acknowledged is there. (It says nothing about power: see power_cut.rs.)
 
+#![allow(clippy::unwrap_used)] // clippy knows tests by their attribute only
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

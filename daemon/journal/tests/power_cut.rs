@@ -22,7 +22,7 @@ fn stock_program() -> PathBuf {
 
 /// More states for the long run: `TILL_JOURNAL_CUTS=5000 cargo test -p till-journal --test power_cut`.
 fn wanted() -> usize {
-    std::env::var("TILL_JOURNAL_CUTS").ok().and_then(|v| v.parse().ok()).unwrap_or(160)
+    std::env::var("TILL_JOURNAL_CUTS").ok().and_then(|v| v.parse().ok()).unwrap_or(300)
 }
 
 /// Records sessions one after the other in one directory; `None` (and a word) where ptrace is not allowed.

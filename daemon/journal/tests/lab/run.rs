@@ -128,7 +128,12 @@ fn ask(program: &Path, dir: &Path, acked: &[String]) -> std::result::Result<(), 
         text + &more
     };
     let status = child.wait().unwrap();
-    if status.success() && output.contains("fine") {
+    // A cut is no damage: it must not send anybody looking for a bad disk.
+    if status.success()
+        && output.contains("fine")
+        && !output.contains("damaged")
+        && !output.contains("rewritten")
+    {
         return Ok(());
     }
     let late = if begun.elapsed() > Duration::from_secs(59) { " (hung)" } else { "" };
