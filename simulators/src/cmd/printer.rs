@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// No cutter: receipts end with the command `tear`.
     #[arg(long)]
     no_cutter: bool,
-    /// Where the control port listens. It takes the same lines as standard input: paper-out, paper N, refill [N],
+    /// Where the control port listens. It takes the same lines as standard input: paper-out, paper N, refill or refill N,
     /// cover open|close, offline on|off, fault cutter|unrecoverable|overheat|none, drawer high|low, power-cycle, tear,
     /// read-rate N|full, stop-reading on|off, drop-after N, reset-after N, silent on|off; or status, receipts, pulses, unknown.
     #[arg(long, value_name = "ADDR")]
