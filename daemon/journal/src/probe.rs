@@ -39,6 +39,8 @@ pub enum Probe {
 pub(crate) enum Verdict {
     Good,
     Bad(String),
+    /// Not the store's fault: somebody holds it.
+    Locked,
     /// Not the store's fault: it cannot be opened while the disk is full.
     Full,
 }
@@ -81,6 +83,10 @@ pub fn probe_main(dir: &Path) -> ExitCode {
         Err(JournalError::StorageFull { .. }) => {
             println!("full");
             ExitCode::from(4)
+        }
+        Err(JournalError::Locked { .. }) => {
+            println!("locked");
+            ExitCode::from(5)
         }
         Err(e) => {
             println!("bad {e}");
@@ -125,6 +131,7 @@ fn in_child(program: &Path, args: &[OsString], dir: &Path, limit: Duration) -> R
     Ok(match answer {
         Ok(text) if status.success() && text.starts_with("good") => Verdict::Good,
         Ok(text) if text.starts_with("full") => Verdict::Full,
+        Ok(text) if text.starts_with("locked") => Verdict::Locked,
         Ok(text) if text.starts_with("bad ") => Verdict::Bad(text[4..].trim().to_owned()),
         Ok(_) => Verdict::Bad(format!("the probe ended with {status}")),
         Err(_) => Verdict::Bad(format!("the probe hung for {} s and was killed", limit.as_secs())),
@@ -146,6 +153,7 @@ fn in_thread(dir: &Path, limit: Duration) -> Result<Verdict> {
             Ok(Verdict::Good)
         }
         Ok(Err(JournalError::StorageFull { .. })) => Ok(Verdict::Full),
+        Ok(Err(JournalError::Locked { .. })) => Ok(Verdict::Locked),
         Ok(Err(e)) => Ok(Verdict::Bad(e.to_string())),
         Err(mpsc::RecvTimeoutError::Disconnected) => Ok(Verdict::Bad("the probe panicked".into())),
         Err(mpsc::RecvTimeoutError::Timeout) => Err(JournalError::ProbeHung { seconds: limit.as_secs() }),

@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use sled::{Config, Db, IVec, Mode, Tree};
 
@@ -17,6 +19,7 @@ pub(crate) struct Store {
     meta: Tree,
 }
 
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 const INDEXED_TO: &[u8] = b"ix/subject";
 
 /// Runs a call into sled; a panic in it (damaged pages do that) becomes an error.
@@ -41,6 +44,22 @@ fn guarded<T>(what: &'static str, call: impl FnOnce() -> sled::Result<T>) -> Res
 impl Store {
     /// Opens the store in `dir` (made when missing). The caller has probed it.
     pub(crate) fn open(dir: &Path) -> Result<Self> {
+        let begun = Instant::now();
+        loop {
+            match Self::try_open(dir) {
+                // sled lets go of its file in the background: just after a close (ours or a probe's) it is still held.
+                Err(JournalError::Store { detail, .. }) if detail.contains("could not acquire lock") => {
+                    if begun.elapsed() > LOCK_WAIT {
+                        return Err(JournalError::Locked { dir: dir.to_owned() });
+                    }
+                    thread::sleep(Duration::from_millis(2));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn try_open(dir: &Path) -> Result<Self> {
         guarded("open", || {
             let db = Config::new()
                 .path(dir)

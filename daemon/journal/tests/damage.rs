@@ -220,7 +220,7 @@ fn edit_frames(path: &Path, edit: impl Fn(&mut Vec<Vec<u8>>)) {
         cut_frames(&bytes).iter().map(|(at, len)| bytes[*at..at + len].to_vec()).collect();
     edit(&mut frames);
     let mut out = bytes[..512].to_vec();
-    frames.iter().for_each(|f| out.extend_from_slice(f));
+    out.extend(frames.concat());
     out.resize(bytes.len(), 0);
     fs::write(path, out).unwrap();
 }

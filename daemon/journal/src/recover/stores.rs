@@ -63,7 +63,7 @@ pub(crate) fn open_checked(recovery: &mut Recovery<'_>, epoch: u32) -> Result<Ch
     }
     Ok(match Store::open(&dir) {
         Ok(store) => Checked::Good(Arc::new(store)),
-        Err(e) if e.is_full() => return Err(e),
+        Err(e @ (JournalError::StorageFull { .. } | JournalError::Locked { .. })) => return Err(e),
         Err(e) => Checked::Bad(e.to_string()),
     })
 }
@@ -78,6 +78,7 @@ impl Recovery<'_> {
             Verdict::Good => Ok(None),
             // On a full disk a sound store does not open either: that is no reason to put it away.
             Verdict::Full => Err(JournalError::StorageFull { free, needed: 2 << 20 }),
+            Verdict::Locked => Err(JournalError::Locked { dir }),
             Verdict::Bad(_) if free < 1 << 20 => Err(JournalError::StorageFull { free, needed: 2 << 20 }),
             Verdict::Bad(why) => Ok(Some(why)),
         }
