@@ -126,8 +126,13 @@ fn row(set: Charset, columns: usize, cells: &[Cell]) -> Result<Vec<String>, Layo
     }
     let texts: Vec<String> = cells.iter().map(|cell| set.clean(&cell.text)).collect();
     let shares = shares(columns, cells);
-    // All but the last cell keep one column free, so that neighbours never run together.
-    let inner = |at: usize| if at + 1 == cells.len() { shares[at] } else { shares[at] - 1 };
+    // A cell keeps one column free, so that neighbours never run together, but for the last one, and where the next leaves room itself.
+    let room_in_next = |at: usize| {
+        cells.get(at + 1).is_none_or(|next| {
+            next.align == Align::Right && width::width(set, &texts[at + 1]) < shares[at + 1]
+        })
+    };
+    let inner = |at: usize| if room_in_next(at) { shares[at] } else { shares[at] - 1 };
     let broken = texts.iter().enumerate().any(|(at, text)| {
         text.split(|c: char| c.is_whitespace() || set.width(c) > 1)
             .any(|word| width::width(set, word) > inner(at))
@@ -191,8 +196,13 @@ mod tests {
     const GB: Charset = Charset::Gb18030;
 
     fn texts(items: &[Item]) -> Vec<&str> {
-        let text = |item| if let &Item::Line { ref text, .. } = item { Some(text.as_str()) } else { None };
-        items.iter().filter_map(text).collect()
+        let mut texts = Vec::new();
+        for item in items {
+            if let Item::Line { text, .. } = item {
+                texts.push(text.as_str());
+            }
+        }
+        texts
     }
 
     fn cell(text: &str, width: u8, align: Align) -> Cell {

@@ -147,7 +147,7 @@ impl Driver for PrinterDriver {
         let atoms = encode::job(&self.profile, &job.document, marks)
             .map_err(|error| PluginError::new(ErrorCode::BadRequest, format!("print job {id}: {error}")))?;
         let now = self.now();
-        self.spooler.submit(now, Job { id, atoms }).map_err(refused)
+        self.spooler.submit(now, Job { id, atoms }).map_err(|error| refused(&error))
     }
 
     fn cancel_print(&mut self, job: u64) -> Result<(), PluginError> {
@@ -235,7 +235,7 @@ impl PrinterDriver {
         let left = millis(self.host.remaining() / 10 * 9);
         let until = self.now().saturating_add(left.min(DRAWER_WAIT_MS));
         self.sent = None;
-        self.spooler.direct(Direct { atom, when_blocked, until }).map_err(refused)?;
+        self.spooler.direct(Direct { atom, when_blocked, until }).map_err(|error| refused(&error))?;
         loop {
             self.turn(until.saturating_add(100))?;
             if let Some(sent) = self.sent.take() {
@@ -401,7 +401,7 @@ impl PrinterDriver {
     }
 }
 
-fn refused(error: Refused) -> PluginError {
+fn refused(error: &Refused) -> PluginError {
     PluginError::new(ErrorCode::Busy, error.to_string())
 }
 
@@ -409,4 +409,4 @@ fn millis(time: Duration) -> Millis {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-till_plugin::export_driver!(PrinterDriver, id = "org.tilld.driver.printer");
+till_plugin::export_driver!(PrinterDriver, id = "org.tilld.printer");

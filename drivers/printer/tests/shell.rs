@@ -1,5 +1,7 @@
 //! The driver as the daemon sees it, on the SDK's transport in memory: events, errors, and what is remembered over restarts.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 mod support;
 
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,7 @@
 //! Over real TCP against the printer of till-simulators, which was written from the protocol by other hands.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -24,7 +26,7 @@ struct Tcp {
 }
 
 impl Tcp {
-    fn gone(detail: impl ToString) -> TransportError {
+    fn gone(detail: &dyn ToString) -> TransportError {
         TransportError::Gone { name: "simulator".to_owned(), detail: detail.to_string() }
     }
 }
@@ -46,10 +48,10 @@ impl Services for Tcp {
         self.stream.set_read_timeout(Some(wait.max(Duration::from_millis(1)))).unwrap();
         let mut buffer = vec![0; max];
         match (&self.stream).read(&mut buffer) {
-            Ok(0) => Err(Self::gone("closed")),
+            Ok(0) => Err(Self::gone(&"closed")),
             Ok(n) => Ok(Read::Data(buffer[..n].to_vec())),
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(Read::Timeout),
-            Err(e) => Err(Self::gone(e)),
+            Err(e) => Err(Self::gone(&e)),
         }
     }
 
@@ -62,7 +64,7 @@ impl Services for Tcp {
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     return Err(WriteError { written, error: None });
                 }
-                Err(e) => return Err(WriteError { written, error: Some(Self::gone(e)) }),
+                Err(e) => return Err(WriteError { written, error: Some(Self::gone(&e)) }),
             }
         }
         Ok(())

@@ -2,111 +2,14 @@
 
 mod support;
 
-use proptest::prelude::*;
 use support::Printer;
+use support::bench::{Bench, body, receipt, whole};
 use till_driver_printer::encode::{self, Marks};
-use till_driver_printer::job::{Confirmed, Direct, Event, Fault, Hold, Input, Job, Refused, State, Timing};
+use till_driver_printer::job::{Confirmed, Direct, Event, Fault, Hold, Input, Job, Refused, State};
 use till_driver_printer::profile::{Confirm, Overrides, Profile};
-use till_driver_printer::spool::{QUEUE, Spooler};
+use till_driver_printer::spool::QUEUE;
 use till_driver_printer::status::Block;
 use till_plugin::document::{Block as Part, Document};
-
-const STEP: u64 = 10;
-
-struct Bench {
-    now: u64,
-    spooler: Spooler,
-    printer: Printer,
-    profile: Profile,
-    events: Vec<Event>,
-}
-
-impl Bench {
-    fn new(confirm: Confirm) -> Self {
-        Self::with(confirm, false)
-    }
-
-    fn with(confirm: Confirm, xoff: bool) -> Self {
-        let over = Overrides { confirm: Some(confirm), chunk_bytes: Some(100), ..Overrides::default() };
-        let profile = Profile::built_in("generic-80").unwrap().with(&over).unwrap();
-        let spooler = Spooler::new(profile.clone(), Timing::default(), xoff);
-        Self { now: 1_000_000, spooler, printer: Printer::default(), profile, events: Vec::new() }
-    }
-
-    fn submit(&mut self, id: u64, document: &Document) {
-        let atoms = encode::encode(&self.profile, document, Marks::default()).unwrap();
-        self.spooler.submit(self.now, Job { id, atoms }).unwrap();
-    }
-
-    fn input(&mut self, input: Input<'_>) {
-        let events = self.spooler.step(self.now, input);
-        self.events.extend(events);
-    }
-
-    /// 10 ms: the printer prints (a line in 40 ms), its answers come in, bytes go out.
-    fn step(&mut self) {
-        self.now += STEP;
-        if self.now.is_multiple_of(4 * STEP) {
-            self.printer.work(self.now);
-        }
-        let replies = std::mem::take(&mut self.printer.replies);
-        if !replies.is_empty() {
-            self.input(Input::Bytes(&replies));
-        }
-        self.input(Input::Tick);
-        let bytes = self.spooler.to_write().to_vec();
-        let count = self.printer.take(&bytes);
-        self.input(Input::Wrote(count));
-    }
-
-    /// Steps until `stop` holds, at most `ms`; whether it came to hold.
-    fn until(&mut self, ms: u64, mut stop: impl FnMut(&Self) -> bool) -> bool {
-        let end = self.now + ms;
-        while self.now < end {
-            if stop(self) {
-                return true;
-            }
-            self.step();
-        }
-        stop(self)
-    }
-
-    fn states(&self, job: u64) -> Vec<&State> {
-        let state = |event| match event {
-            &Event::Job { id, ref state } if id == job => Some(state),
-            _ => None,
-        };
-        self.events.iter().filter_map(state).collect()
-    }
-
-    fn last(&self, job: u64) -> Option<&State> {
-        self.states(job).last().copied()
-    }
-
-    fn ended(&self, job: u64) -> bool {
-        matches!(
-            self.last(job),
-            Some(State::Done(_) | State::Unconfirmed | State::Cancelled(_) | State::Failed { .. })
-        )
-    }
-}
-
-fn receipt(lines: usize) -> Document {
-    let body = (0..lines).fold(Document::new(), |doc, n| doc.pair(format!("商品{n}"), format!("{n}.00")));
-    body.with(Part::Cut)
-}
-
-fn body(lines: &[&str]) -> Vec<String> {
-    lines.iter().filter(|line| line.starts_with("商品")).map(|line| (*line).to_owned()).collect()
-}
-
-fn whole(count: usize) -> Vec<String> {
-    let left = |n: usize| format!("商品{n}");
-    let right = |n: usize| format!("{n}.00");
-    let columns = |s: &str| s.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>();
-    let gap = |n: usize| " ".repeat(48 - columns(&left(n)) - columns(&right(n)));
-    (0..count).map(|n| left(n) + &gap(n) + &right(n)).collect()
-}
 
 #[test]
 fn a_well_printer_prints_the_receipt_and_confirms_it() {
@@ -546,67 +449,4 @@ fn a_waiting_job_is_cancelled_without_a_trace() {
     assert!(bench.until(30_000, |b| b.ended(1) && b.ended(2)));
     assert!(matches!(bench.last(2), Some(State::Cancelled(p)) if p.written == 0));
     assert_eq!(body(&bench.printer.text()), whole(3));
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Upset {
-    PaperOut,
-    Refill,
-    Cover(bool),
-    Reads(bool),
-    Answers(bool),
-    PowerCycle,
-    Noise(u8),
-}
-
-fn upset() -> impl Strategy<Value = Upset> {
-    prop_oneof![
-        Just(Upset::PaperOut),
-        Just(Upset::Refill),
-        any::<bool>().prop_map(Upset::Cover),
-        any::<bool>().prop_map(Upset::Reads),
-        any::<bool>().prop_map(Upset::Answers),
-        Just(Upset::PowerCycle),
-        // Not 00h..0Fh: that is a GS r answer, which nothing tells from the real one.
-        (0x80u8..=0xFF).prop_map(Upset::Noise),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
-    /// Whatever happens: a job ends; "done" means that exactly one whole receipt stands on paper behind the last void mark.
-    #[test]
-    fn done_means_one_whole_receipt(upsets in proptest::collection::vec((0u64..3_000, upset()), 0..8)) {
-        let mut bench = Bench::new(Confirm::Queued);
-        bench.submit(7, &receipt(20));
-        for (wait, upset) in upsets {
-            bench.until(wait, |_| false);
-            match upset {
-                Upset::PaperOut => bench.printer.paper = 0,
-                Upset::Refill => bench.printer.paper = 1000,
-                Upset::Cover(open) => bench.printer.cover_open = open,
-                Upset::Reads(reads) => bench.printer.reads = reads,
-                Upset::Answers(answers) => bench.printer.answers = answers,
-                Upset::PowerCycle => bench.printer.power_cycle(),
-                Upset::Noise(byte) => bench.input(Input::Bytes(&[byte])),
-            }
-        }
-        bench.printer = Printer { paper: 1000, cover_open: false, reads: true, answers: true, ..bench.printer };
-        prop_assert!(bench.until(31 * 60_000, |b| b.ended(7)), "{:?}", bench.states(7));
-        let text = bench.printer.text();
-        let from = text.iter().rposition(|line| line.contains("VOID ABOVE")).unwrap_or(0);
-        // Every piece of paper that was cut off is whole or says that it is void.
-        let mut pieces: Vec<_> = text.split(|line| *line == "✂").collect();
-        pieces.pop();
-        for piece in pieces {
-            let void = piece.iter().any(|line| line.contains("VOID ABOVE"));
-            prop_assert!(void || body(piece) == whole(20), "{piece:?}");
-        }
-        match bench.last(7) {
-            Some(State::Done(_)) => prop_assert_eq!(body(&text[from..]), whole(20)),
-            Some(State::Unconfirmed | State::Failed { .. }) => {}
-            other => prop_assert!(false, "{other:?}"),
-        }
-    }
 }

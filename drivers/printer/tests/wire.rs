@@ -1,5 +1,7 @@
 //! What goes over the wire, judged by the tokeniser in `support`, by golden jobs, and by the shared vectors.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 mod support;
 
 use proptest::prelude::*;
@@ -209,10 +211,9 @@ fn a_receipt_reads_as_it_was_meant() {
             "云上茶馆",
             "销售单 SALE",
             "------------------------------------------------",
-            "品名                       数量             金额",
-            "云南高山古树普洱茶（生        2          ￥96.00",
-            "）",
-            "Green tea cake 绿茶饼         1          ￥32.50",
+            "品名                        数量            金额",
+            "云南高山古树普洱茶（生）       2         ￥96.00",
+            "Green tea cake 绿茶饼          1         ￥32.50",
             "------------------------------------------------",
             "合计            ￥128.50",
             "卡号                            620000******0005",
@@ -299,7 +300,9 @@ fn copies_and_restarts_are_marked() {
         let marks = Marks { copy, restarted };
         let atoms = encode::job(&profile("generic-80"), &Document::new().line("x"), marks).unwrap();
         let mut printer = support::Printer::default();
-        atoms.iter().for_each(|atom| _ = printer.take(&atom.bytes));
+        for atom in &atoms {
+            printer.take(&atom.bytes);
+        }
         (0..20).for_each(|_| printer.work(0));
         printer.text().join("|")
     };

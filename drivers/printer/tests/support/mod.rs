@@ -1,5 +1,14 @@
 //! A judge of our own: an ESC/POS tokeniser and a printer with a buffer, paper and faults. It shares no code with the encoder.
-#![allow(dead_code, unreachable_pub, missing_docs, clippy::pedantic)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::pedantic,
+    clippy::expect_used,
+    clippy::unwrap_used
+)]
+
+pub mod bench;
 
 use std::collections::VecDeque;
 
