@@ -96,11 +96,11 @@ pub(crate) fn sign_in() -> Step {
     })
 }
 
-/// A host that serves `steps` in order, then nobody.
+/// A host that serves `steps` in order; what connects after them is left waiting, so that a request too many is noticed.
 pub(crate) struct Acquirer {
     pub(crate) address: String,
     requests: Receiver<(Message, bool)>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<TcpListener>>,
 }
 
 impl Acquirer {
@@ -114,13 +114,17 @@ impl Acquirer {
                 let (stream, _) = listener.accept().unwrap();
                 serve(stream, &dialect, step, &sender);
             }
+            listener
         });
         Self { address, requests, thread: Some(thread) }
     }
 
-    /// Waits for the script to end and gives the requests that came, with whether their MAC was right.
+    /// Waits for the script to end, closes the port, and gives the requests that came, with whether their MAC was right.
+    /// Nobody may have connected beyond the script.
     pub(crate) fn done(mut self) -> Vec<(Message, bool)> {
-        self.thread.take().unwrap().join().unwrap();
+        let listener = self.thread.take().unwrap().join().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "somebody connected beyond the script");
         self.requests.try_iter().collect()
     }
 }

@@ -220,7 +220,7 @@ fn preparing_connects_to_nobody() {
     let refused = other.prepare(&sale(2)).unwrap_err();
     assert_eq!((refused.code.as_str(), refused.next), ("not-signed-in", NextStep::SignIn));
     assert!(quiet.accept().is_err(), "somebody connected");
-    // Signed in: the script has no second connection to serve, so connecting would fail the join below.
+    // Signed in: a connection beyond the script would be noticed below.
     let prepared = till.plugin.prepare(&sale(2)).unwrap();
     assert_eq!(prepared.masked, "620000******0005");
     assert_eq!(till.acquirer.done().len(), 1);
