@@ -24,16 +24,17 @@ impl Store {
     pub(crate) fn open(folder: &Path, instance: &str) -> io::Result<Self> {
         let path = folder.join(instance);
         let values = match fs::read(&path) {
-            Ok(bytes) => match decode(&bytes) {
-                Some(values) => values,
-                None => {
+            Ok(bytes) => {
+                if let Some(values) = decode(&bytes) {
+                    values
+                } else {
                     let aside = folder.join(format!("{instance}~damaged"));
                     tracing::warn!(instance, file = %path.display(), aside = %aside.display(),
                         "the stored values of a plugin are damaged; put aside, it begins without them");
                     fs::rename(&path, aside)?;
                     BTreeMap::new()
                 }
-            },
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(e) => return Err(e),
         };

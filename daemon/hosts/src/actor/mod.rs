@@ -86,10 +86,7 @@ impl Actor {
     async fn run(mut self) {
         let mut schedule = Schedule::new(&self.config.timing);
         let stop = loop {
-            let interrupt = match self.once(&mut schedule).await {
-                Some(interrupt) => interrupt,
-                None => continue,
-            };
+            let Some(interrupt) = self.once(&mut schedule).await else { continue };
             match interrupt {
                 Interrupt::Restart => schedule.forget(),
                 Interrupt::Stop(done) => break done,

@@ -223,7 +223,7 @@ mod tests {
             tail.add(format!("line {n}\n").as_bytes());
         }
         tail.add(b"pan 6200000000000005\n\n\xff\xfe\n");
-        tail.add(&[b'x'; 100_000]);
+        tail.add(&vec![b'x'; 100_000]);
         tail.drain();
         let lines = tail.lines();
         assert_eq!(lines.len(), KEEP);

@@ -124,7 +124,7 @@ mod tests {
         let (mut s, t) = (schedule(), Instant::now());
         s.failed(t, Duration::ZERO);
         s.failed(t + Duration::from_secs(1), Duration::ZERO);
-        assert_eq!(s.failed(t + Duration::from_secs(3700), Duration::from_secs(3600)), Next::Retry(MS(100)));
+        assert_eq!(s.failed(t + Duration::from_secs(3700), Duration::from_hours(1)), Next::Retry(MS(100)));
     }
 
     #[test]

@@ -102,11 +102,12 @@ impl Recording {
         let mut text = format!("{FIRST_LINE}{}\n", self.kind.as_str());
         for (at, step) in &self.steps {
             let ms = at.as_millis();
-            text.push_str(&match step {
-                Step::In(bytes) => format!("{ms} in {}\n", hex::encode(bytes)),
-                Step::Out(bytes) => format!("{ms} out {}\n", hex::encode(bytes)),
-                Step::Gone => format!("{ms} gone\n"),
-            });
+            let (what, bytes) = match step {
+                Step::In(bytes) => ("in ", hex::encode(bytes)),
+                Step::Out(bytes) => ("out ", hex::encode(bytes)),
+                Step::Gone => ("gone", String::new()),
+            };
+            text.extend([&ms.to_string(), " ", what, &bytes, "\n"]);
         }
         text
     }

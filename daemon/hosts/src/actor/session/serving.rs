@@ -28,7 +28,7 @@ const MAX_LOG: usize = 1024;
 pub(super) enum Phase {
     Hello { by: Instant, create: Box<Create> },
     Create { by: Instant, hello: Box<Hello> },
-    Ready { since: Instant },
+    Ready,
     Stopping { by: Instant, then: Interrupt },
 }
 
@@ -145,7 +145,7 @@ impl<'a> Serving<'a> {
 
     fn command(&mut self, command: Option<Command>) {
         match command {
-            Some(Command::Call(call)) if matches!(self.phase, Phase::Ready { .. }) => {
+            Some(Command::Call(call)) if matches!(self.phase, Phase::Ready) => {
                 self.queue.push_back((call, Instant::now()));
             }
             Some(Command::Call(call)) => self.actor.refuse(Command::Call(call)),
@@ -170,7 +170,7 @@ impl<'a> Serving<'a> {
 
     /// Sends the next waiting call, if the plugin is free.
     fn begin_call(&mut self) {
-        while self.running.is_none() && matches!(self.phase, Phase::Ready { .. }) {
+        while self.running.is_none() && matches!(self.phase, Phase::Ready) {
             let Some((mut call, _)) = self.queue.pop_front() else { return };
             // Nobody waits for it any more, so it is never sent.
             if call.reply.is_closed() {
@@ -221,7 +221,7 @@ impl<'a> Serving<'a> {
     fn timer(&self) -> Instant {
         let phase = match &self.phase {
             Phase::Hello { by, .. } | Phase::Create { by, .. } | Phase::Stopping { by, .. } => Some(*by),
-            Phase::Ready { .. } => None,
+            Phase::Ready => None,
         };
         let queued = self.queue.iter().map(|(call, since)| *since + call.timeout).min();
         let running = self.running.as_ref().map(|r| r.kill_at);
@@ -310,7 +310,7 @@ impl<'a> Serving<'a> {
             FromHost::Pong { busy_ms, .. } => {
                 self.unanswered = 0;
                 let limit = self.actor.config.timing.poll;
-                if matches!(self.phase, Phase::Ready { .. })
+                if matches!(self.phase, Phase::Ready)
                     && self.running.is_none()
                     && Duration::from_millis(busy_ms.into()) > limit
                 {
@@ -358,7 +358,7 @@ impl<'a> Serving<'a> {
 
     fn created(&mut self, description: Vec<u8>) -> Result<(), Failure> {
         let since = Instant::now();
-        match std::mem::replace(&mut self.phase, Phase::Ready { since }) {
+        match std::mem::replace(&mut self.phase, Phase::Ready) {
             Phase::Create { hello, .. } => {
                 let info = HostInfo {
                     pid: self.process.pid(),
@@ -378,7 +378,7 @@ impl<'a> Serving<'a> {
                 self.phase = Phase::Stopping { by, then };
                 Ok(())
             }
-            Phase::Hello { .. } | Phase::Ready { .. } => Err(protocol("it made its instance twice")),
+            Phase::Hello { .. } | Phase::Ready => Err(protocol("it made its instance twice")),
         }
     }
 

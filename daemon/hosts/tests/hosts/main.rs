@@ -1,0 +1,11 @@
+//! The supervisor with real host processes and real plugins, good and bad.
+
+mod bad;
+mod bench;
+mod calls;
+mod good;
+mod load;
+mod orphan;
+mod sandbox;
+mod supervise;
+mod transports;
