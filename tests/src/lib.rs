@@ -1,1 +1,11 @@
-//! End-to-end tests: the whole till on a private bus.
+//! The whole till for tests and the demo: a private bus, simulated networks and devices, and the real `tilld`.
+//!
+//! [`Rig`] starts the simulators in this process and `tilld` as the program it is, with real plugin hosts and `.so`
+//! files, on a directory of its own. It can kill any of them and start them again. [`Client`] is a front-end.
+
+pub mod client;
+pub mod rig;
+pub mod staging;
+
+pub use client::{Client, PaymentClient};
+pub use rig::{Rig, RigError, RigOptions};

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use till_core::{Attempt, Payment, PaymentState};
-use zbus::zvariant::{OwnedValue, Value};
+use zbus::{OwnedVariant, Variant};
 
 /// A dictionary on its way out.
-pub type Dict = HashMap<String, OwnedValue>;
+pub type Dict = HashMap<String, OwnedVariant>;
 
-fn put<'a>(dict: &mut Dict, key: &str, value: impl Into<Value<'a>>) {
+fn put<'a>(dict: &mut Dict, key: &str, value: impl Into<Variant<'a>>) {
     // Only a file descriptor can fail to become owned, and there is none.
-    if let Ok(value) = OwnedValue::try_from(value.into()) {
+    if let Ok(value) = OwnedVariant::try_from(value.into()) {
         dict.insert(key.into(), value);
     }
 }
@@ -38,9 +38,9 @@ pub fn payment(p: &Payment, printed: bool) -> Dict {
     d
 }
 
-fn attempt(a: &Attempt) -> HashMap<String, Value<'static>> {
-    let mut d: HashMap<String, Value<'static>> = HashMap::new();
-    let mut put = |key: &str, value: Value<'static>| {
+fn attempt(a: &Attempt) -> HashMap<String, Variant<'static>> {
+    let mut d: HashMap<String, Variant<'static>> = HashMap::new();
+    let mut put = |key: &str, value: Variant<'static>| {
         d.insert(key.into(), value);
     };
     put("attempt", a.ids.attempt.into());

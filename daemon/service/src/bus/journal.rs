@@ -7,7 +7,7 @@ use std::sync::Arc;
 use till_core::record::{KIND, Record};
 use till_journal::Journal;
 use zbus::message::Header;
-use zbus::zvariant::OwnedFd;
+use zbus::OwnedFd;
 
 use super::World;
 use super::errors::Error;

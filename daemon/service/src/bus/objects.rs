@@ -7,7 +7,7 @@ use till_hosts::ChannelClient;
 use till_plugin::channel::Operation;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
-use zbus::zvariant::ObjectPath;
+use zbus::ObjectPath;
 
 use super::World;
 use super::errors::Error;

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use zbus::zvariant::OwnedValue;
+use zbus::OwnedVariant;
 
 use super::errors::Error;
 
 /// Options as they arrive.
-pub type Options = HashMap<String, OwnedValue>;
+pub type Options = HashMap<String, OwnedVariant>;
 
 /// Longest text of a caller, bytes.
 const MAX_TEXT: usize = 256;

@@ -1,7 +1,7 @@
 //! Object paths. Clients take them from us and do not build them.
 
 use till_core::PaymentId;
-use zbus::zvariant::{ObjectPath, OwnedObjectPath};
+use zbus::{ObjectPath, OwnedObjectPath};
 
 /// Where everything is.
 pub const ROOT: &str = "/org/tilld/Till1";

@@ -7,7 +7,7 @@ use till_core::PaymentId;
 use till_plugin::driver::class;
 use tokio::sync::mpsc;
 use zbus::object_server::SignalEmitter;
-use zbus::zvariant::{OwnedObjectPath, Value};
+use zbus::{OwnedObjectPath, Variant};
 
 use super::objects::{Channel1, Device1, Printer1};
 use super::payment::Payment1;
@@ -95,7 +95,7 @@ impl Pump {
 
     fn emitter<'a>(
         &self,
-        path: impl TryInto<zbus::zvariant::ObjectPath<'a>, Error: Into<zbus::Error>>,
+        path: impl TryInto<zbus::ObjectPath<'a>, Error: Into<zbus::Error>>,
     ) -> zbus::Result<SignalEmitter<'a>> {
         SignalEmitter::new(&self.connection, path)
     }
@@ -103,12 +103,12 @@ impl Pump {
     /// One `PropertiesChanged` for all of a change.
     async fn properties<'a, const N: usize>(
         &self,
-        path: impl TryInto<zbus::zvariant::ObjectPath<'a>, Error: Into<zbus::Error>>,
+        path: impl TryInto<zbus::ObjectPath<'a>, Error: Into<zbus::Error>>,
         interface: &'static str,
-        changed: [(&'static str, Value<'_>); N],
+        changed: [(&'static str, Variant<'_>); N],
     ) -> zbus::Result<()> {
         let emitter = self.emitter(path)?;
-        let changed: HashMap<&str, Value<'_>> = changed.into_iter().collect();
+        let changed: HashMap<&str, Variant<'_>> = changed.into_iter().collect();
         let interface = zbus::names::InterfaceName::from_static_str_unchecked(interface);
         zbus::fdo::Properties::properties_changed(
             &emitter,
@@ -163,7 +163,7 @@ impl Pump {
             ("Paid", p.paid().minor().into()),
             ("Channel", last.map(|a| a.channel.clone()).unwrap_or_default().into()),
             ("AttemptState", last.map_or("", |a| a.state.as_str()).into()),
-            ("Prompt", Value::from((prompt, arguments))),
+            ("Prompt", Variant::from((prompt, arguments))),
             ("Receipt", p.receipt_number.unwrap_or(0).into()),
             ("Seq", p.seq.into()),
         ];

@@ -8,7 +8,7 @@ use till_core::{Payment, PaymentId};
 use till_plugin::Money;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
-use zbus::zvariant::{ObjectPath, OwnedObjectPath};
+use zbus::{ObjectPath, OwnedObjectPath};
 
 use super::describe::{self, Dict};
 use super::errors::Error;

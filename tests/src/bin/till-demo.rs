@@ -1,0 +1,2 @@
+//! Placeholder until the demo is written.
+fn main() {}
