@@ -1,0 +1,104 @@
+//! `org.tilld.Payment1`.
+
+use crate::types::{PaymentDetails, Prompt};
+use crate::{Error, Options};
+
+/// org.tilld.Payment1: one payment, at /org/tilld/Till1/payment/p`<id>`. Finished payments keep their object for a
+/// while; org.tilld.Terminal1.FindPayment finds all.
+#[zbus::proxy(interface = "org.tilld.Payment1", default_service = "org.tilld.Till1")]
+pub trait Payment1 {
+    /// 32 hexadecimal digits.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn id(&self) -> Result<String, Error>;
+
+    /// What is owed, minor units.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn amount(&self) -> Result<i64, Error>;
+
+    /// ISO 4217.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn currency(&self) -> Result<String, Error>;
+
+    /// draft, ready, tendering, paid, cancelled, review.
+    #[zbus(property)]
+    fn state(&self) -> Result<String, Error>;
+
+    /// Why it is so, lower-kebab or the network's code; empty when the state says all.
+    #[zbus(property)]
+    fn state_reason(&self) -> Result<String, Error>;
+
+    /// What has been paid, minor units.
+    #[zbus(property)]
+    fn paid(&self) -> Result<i64, Error>;
+
+    /// Channel of the newest attempt; empty before the first.
+    #[zbus(property)]
+    fn channel(&self) -> Result<String, Error>;
+
+    /// State of the newest attempt (created, not-sent, sent, approved, declined, querying, reversing, reversed,
+    /// review); empty before the first. querying and reversing mean: nobody knows yet whether money moved.
+    #[zbus(property)]
+    fn attempt_state(&self) -> Result<String, Error>;
+
+    /// What the person at the till is to do or say now (confirm-amount, present-instrument, wait, show-code, done,
+    /// call-supervisor), and its arguments. Never empty.
+    #[zbus(property)]
+    fn prompt(&self) -> Result<Prompt, Error>;
+
+    /// Receipt number; 0 until paid.
+    #[zbus(property)]
+    fn receipt(&self) -> Result<u64, Error>;
+
+    /// Journal sequence number of the newest change: grows with every change.
+    #[zbus(property)]
+    fn seq(&self) -> Result<u64, Error>;
+
+    /// The customer agreed to this amount; readers are armed. Errors: WrongAmount, WrongState, JournalUnavailable.
+    fn confirm_amount(&self, amount: i64, currency: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// The customer pays cash and handed this over. Errors: TooLittle, NoRoute, WrongState, JournalUnavailable.
+    /// Options: channel (s).
+    fn pay_cash(&self, tendered: i64, options: Options<'_>) -> Result<(), Error>;
+
+    /// A code read by the front-end's own scanner. The code is used at once and kept nowhere. Errors: NotPayable,
+    /// UsedAlready, NoRoute, WrongState, JournalUnavailable. Options: channel (s), family (s) when the operator says
+    /// what it is.
+    fn pay_code(&self, code: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// Gives the payment up. Before anything was sent: cancelled at once. Afterwards the request is resolved first; if
+    /// it turns out paid it is undone. Errors: WrongState. Options: operator (s).
+    fn cancel(&self, options: Options<'_>) -> Result<(), Error>;
+
+    /// Everything: id, amount, currency, state, reason, subject, operator, key, paid, receipt, seq, opened-ms,
+    /// changed-ms, receipt-printed (b), and attempts (a`a{sv}`): attempt, channel, family, state, account (masked),
+    /// trace, batch, order, reference, authorisation-code, code, text, text-zh, unknown-reason, queries, undos,
+    /// decision (s, JSON).
+    fn describe(&self, options: Options<'_>) -> Result<PaymentDetails, Error>;
+
+    /// The receipt as text lines, once paid. Errors: WrongState. Options: columns (u), 32 when absent.
+    fn receipt_text(&self, options: Options<'_>) -> Result<String, Error>;
+
+    /// Exactly once for each durable change of state, in order of seq.
+    #[zbus(signal, name = "StateChanged")]
+    fn moved(&self, old: &str, new: &str, reason: &str, seq: u64) -> Result<(), Error>;
+
+    /// A reader read something for this payment: (device, family, masked). The data itself is never on the bus.
+    #[zbus(signal)]
+    fn presented(&self, device: &str, family: &str, masked: &str) -> Result<(), Error>;
+
+    /// A reader read nothing useful, or what it read cannot be paid with: lower-kebab reason, English, Chinese, and the
+    /// families to choose from when the operator must say (then call PayCode with family, or present again).
+    #[zbus(signal)]
+    fn input_refused(
+        &self,
+        device: &str,
+        reason: &str,
+        text: &str,
+        text_zh: &str,
+        families: Vec<&str>,
+    ) -> Result<(), Error>;
+
+    /// Show this code to the customer (QR content).
+    #[zbus(signal)]
+    fn show_code(&self, code: &str) -> Result<(), Error>;
+}

@@ -1,0 +1,18 @@
+//! `org.tilld.Printer1`.
+
+use zbus::ObjectPath;
+
+use crate::Error;
+use crate::types::Job;
+
+/// org.tilld.Printer1: on device objects that print.
+#[zbus::proxy(interface = "org.tilld.Printer1", default_service = "org.tilld.Till1")]
+pub trait Printer1 {
+    /// Receipts that are not certainly printed: (job, payment id, state).
+    #[zbus(property)]
+    fn jobs(&self) -> Result<Vec<Job>, Error>;
+
+    /// A print job moved: queued, started, held, resumed, done, unconfirmed, cancelled, failed.
+    #[zbus(signal)]
+    fn job_changed(&self, job: u64, payment: ObjectPath<'_>, state: &str, reason: &str) -> Result<(), Error>;
+}

@@ -1,0 +1,69 @@
+//! `org.tilld.Terminal1`.
+
+use zbus::{ObjectPath, OwnedObjectPath};
+
+use crate::types::{Blocker, PaymentDetails, PaymentRow};
+use crate::{Error, Options};
+
+/// org.tilld.Terminal1: the till itself, at /org/tilld/Till1. Payments, channels and devices are objects below it
+/// (org.freedesktop.DBus.ObjectManager at the same path).
+#[zbus::proxy(
+    interface = "org.tilld.Terminal1",
+    default_service = "org.tilld.Till1",
+    default_path = "/org/tilld/Till1"
+)]
+pub trait Terminal1 {
+    /// Version of the daemon. Const.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> Result<String, Error>;
+
+    /// Terminal id (TID) from the configuration. Const.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn terminal(&self) -> Result<String, Error>;
+
+    /// Id of the channel that the operator chose; empty: chosen for each payment. Changes exactly once for each switch.
+    #[zbus(property)]
+    fn current_channel(&self) -> Result<String, Error>;
+
+    /// The payment that holds the till, or "/" when the till is free.
+    #[zbus(property)]
+    fn active_payment(&self) -> Result<OwnedObjectPath, Error>;
+
+    /// ready, or degraded (sales go on, see Blockers), or blocked (no sale can start).
+    #[zbus(property)]
+    fn state(&self) -> Result<String, Error>;
+
+    /// Everything that stands in the way: (subject, code, English, Chinese).
+    #[zbus(property)]
+    fn blockers(&self) -> Result<Vec<Blocker>, Error>;
+
+    /// Opens a payment; it then waits for ConfirmAmount on its object. Errors: Busy, InvalidArgs, KeyReuse,
+    /// JournalUnavailable. Options: key (s) idempotency key, at most 64 bytes: the same key and request gives the same
+    /// payment again, also after a restart; subject (s) at most 64 characters; operator (s).
+    fn open_payment(
+        &self,
+        amount: i64,
+        currency: &str,
+        options: Options<'_>,
+    ) -> Result<OwnedObjectPath, Error>;
+
+    /// Chooses the current channel by id; empty: automatic. Durable when it returns. Errors: Busy (a payment is in
+    /// flight; nothing changed), NotFound, JournalUnavailable. Options: operator (s).
+    fn select_channel(&self, channel: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// Opens the cash drawer without a sale. Errors: InvalidArgs (no reason), Unsupported (no drawer),
+    /// JournalUnavailable. Options: operator (s).
+    fn open_drawer(&self, reason: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// Payments newest first, finished ones too. Each: (payment id, state, amount, currency, channel, opened Unix ms).
+    /// Options: before (s) payment id to go on after.
+    fn list_payments(&self, limit: u32, options: Options<'_>) -> Result<Vec<PaymentRow>, Error>;
+
+    /// Everything about one payment, open or finished, by its id (32 hexadecimal digits) or idempotency key: the same
+    /// keys as org.tilld.Payment1.Describe. Errors: NotFound.
+    fn find_payment(&self, id_or_key: &str, options: Options<'_>) -> Result<PaymentDetails, Error>;
+
+    /// Something a person must know. level: info, warning, critical. payment is "/" when it is about none.
+    #[zbus(signal)]
+    fn alarm(&self, level: &str, code: &str, payment: ObjectPath<'_>, text: &str) -> Result<(), Error>;
+}

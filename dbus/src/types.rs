@@ -1,0 +1,220 @@
+//! What methods and properties carry.
+//!
+//! `Serialize` gives the JSON that `tillctl --json` prints: keys are lower-kebab and stable.
+
+use serde::{Deserialize, Serialize};
+use zbus::{DeserializeDict, OwnedVariant, Type};
+
+/// A text for people: `(ss)`, English and Chinese.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type, zbus::Variant, OwnedVariant)]
+pub struct LocalText {
+    /// English.
+    pub en: String,
+    /// Chinese.
+    pub zh: String,
+}
+
+/// One thing that stands in the way: `(ssss)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type, zbus::Variant, OwnedVariant)]
+pub struct Blocker {
+    /// Device, channel, or `journal`.
+    pub subject: String,
+    /// Lower-kebab: `channel-signed-off`, `device-offline`, `journal` …
+    pub code: String,
+    /// English.
+    pub text: String,
+    /// Chinese.
+    #[serde(rename = "text-zh")]
+    pub text_zh: String,
+}
+
+/// A row of `ListPayments`: `(ssxssx)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct PaymentRow {
+    /// 32 hexadecimal digits.
+    pub id: String,
+    /// As `org.tilld.Payment1.State`.
+    pub state: String,
+    /// Minor units.
+    pub amount: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// Channel of the newest attempt; empty before the first.
+    pub channel: String,
+    /// Opened, Unix ms.
+    #[serde(rename = "opened-ms")]
+    pub opened_ms: i64,
+}
+
+/// A row of `ListPlugins`: `(ssssass)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct PluginRow {
+    /// Plugin id; empty when it could not be read.
+    pub id: String,
+    /// `driver` or `channel`.
+    pub kind: String,
+    /// Name for people.
+    pub name: String,
+    /// Version; empty until loaded.
+    pub version: String,
+    /// Devices or channels that use it.
+    pub instances: Vec<String>,
+    /// What is wrong with it; empty: nothing.
+    pub problem: String,
+}
+
+/// A receipt that is not certainly printed: `(tss)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type, zbus::Variant, OwnedVariant)]
+pub struct Job {
+    /// Job number.
+    pub job: u64,
+    /// Payment id.
+    pub payment: String,
+    /// queued, started, held …
+    pub state: String,
+}
+
+/// One layer of a process's confinement: `(ss)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type, zbus::Variant, OwnedVariant)]
+pub struct SandboxLayer {
+    /// Which layer.
+    pub layer: String,
+    /// How much of it holds.
+    pub level: String,
+}
+
+/// The newest durable record: `(ts)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type, zbus::Variant, OwnedVariant)]
+pub struct Head {
+    /// Sequence number.
+    pub seq: u64,
+    /// Hash, hexadecimal.
+    pub hash: String,
+}
+
+/// What the person at the till is to do now: `(sa{sv})`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct Prompt {
+    /// confirm-amount, present-instrument, wait, show-code, done, call-supervisor.
+    pub id: String,
+    /// Its arguments.
+    #[serde(rename = "with")]
+    pub arguments: PromptArguments,
+}
+
+/// Arguments of a prompt: `a{sv}`; each is there when the prompt needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
+pub struct PromptArguments {
+    /// Minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    /// ISO 4217.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// The network's code of the last refusal, or the content of the QR code to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Why the last attempt was refused, English.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The same, Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_zh: Option<String>,
+    /// The till is free for others while this payment is resolved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background: Option<bool>,
+    /// Receipt number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<u64>,
+    /// Change to give back, minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<i64>,
+}
+
+/// Everything about a payment: `Describe`, `FindPayment`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
+pub struct PaymentDetails {
+    /// 32 hexadecimal digits.
+    pub id: String,
+    /// What is owed, minor units.
+    pub amount: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// As `org.tilld.Payment1.State`.
+    pub state: String,
+    /// Why it is so; empty when the state says all.
+    pub reason: Option<String>,
+    /// What it is for.
+    pub subject: Option<String>,
+    /// Who opened it.
+    pub operator: Option<String>,
+    /// Idempotency key of the caller.
+    pub key: Option<String>,
+    /// What has been paid, minor units.
+    pub paid: i64,
+    /// Receipt number; 0 until paid.
+    pub receipt: Option<u64>,
+    /// The receipt is on paper, or nobody will print it.
+    pub receipt_printed: Option<bool>,
+    /// Resolved after a restart of the daemon.
+    pub recovered: Option<bool>,
+    /// Somebody asked to cancel while an attempt was under way.
+    pub cancel_requested: Option<bool>,
+    /// Journal sequence number of the newest change.
+    pub seq: u64,
+    /// Opened, Unix ms.
+    pub opened_ms: i64,
+    /// Last change, Unix ms.
+    pub changed_ms: i64,
+    /// Oldest first.
+    pub attempts: Vec<AttemptDetails>,
+}
+
+/// One try on one channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
+pub struct AttemptDetails {
+    /// Number of the attempt at this payment, from 1.
+    pub attempt: u32,
+    /// Channel.
+    pub channel: String,
+    /// What was presented.
+    pub family: Option<String>,
+    /// As `org.tilld.Payment1.AttemptState`.
+    pub state: String,
+    /// Account, masked.
+    pub account: Option<String>,
+    /// System trace audit number (STAN).
+    pub trace: Option<u32>,
+    /// Batch number.
+    pub batch: Option<u32>,
+    /// Order number at the network.
+    pub order: Option<String>,
+    /// Retrieval reference number (RRN), or the network's own.
+    pub reference: Option<String>,
+    /// Authorisation code.
+    pub authorisation_code: Option<String>,
+    /// Change to give back, minor units.
+    pub change: Option<i64>,
+    /// The network's code of a refusal.
+    pub code: Option<String>,
+    /// Why it was refused, English.
+    pub text: Option<String>,
+    /// The same, Chinese.
+    pub text_zh: Option<String>,
+    /// What to do after a refusal, lower-kebab.
+    pub next: Option<String>,
+    /// Why the outcome became unknown.
+    pub unknown_reason: Option<String>,
+    /// Queries begun.
+    pub queries: Option<u32>,
+    /// Undos begun.
+    pub undos: Option<u32>,
+    /// Why this channel was chosen, JSON.
+    pub decision: Option<String>,
+}
