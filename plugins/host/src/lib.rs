@@ -8,6 +8,7 @@
 
 mod clock;
 mod confine;
+mod elf;
 mod link;
 mod load;
 mod options;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 use till_plugin::proto::{FromHost, Hello, PROTOCOL};
 
+pub use elf::ElfError;
 pub use load::LoadError;
 pub use options::{Clock, Options, OptionsError};
 pub use verify::{VerifyError, verify};

@@ -5,9 +5,10 @@
 use std::path::Path;
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-use till_plugin_abi1::abi_stable::library::lib_header_from_path;
+use till_plugin_abi1::abi_stable::library::{LibHeader, lib_header_from_path};
 use till_plugin_abi1::{DESCRIPTOR_SYMBOL, Descriptor, DescriptorError, PluginKind, RootV1_Ref};
 
+use crate::elf::{self, ElfError};
 use crate::options::Options;
 use crate::verify::VerifyError;
 
@@ -26,8 +27,11 @@ pub enum LoadError {
     /// The file is not safe to load.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// It is no library for this machine.
+    #[error(transparent)]
+    Elf(#[from] ElfError),
     /// The dynamic linker refuses it.
-    #[error("it cannot be loaded ({0}): is it a plugin for this kind of machine?")]
+    #[error("it cannot be loaded: {0}")]
     Link(String),
     /// It exports no descriptor.
     #[error("it exports no TILL_PLUGIN_DESCRIPTOR: it is not a tilld plugin")]
@@ -84,7 +88,7 @@ pub(crate) fn load(options: &Options) -> Result<Loaded, LoadError> {
     }
     // Not `load_from_file`: it keeps one module a type and would hand a second plugin the first one's.
     let root = lib_header_from_path(&options.plugin)
-        .and_then(|header| header.init_root_module::<RootV1_Ref>())
+        .and_then(LibHeader::init_root_module::<RootV1_Ref>)
         .map_err(|e| {
             let detail = e.to_string();
             LoadError::Layout { line: useful_line(&detail), detail }
@@ -99,6 +103,7 @@ pub(crate) fn load(options: &Options) -> Result<Loaded, LoadError> {
 }
 
 fn read_descriptor(path: &Path) -> Result<Descriptor, LoadError> {
+    elf::check(path)?;
     // SAFETY: loading runs the constructors of the file, which is why it was verified to be root's or our own.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
         .map_err(|e| LoadError::Link(one_line(&root_cause(&e), 200)))?;

@@ -1,7 +1,7 @@
 //! A good plugin works as its author expects.
 
-use till_hosts::till_plugin::Sensitive;
 use till_hosts::till_plugin::driver::{DriverEvent, HealthLevel, OpenDrawer, ShowContent};
+use till_hosts::till_plugin::{Extra, Sensitive};
 use till_hosts::{ChannelClient, DriverClient, InstanceEvent, InstanceState, TransportSpec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
@@ -9,7 +9,7 @@ use tokio::net::UnixListener;
 use crate::bench::{Bench, CALL, GOOD, GOOD_CHANNEL, state, until, within};
 
 pub(crate) fn drawer() -> OpenDrawer {
-    OpenDrawer { reason: "no-sale: test".into(), pin: 0, extra: till_hosts::till_plugin::Extra::new() }
+    OpenDrawer { reason: "no-sale: test".into(), pin: 0, extra: Extra::new() }
 }
 
 pub(crate) fn count(statistics: &[(String, u64)], name: &str) -> u64 {

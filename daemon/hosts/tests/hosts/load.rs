@@ -57,17 +57,20 @@ async fn another_layout_is_one_line_out_of_the_thousand() {
 async fn not_an_elf_file() {
     let reason =
         refused_change(|f| kit::put(&f.join("libtill_fixture_good.so"), b"#!/bin/sh\necho hello\n")).await;
-    assert!(reason.contains("cannot be loaded") && reason.contains("libtill_fixture_good.so"), "{reason}");
+    assert!(
+        reason.contains("not a shared library") && reason.contains("libtill_fixture_good.so"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
 async fn half_a_library() {
     let reason = refused_change(|f| {
         let whole = fs::read(f.join("libtill_fixture_good.so")).unwrap();
-        kit::put(&f.join("libtill_fixture_good.so"), &whole[..whole.len() / 3]);
+        kit::put(&f.join("libtill_fixture_good.so"), &whole[..50_000]);
     })
     .await;
-    assert!(reason.contains("cannot be loaded"), "{reason}");
+    assert!(reason.contains("cut short"), "{reason}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ fn as_a_daemon() {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let bench = Bench::with(&["good", "bad"], |c| c.timing.poll = Duration::from_secs(600));
+        let bench = Bench::with(&["good", "bad"], |c| c.timing.poll = Duration::from_mins(10));
         let (good, _g) = bench.good().await;
         let (bad, _b) = bench.ready(bench.spec("bad", BAD, "how = 'hang'\nwhen = 'poll'")).await;
         let pid = |i: &till_hosts::Instance| i.status().host.unwrap().pid;

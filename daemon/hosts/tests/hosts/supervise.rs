@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use till_hosts::till_plugin::Sensitive;
 use till_hosts::till_plugin::driver::HealthLevel;
+use till_hosts::till_plugin::host::TransportKind;
 use till_hosts::{
     DriverClient, FailureKind, HostError, InstanceEvent, InstanceState, StartError, Supervisor, Timing,
     TransportSpec,
@@ -145,10 +147,10 @@ async fn settings_and_secrets_are_checked_before_anything_starts() {
     let start = |spec| bench.supervisor.start(spec).map(drop).unwrap_err().to_string();
     assert!(start(bench.spec("a", GOOD, "txt = 'typo'")).contains("txt"));
     let mut spec = bench.spec("a", GOOD, "");
-    spec.secrets = vec![("kee".into(), till_hosts::till_plugin::Sensitive::new(vec![1]))];
+    spec.secrets = vec![("kee".into(), Sensitive::new(vec![1]))];
     assert!(start(spec).contains("kee"));
     let mut spec = bench.spec("a", GOOD, "");
-    let kind = till_hosts::till_plugin::host::TransportKind::Hidraw;
+    let kind = TransportKind::Hidraw;
     spec.transport = Some(TransportSpec::Device { path: "/dev/null".into(), kind });
     assert!(start(spec).contains("hidraw"));
 }

@@ -56,7 +56,7 @@ async fn a_tcp_device_works_and_each_way_of_not_answering_is_named() {
         device.write_all(b"hi").await.unwrap();
         // Kept open until it has been read.
         tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             drop(device);
         });
     });
