@@ -58,9 +58,10 @@ pub fn start(
     let (messages, receiver) = mpsc::channel(256);
     let (published, changes) = Published::new();
     let routes = Arc::new(Routes::default());
-    let handle = Handle { messages, published: published.clone(), routes: routes.clone() };
-    let vault = Arc::new(Vault::default());
     let readers = Arc::new(super::devices::Readers::default());
+    let handle =
+        Handle { messages, published: published.clone(), routes: routes.clone(), readers: readers.clone() };
+    let vault = Arc::new(Vault::default());
     let printer = super::printer::start(handle.clone(), parts.printer.clone());
     let effects = Effects {
         handle: handle.clone(),
@@ -208,6 +209,15 @@ impl Actor {
         if let Some(payment) = self.parts.till.payment(id) {
             let printed = payment.receipt_job.is_some_and(|job| !self.parts.till.jobs().contains_key(&job));
             self.published.active(self.parts.till.foreground().map(|p| p.id));
+            let attempt = payment.attempts.last();
+            tracing::info!(
+                PAYMENT = %id,
+                SEQ = payment.seq,
+                CHANNEL = attempt.map(|a| a.channel.as_str()),
+                attempt = attempt.map(|a| a.state.as_str()),
+                "payment is {}",
+                payment.state.as_str()
+            );
             self.published.payment(payment, printed, show_code);
         }
     }
@@ -223,6 +233,7 @@ impl Actor {
                 other => (other.to_string(), other.to_string()),
             };
             let reason = crate::bus::errors::refusal_code(refusal).to_owned();
+            tracing::info!(PAYMENT = %payment, DEVICE = device, reason, "not taken: {text}");
             self.published.tell(Change::InputRefused { payment, device, reason, text, text_zh, families });
         }
         if let Some(reply) = p.reply {

@@ -8,6 +8,8 @@ use till_core::PaymentId;
 use till_hosts::{DriverClient, Events, Instance, InstanceEvent, InstanceState};
 use till_plugin::driver::{DeviceState, DriverEvent, EnableRequest, OpenDrawer, PrintState, class};
 use till_plugin::{Extra, Family, Money};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use super::channels::log;
 use super::printer::PrinterHandle;
@@ -17,13 +19,30 @@ use super::{Change, Handle, Message, Presentation};
 /// Longest for arming, disarming, opening the drawer.
 const CALL: Duration = Duration::from_secs(5);
 
-/// Readers and drawers that are ready, and the payment that readers are armed for.
-#[derive(Default)]
-pub(crate) struct Readers(Mutex<Inner>);
+/// Longest that a caller waits for the readers to be armed.
+const ARMED: Duration = Duration::from_secs(1);
 
+/// Readers and drawers that are ready, and the payment that readers are to be armed for.
+///
+/// Every reader has one task that brings it to what is wanted now: the last word counts, whatever overtook what.
 #[derive(Default)]
-struct Inner {
-    ready: BTreeMap<String, (Instance, Vec<String>)>,
+pub(crate) struct Readers {
+    ready: Mutex<BTreeMap<String, Ready>>,
+    wanted: watch::Sender<Wanted>,
+    reached: watch::Sender<()>,
+}
+
+struct Ready {
+    instance: Instance,
+    classes: Vec<String>,
+    /// The number of the newest wish that the reader has carried out; None: it is no reader.
+    reached: Option<u64>,
+    task: Option<AbortHandle>,
+}
+
+#[derive(Clone, Default)]
+struct Wanted {
+    number: u64,
     armed: Option<(PaymentId, EnableRequest)>,
 }
 
@@ -34,87 +53,106 @@ fn reads(classes: &[String]) -> bool {
 }
 
 impl Readers {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ready(&self) -> MutexGuard<'_, BTreeMap<String, Ready>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn want(&self, armed: Option<(PaymentId, EnableRequest)>) {
+        self.wanted.send_modify(|w| *w = Wanted { number: w.number + 1, armed });
     }
 
     /// Arms every reader for a payment.
     pub(super) fn arm(&self, payment: PaymentId, amount: Money, families: Vec<Family>) {
-        let request = EnableRequest { amount, families, extra: Extra::new() };
-        let readers = {
-            let mut inner = self.lock();
-            inner.armed = Some((payment, request.clone()));
-            inner.readers()
-        };
-        for reader in readers {
-            enable(reader, request.clone());
-        }
+        self.want(Some((payment, EnableRequest { amount, families, extra: Extra::new() })));
     }
 
     /// Disarms every reader.
     pub(super) fn disarm(&self) {
-        let readers = {
-            let mut inner = self.lock();
-            inner.armed = None;
-            inner.readers()
-        };
-        for reader in readers {
-            tokio::spawn(async move {
-                let id = reader.id().to_owned();
-                if let Err(e) = DriverClient::new(reader).disable(CALL).await {
-                    tracing::warn!(DEVICE = id, "disarm: {e}");
+        self.want(None);
+    }
+
+    /// Waits until every reader that is there has been armed or disarmed as was last wanted, or a moment has passed.
+    pub(crate) async fn settled(&self) {
+        let mut reached = self.reached.subscribe();
+        let all = async {
+            loop {
+                reached.borrow_and_update();
+                let wanted = self.wanted.borrow().number;
+                if self.ready().values().all(|r| r.reached.is_none_or(|n| n >= wanted)) {
+                    return;
                 }
-            });
-        }
+                if reached.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // A reader that hangs is the reader's trouble: the customer can pay another way.
+        let _late = tokio::time::timeout(ARMED, all).await;
     }
 
     fn armed_for(&self) -> Option<PaymentId> {
-        self.lock().armed.as_ref().map(|a| a.0)
+        self.wanted.borrow().armed.as_ref().map(|a| a.0)
     }
 
     /// A device takes calls now; a reader that comes late is armed at once.
-    fn up(&self, instance: &Instance, classes: Vec<String>) {
-        let request = {
-            let mut inner = self.lock();
-            let request = inner.armed.as_ref().filter(|_| reads(&classes)).map(|a| a.1.clone());
-            inner.ready.insert(instance.id().to_owned(), (instance.clone(), classes));
-            request
-        };
-        if let Some(request) = request {
-            enable(instance.clone(), request);
+    fn up(self: &Arc<Self>, instance: &Instance, classes: Vec<String>) {
+        let reader = reads(&classes);
+        let task = reader.then(|| tokio::spawn(self.clone().follow(instance.clone())).abort_handle());
+        let ready = Ready { instance: instance.clone(), classes, reached: reader.then_some(0), task };
+        let before = self.ready().insert(instance.id().to_owned(), ready);
+        if let Some(task) = before.and_then(|b| b.task) {
+            task.abort();
         }
     }
 
     fn down(&self, id: &str) {
-        self.lock().ready.remove(id);
+        let gone = self.ready().remove(id);
+        if let Some(task) = gone.and_then(|g| g.task) {
+            task.abort();
+        }
+        self.reached.send_replace(());
+    }
+
+    /// Brings one reader to what is wanted, as often as that changes.
+    async fn follow(self: Arc<Self>, reader: Instance) {
+        let mut wanted = self.wanted.subscribe();
+        let driver = DriverClient::new(reader.clone());
+        // Readers start disarmed.
+        let mut armed = false;
+        loop {
+            let now = wanted.borrow_and_update().clone();
+            let done = match &now.armed {
+                Some((_, request)) => driver.enable(request, CALL).await.map(|()| true),
+                None if armed => driver.disable(CALL).await.map(|()| false),
+                None => Ok(false),
+            };
+            match done {
+                Ok(is) => armed = is,
+                Err(e) => {
+                    armed = true; // not known: the next disarming is not left out
+                    tracing::warn!(DEVICE = reader.id(), "arming: {e}");
+                }
+            }
+            if let Some(r) = self.ready().get_mut(reader.id()) {
+                r.reached = Some(now.number);
+            }
+            self.reached.send_replace(());
+            if wanted.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Opens the first drawer that is there.
     pub(crate) async fn open_drawer(&self, reason: String) -> Result<(), String> {
         let drawer = {
-            let inner = self.lock();
             let is_drawer = |classes: &[String]| classes.iter().any(|c| c == class::DRAWER);
-            inner.ready.values().find(|(_, classes)| is_drawer(classes)).map(|(i, _)| i.clone())
+            self.ready().values().find(|r| is_drawer(&r.classes)).map(|r| r.instance.clone())
         };
         let drawer = drawer.ok_or("no cash drawer is ready")?;
         let request = OpenDrawer { reason, pin: 0, extra: Extra::new() };
         DriverClient::new(drawer).open_drawer(&request, CALL).await.map_err(|e| super::effects::line(&e))
     }
-}
-
-impl Inner {
-    fn readers(&self) -> Vec<Instance> {
-        self.ready.values().filter(|(_, classes)| reads(classes)).map(|(i, _)| i.clone()).collect()
-    }
-}
-
-fn enable(reader: Instance, request: EnableRequest) {
-    tokio::spawn(async move {
-        let id = reader.id().to_owned();
-        if let Err(e) = DriverClient::new(reader).enable(&request, CALL).await {
-            tracing::warn!(DEVICE = id, "arm: {e}");
-        }
-    });
 }
 
 /// Starts devices.
@@ -224,6 +262,7 @@ impl Follower {
                 let _stopping = self.handle.messages.send(Message::Present(Box::new(presentation))).await;
             }
             DriverEvent::ReadFailed(failure) => {
+                tracing::info!(DEVICE = self.view.id, reason = failure.reason, "nothing read: {}", failure.text);
                 if let Some(payment) = self.readers.armed_for() {
                     self.handle.published.tell(Change::InputRefused {
                         payment,

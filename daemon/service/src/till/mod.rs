@@ -153,6 +153,7 @@ pub struct Handle {
     pub published: Arc<Published>,
     /// Channels.
     pub routes: Arc<Routes>,
+    pub(crate) readers: Arc<devices::Readers>,
 }
 
 impl Handle {
