@@ -10,8 +10,10 @@
 //! The shell (crate `tilld`) appends the record, and only when it is durable publishes the new state and runs the
 //! effects. A simulator can do the same millions of times in one second.
 
+mod bounds;
 pub mod effect;
 pub mod input;
+mod keys;
 pub mod machine;
 pub mod payment;
 pub mod receipt;
@@ -21,8 +23,10 @@ pub mod refusal;
 pub mod routing;
 pub mod till;
 
+pub use bounds::{MAX_KEY, MAX_RECORD, MAX_RECOVERY};
 pub use effect::Effect;
 pub use input::{Context, Input};
+pub use keys::KEYS;
 pub use machine::{Step, decide, recover};
 pub use payment::{Attempt, AttemptState, Payment, PaymentId, PaymentState};
 pub use record::Record;

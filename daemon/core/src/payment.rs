@@ -167,10 +167,16 @@ pub struct Attempt {
     pub queries: u32,
     /// "Not found" answers so far.
     pub not_found: u32,
+    /// How long the queries so far surely took since the outcome became unknown, ms.
+    pub asked_ms: u64,
+    /// The next query comes without its pause, because of a restart: its time does not count.
+    pub hurried: bool,
     /// Undo tries begun so far.
     pub undos: u32,
     /// Undo tries that surely did not leave; they do not count against the budget.
     pub undos_unsent: u32,
+    /// Undo tries answered by "never existed", which a request that is still on its way can make wrong.
+    pub never_existed: u32,
     /// A query or undo has begun and is not answered yet.
     pub waiting: bool,
     /// Reason of the undo, once decided.

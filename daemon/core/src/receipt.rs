@@ -230,7 +230,8 @@ pub fn document(p: &Payment, shop: &Shop, facts: &Facts) -> Option<Document> {
 
 fn numbers(mut doc: Document, w: &Words, facts: &Facts, attempt: &Attempt, approval: &Approval) -> Document {
     let channel = match &approval.scheme {
-        Some(scheme) if *scheme != facts.channel_name => format!("{} {scheme}", facts.channel_name),
+        Some(scheme) if scheme.contains(&facts.channel_name) => scheme.clone(),
+        Some(scheme) => format!("{} {scheme}", facts.channel_name),
         _ => facts.channel_name.clone(),
     };
     doc = doc.pair(w.channel, channel.trim());

@@ -81,6 +81,8 @@ pub enum Record {
         approval: Approval,
         /// Receipt number given to it.
         receipt_number: u64,
+        /// A receipt is to be printed: a printer is configured.
+        print: bool,
     },
     /// A definite no.
     Declined {

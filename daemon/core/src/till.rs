@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use till_plugin::Money;
 use till_plugin::channel::{Authorise, QueryOutcome, UndoOutcome, UnknownReason};
 
+use crate::keys::Keys;
 use crate::payment::{Attempt, AttemptState, Payment, PaymentId, PaymentState};
 use crate::record::Record;
 
@@ -24,7 +26,7 @@ pub const MAX_NUMBER: u32 = 999_999;
 pub struct Till {
     open: BTreeMap<PaymentId, Payment>,
     recent: VecDeque<Payment>,
-    keys: BTreeMap<String, PaymentId>,
+    keys: Keys,
     tokens: VecDeque<Token>,
     numbers: BTreeMap<String, Numbers>,
     jobs: BTreeMap<u64, Job>,
@@ -111,9 +113,14 @@ impl Till {
         &self.jobs
     }
 
-    /// Payment that an idempotency key belongs to.
+    /// Payment that an idempotency key belongs to, among the newest [`KEYS`](crate::KEYS).
     pub fn by_key(&self, key: &str) -> Option<PaymentId> {
-        self.keys.get(key).copied()
+        self.keys.payment(key)
+    }
+
+    /// Payment of a key that was used before, and whether it was opened over the same amount and subject.
+    pub(crate) fn repeat(&self, key: &str, amount: Money, subject: &str) -> Option<(PaymentId, bool)> {
+        self.keys.repeat(key, amount, subject)
     }
 
     /// The payment for which a token was used at most `window_ms` ago (a clock that went back counts as just now).
@@ -173,9 +180,7 @@ impl Till {
         match record {
             Record::Opened { payment, key, amount, subject, operator } => {
                 self.payments += 1;
-                if !key.is_empty() {
-                    self.keys.insert(key.clone(), *payment);
-                }
+                self.keys.add(key, *payment, *amount, subject);
                 self.open.insert(
                     *payment,
                     Payment {
@@ -214,9 +219,11 @@ impl Till {
                     }
                 }
             }
-            Record::Approved { payment, receipt_number, .. } => {
+            Record::Approved { payment, receipt_number, print, .. } => {
                 self.receipts = *receipt_number;
-                self.jobs.insert(*receipt_number, Job { payment: *payment, sent: false });
+                if *print {
+                    self.jobs.insert(*receipt_number, Job { payment: *payment, sent: false });
+                }
             }
             Record::ChannelSelected { channel, .. } => self.current.clone_from(channel),
             Record::TraceTaken { channel, trace } => {
@@ -270,8 +277,11 @@ fn fold(p: &mut Payment, record: &Record, wall_ms: i64, seq: u64) {
             unknown: None,
             queries: 0,
             not_found: 0,
+            asked_ms: 0,
+            hurried: false,
             undos: 0,
             undos_unsent: 0,
+            never_existed: 0,
             waiting: false,
             undo_reason: None,
             money_returned: false,
@@ -297,6 +307,8 @@ fn fold(p: &mut Payment, record: &Record, wall_ms: i64, seq: u64) {
             }
             return;
         }
+        // Evidence; it changes nothing.
+        Record::LateAnswer { .. } => return,
         _ => {}
     }
     let Some(a) = p.attempts.last_mut() else { return };
@@ -312,11 +324,11 @@ fn fold(p: &mut Payment, record: &Record, wall_ms: i64, seq: u64) {
             a.sent_seq = seq;
             a.sent_wall_ms = wall_ms;
         }
-        Record::Approved { approval, receipt_number, .. } => {
+        Record::Approved { approval, receipt_number, print, .. } => {
             a.state = AttemptState::Approved;
             a.approval = Some(approval.clone());
             p.receipt_number = Some(*receipt_number);
-            p.receipt_job = Some(*receipt_number);
+            p.receipt_job = print.then_some(*receipt_number);
         }
         Record::Declined { decline, .. } => {
             a.state = AttemptState::Declined;
@@ -325,21 +337,28 @@ fn fold(p: &mut Payment, record: &Record, wall_ms: i64, seq: u64) {
         Record::BecameUnknown { reason, undo, .. } => {
             a.unknown = Some(*reason);
             a.undo_reason = *undo;
+            a.waiting = false;
             a.state = if undo.is_some() { AttemptState::Reversing } else { AttemptState::Querying };
             if *reason == UnknownReason::Restarted {
+                a.hurried = true;
                 p.recovered = true;
                 p.parked = true;
             }
         }
         Record::QueryStarted { .. } => {
-            a.queries += 1;
+            if !a.hurried {
+                a.asked_ms = a.asked_ms.saturating_add(query_pause(a));
+            }
+            a.hurried = false;
+            a.queries = a.queries.saturating_add(1);
             a.waiting = true;
         }
         Record::QueryOpen { outcome, .. } => {
             a.waiting = false;
             match outcome {
-                QueryOutcome::NotFound => a.not_found += 1,
+                QueryOutcome::NotFound => a.not_found = a.not_found.saturating_add(1),
                 QueryOutcome::Unknown(u) if u.reason == UnknownReason::Restarted => {
+                    a.hurried = true;
                     p.recovered = true;
                     p.parked = true;
                 }
@@ -355,7 +374,7 @@ fn fold(p: &mut Payment, record: &Record, wall_ms: i64, seq: u64) {
             }
         }
         Record::UndoStarted { .. } => {
-            a.undos += 1;
+            a.undos = a.undos.saturating_add(1);
             a.waiting = true;
         }
         Record::UndoAnswered { outcome, .. } => {
@@ -365,9 +384,14 @@ fn fold(p: &mut Payment, record: &Record, wall_ms: i64, seq: u64) {
                     a.state = AttemptState::Reversed;
                     a.money_returned = *money_moved;
                 }
-                UndoOutcome::NeverExisted => a.state = AttemptState::Reversed,
+                UndoOutcome::NeverExisted => {
+                    a.never_existed = a.never_existed.saturating_add(1);
+                    if never_existed_stands(a, a.never_existed) {
+                        a.state = AttemptState::Reversed;
+                    }
+                }
                 UndoOutcome::NotSent(_) => {
-                    a.undos_unsent += 1;
+                    a.undos_unsent = a.undos_unsent.saturating_add(1);
                     p.parked = true;
                 }
                 UndoOutcome::Unknown(_) | UndoOutcome::Refused(_) => p.parked = true,
@@ -385,6 +409,21 @@ fn fold(p: &mut Payment, record: &Record, wall_ms: i64, seq: u64) {
         a.recovery = None;
         close_attempt(p);
     }
+}
+
+/// Pause before the next query, ms: the rule's first, then its regular one. Never so short that it becomes a flood.
+pub(crate) fn query_pause(a: &Attempt) -> u64 {
+    let Some(rule) = &a.resolve.query else { return 0 };
+    u64::from(if a.queries == 0 { rule.first_ms } else { rule.every_ms.max(SHORTEST_PAUSE_MS) })
+}
+
+/// Shortest pause between two exchanges of a resolver, ms, whatever a plugin asks for.
+pub(crate) const SHORTEST_PAUSE_MS: u32 = 200;
+
+/// "Never existed" ends the attempt: at once where the connection keeps the order of messages (no query rule: the
+/// answer 25 to a reversal), at the second time where the request can still be on its way when the undo is answered.
+pub(crate) const fn never_existed_stands(a: &Attempt, answers: u32) -> bool {
+    a.resolve.query.is_none() || answers >= 2
 }
 
 /// A final attempt decides where its payment stands.

@@ -5,12 +5,13 @@ use till_plugin::channel::{
 };
 
 use super::{Step, expect};
+use crate::bounds;
 use crate::effect::Effect;
 use crate::input::Context;
 use crate::payment::{Attempt, AttemptState, Payment, PaymentId};
 use crate::record::Record;
 use crate::refusal::Refusal;
-use crate::till::Till;
+use crate::till::{Till, query_pause};
 
 pub(super) fn prepared(
     till: &Till,
@@ -22,15 +23,17 @@ pub(super) fn prepared(
     let (p, a) = expect(till, id, number, &[AttemptState::Created])?;
     let decline = match result {
         Ok(_) if p.cancel_requested => cancelled_before_sending(),
+        Ok((recovery, _)) if recovery.len() > bounds::MAX_RECOVERY => too_large(recovery.len()),
         Ok((recovery, masked)) => {
             let timeout_ms =
                 ctx.routes.iter().find(|r| r.id == a.channel).map_or(60_000, |r| r.authorise_timeout_ms);
-            let record = Record::Sent { payment: id, recovery: recovery.clone(), masked: masked.clone() };
+            let record =
+                Record::Sent { payment: id, recovery: recovery.clone(), masked: bounds::masked(masked) };
             let authorise =
                 Effect::Authorise { payment: id, attempt: number, channel: a.channel.clone(), timeout_ms };
             return Ok(Step::new(record, [Effect::PaymentChanged(id), authorise]));
         }
-        Err(decline) => decline.clone(),
+        Err(decline) => bounds::decline(decline),
     };
     Ok(ended(p, number, Record::NotSent { payment: id, decline }))
 }
@@ -43,6 +46,15 @@ fn cancelled_before_sending() -> Decline {
         text_zh: "发送前已取消".into(),
         next: NextStep::PresentAgain,
     }
+}
+
+/// What cannot be made durable must not be sent.
+fn too_large(bytes: usize) -> Decline {
+    let text = format!(
+        "the channel wants {bytes} bytes kept for the reversal, {} are allowed: report it to the plugin's author",
+        bounds::MAX_RECOVERY
+    );
+    Decline::local(DeclineClass::Channel, "recovery-too-large", text)
 }
 
 /// A record that ends the attempt without money, and what follows from it.
@@ -65,15 +77,24 @@ pub(super) fn answered(
 ) -> Result<Step, Refusal> {
     let (p, a) = match expect(till, id, number, &[AttemptState::Sent]) {
         Ok(found) => found,
-        Err(e) => return late(till, id, number, outcome).ok_or(e),
+        Err(e) => {
+            // The verified answer came after all while the channel was being asked (pos.md §3.4).
+            if let Outcome::Approved(approval) = outcome
+                && let Ok((p, a)) = expect(till, id, number, &[AttemptState::Querying])
+                && mismatch(ctx, p, a, approval).is_none()
+            {
+                return Ok(approved(till, ctx, p, a, approval));
+            }
+            return late(till, id, number, outcome).ok_or(e);
+        }
     };
     Ok(match outcome {
         Outcome::Approved(approval) => approved(till, ctx, p, a, approval),
         Outcome::Declined(decline) => {
-            ended(p, number, Record::Declined { payment: id, decline: decline.clone() })
+            ended(p, number, Record::Declined { payment: id, decline: bounds::decline(decline) })
         }
         Outcome::NotSent(decline) => {
-            ended(p, number, Record::NotSent { payment: id, decline: decline.clone() })
+            ended(p, number, Record::NotSent { payment: id, decline: bounds::decline(decline) })
         }
         Outcome::Unknown(unknown) => became_unknown(p, a, unknown),
     })
@@ -87,12 +108,12 @@ pub(super) fn approved(till: &Till, ctx: &Context, p: &Payment, a: &Attempt, app
         step.effects.push(Effect::Alarm { code: "answer-mismatch", payment: Some(p.id), text: wrong });
         return step;
     }
-    if p.cancel_requested {
+    if p.cancel_requested && a.resolve.undo.is_some() {
         // Cancelled while the request was on its way: the yes is kept as evidence and undone.
         let record = Record::UndoDecided {
             payment: p.id,
             reason: UndoReason::Abandoned,
-            approval: Some(approval.clone()),
+            approval: Some(bounds::approval(approval)),
         };
         return Step::new(
             record,
@@ -121,7 +142,20 @@ pub(super) fn approved(till: &Till, ctx: &Context, p: &Payment, a: &Attempt, app
             text: format!("payment {} over {} was found paid after a restart", p.id, p.amount),
         });
     }
-    Step::new(Record::Approved { payment: p.id, approval: approval.clone(), receipt_number }, effects)
+    if p.cancel_requested {
+        // The money is taken and this channel cannot give it back by itself: paid is the truth, people refund.
+        effects.push(Effect::Alarm {
+            code: "cancelled-but-paid",
+            payment: Some(p.id),
+            text: format!(
+                "payment {} over {} was cancelled while {} took it, and {} cannot undo: refund it",
+                p.id, p.amount, a.channel, a.channel
+            ),
+        });
+    }
+    let print = ctx.printer.is_some();
+    let approval = bounds::approval(approval);
+    Step::new(Record::Approved { payment: p.id, approval, receipt_number, print }, effects)
 }
 
 fn mismatch(ctx: &Context, p: &Payment, a: &Attempt, approval: &Approval) -> Option<String> {
@@ -154,16 +188,15 @@ pub(super) fn became_unknown(p: &Payment, a: &Attempt, unknown: &Unknown) -> Ste
         _ => a.resolve.undo.as_ref().map(|_| if p.cancel_requested { UndoReason::Abandoned } else { goal }),
     };
     let after_ms = match (&undo, &a.resolve.query) {
-        (None, Some(q)) if unknown.reason != UnknownReason::Restarted => u64::from(q.first_ms),
-        (Some(_), _) if unknown.reason != UnknownReason::Restarted => {
-            a.resolve.undo.as_ref().map_or(0, |u| u64::from(u.not_before_ms))
-        }
+        (None, Some(_)) if unknown.reason != UnknownReason::Restarted => query_pause(a),
+        // How long ago it was sent is not known after a restart: the whole time once more.
+        (Some(_), _) => a.resolve.undo.as_ref().map_or(0, |u| u64::from(u.not_before_ms)),
         _ => 0,
     };
     let record = Record::BecameUnknown {
         payment: p.id,
         reason: unknown.reason,
-        text: unknown.text.chars().take(200).collect(),
+        text: bounds::cut(&unknown.text, bounds::LINE),
         undo,
     };
     let mut effects = vec![
@@ -171,7 +204,9 @@ pub(super) fn became_unknown(p: &Payment, a: &Attempt, unknown: &Unknown) -> Ste
         Effect::PaymentChanged(p.id),
         Effect::ResolveAfter { payment: p.id, attempt: a.ids.attempt, after_ms },
     ];
-    if let Some(code) = &unknown.show_code {
+    if let Some(code) = &unknown.show_code
+        && undo.is_none()
+    {
         effects.push(Effect::ShowCode { payment: p.id, code: code.clone() });
     }
     Step::new(record, effects)
@@ -188,12 +223,29 @@ pub(super) const fn undo_reason(reason: UnknownReason) -> UndoReason {
 
 /// An answer that nobody waits for: kept for ever, believed by nobody.
 fn late(till: &Till, id: PaymentId, number: u32, outcome: &Outcome) -> Option<Step> {
-    till.payment(id)?.attempts.iter().find(|a| a.ids.attempt == number)?;
-    let (text, money) = match outcome {
-        Outcome::Approved(a) => (format!("late approval over {}, reference {}", a.amount, a.reference), true),
-        Outcome::Declined(d) => (format!("late decline {}", d.code), false),
-        Outcome::NotSent(_) | Outcome::Unknown(_) => return None,
-    };
-    let alarm = money.then(|| Effect::Alarm { code: "late-approval", payment: Some(id), text: text.clone() });
-    Some(Step::new(Record::LateAnswer { payment: id, attempt: number, text, money }, alarm))
+    match outcome {
+        Outcome::Approved(approval) => late_approval(till, id, number, approval),
+        Outcome::Declined(d) => {
+            let a = till.payment(id)?.attempts.iter().find(|a| a.ids.attempt == number)?;
+            let again = a.decline.as_ref().is_some_and(|known| known.code == d.code);
+            let text = format!("late decline {}", bounds::cut(&d.code, 128));
+            let record = Record::LateAnswer { payment: id, attempt: number, text, money: false };
+            (!again).then(|| Step::new(record, []))
+        }
+        Outcome::NotSent(_) | Outcome::Unknown(_) => None,
+    }
+}
+
+/// An approval that comes too late to be believed: people must look. The same one twice says nothing new (L4).
+pub(super) fn late_approval(till: &Till, id: PaymentId, number: u32, approval: &Approval) -> Option<Step> {
+    let a = till.payment(id)?.attempts.iter().find(|a| a.ids.attempt == number)?;
+    let known = a.approval.as_ref().filter(|_| a.state == AttemptState::Approved);
+    if known.is_some_and(|k| k.reference == bounds::approval(approval).reference) {
+        return None;
+    }
+    let which = if known.is_some() { "second approval" } else { "late approval" };
+    let text =
+        format!("{which} over {}, reference {}", approval.amount, bounds::cut(&approval.reference, 128));
+    let alarm = Effect::Alarm { code: "late-approval", payment: Some(id), text: text.clone() };
+    Some(Step::new(Record::LateAnswer { payment: id, attempt: number, text, money: true }, [alarm]))
 }

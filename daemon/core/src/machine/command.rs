@@ -1,9 +1,10 @@
 //! Commands of callers.
 
+use till_plugin::Money;
 use till_plugin::channel::AttemptIds;
-use till_plugin::{Family, Money};
 
 use super::{Step, find};
+use crate::bounds;
 use crate::effect::Effect;
 use crate::input::{Context, Presented};
 use crate::payment::{AttemptState, PaymentId, PaymentState};
@@ -21,16 +22,21 @@ pub(super) fn open(
     subject: &str,
     operator: Option<&str>,
 ) -> Result<Step, Refusal> {
-    if !key.is_empty()
-        && let Some(known) = till.by_key(key)
-    {
-        // The same key and body is the same payment: nothing new happens, the caller finds it by its key.
-        return match till.payment(known) {
-            Some(p) if p.amount != amount || p.subject != subject => {
-                Err(Refusal::KeyReuse { key: key.into(), payment: known })
-            }
-            _ => Ok(Step::default()),
-        };
+    if key.len() > bounds::MAX_KEY {
+        let text =
+            format!("the key is longer than {} bytes: use a shorter one, such as a UUID", bounds::MAX_KEY);
+        return Err(Refusal::NotPayable(text));
+    }
+    let subject = bounds::cut(subject, bounds::SUBJECT);
+    // The same key and body is the same payment: nothing new happens, the caller finds it by its key.
+    match till.repeat(key, amount, &subject) {
+        Some((_, true)) => return Ok(Step::default()),
+        Some((known, false)) => return Err(Refusal::KeyReuse { key: key.into(), payment: known }),
+        None => {}
+    }
+    // An identity is given once.
+    if till.payment(id).is_some() {
+        return Err(Refusal::Stale);
     }
     if !amount.is_positive() || amount.minor() > MAX_MINOR {
         return Err(Refusal::Amount(amount));
@@ -42,13 +48,8 @@ pub(super) fn open(
     if let Some(p) = till.foreground() {
         return Err(Refusal::Busy { payment: p.id, state: p.state });
     }
-    let record = Record::Opened {
-        payment: id,
-        key: key.into(),
-        amount,
-        subject: subject.into(),
-        operator: operator.map(Into::into),
-    };
+    let record =
+        Record::Opened { payment: id, key: key.into(), amount, subject, operator: bounds::person(operator) };
     Ok(Step::new(record, [Effect::PaymentChanged(id)]))
 }
 
@@ -135,10 +136,10 @@ pub(super) fn present(
         payment: id,
         ids,
         resolve: view.resolve.clone(),
-        family: Family::clone(&presented.family),
-        masked: presented.masked.clone(),
-        token: presented.token.clone(),
-        decision,
+        family: bounds::family(&presented.family),
+        masked: bounds::masked(&presented.masked),
+        token: bounds::cut(&presented.token, 64),
+        decision: bounds::decision(decision),
     };
     Ok(Step::new(record, effects))
 }
@@ -167,7 +168,7 @@ fn china_date(wall_ms: i64) -> String {
 
 pub(super) fn cancel(till: &Till, id: PaymentId, operator: Option<&str>) -> Result<Step, Refusal> {
     let p = find(till, id)?;
-    let operator = operator.map(String::from);
+    let operator = bounds::person(operator);
     match p.state {
         PaymentState::Draft | PaymentState::Ready => Ok(Step::new(
             Record::Cancelled { payment: id, reason: "cancelled".into(), operator },
@@ -176,7 +177,9 @@ pub(super) fn cancel(till: &Till, id: PaymentId, operator: Option<&str>) -> Resu
         PaymentState::Tendering if p.cancel_requested => Ok(Step::default()),
         PaymentState::Tendering => {
             let mut effects = vec![Effect::PaymentChanged(id)];
-            if let Some(a) = p.open_attempt().filter(|a| a.state == AttemptState::Querying) {
+            if let Some(a) =
+                p.open_attempt().filter(|a| a.state == AttemptState::Querying && a.resolve.undo.is_some())
+            {
                 // Nobody wants to know any more: the undo need not wait for the next query's turn.
                 effects.push(Effect::ResolveAfter { payment: id, attempt: a.ids.attempt, after_ms: 0 });
             }
@@ -203,7 +206,7 @@ pub(super) fn select(
         return Ok(Step::default());
     }
     let record =
-        Record::ChannelSelected { channel: channel.map(Into::into), operator: operator.map(Into::into) };
+        Record::ChannelSelected { channel: channel.map(Into::into), operator: bounds::person(operator) };
     Ok(Step::new(record, [Effect::ChannelChanged]))
 }
 

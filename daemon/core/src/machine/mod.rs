@@ -65,7 +65,9 @@ pub fn decide(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal
         Input::Undone { payment, attempt, outcome } => resolve::undone(till, *payment, *attempt, outcome),
         Input::TakeTrace { channel } => command::take_trace(till, ctx, channel),
         Input::SignedIn { channel, batch } => {
-            Ok(Step::new(Record::SignedIn { channel: channel.clone(), batch: *batch }, []))
+            // A batch number is 1–999999; anything else is not one (Q/CUP 009.1 field 60.2).
+            let batch = batch.filter(|b| (1..=crate::till::MAX_NUMBER).contains(b));
+            Ok(Step::new(Record::SignedIn { channel: channel.clone(), batch }, []))
         }
         Input::SendJob { job } => outbox::send(till, ctx, *job),
         Input::Printed { job, state } => outbox::printed(till, *job, state),

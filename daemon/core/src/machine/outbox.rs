@@ -3,6 +3,7 @@
 use till_plugin::driver::PrintState;
 
 use super::Step;
+use crate::bounds;
 use crate::effect::Effect;
 use crate::input::Context;
 use crate::record::Record;
@@ -38,7 +39,7 @@ pub(super) fn no_sale(reason: &str, operator: Option<&str>) -> Result<Step, Refu
     if reason.trim().is_empty() {
         return Err(Refusal::NotPayable("opening the drawer without a sale needs a reason".into()));
     }
-    let reason: String = reason.chars().take(200).collect();
-    let record = Record::DrawerOpened { reason: reason.clone(), operator: operator.map(Into::into) };
+    let reason = bounds::cut(reason, bounds::LINE);
+    let record = Record::DrawerOpened { reason: reason.clone(), operator: bounds::person(operator) };
     Ok(Step::new(record, [Effect::OpenDrawer { reason }]))
 }

@@ -4,6 +4,7 @@ use till_plugin::channel::{QueryOutcome, UndoOutcome, Unknown, UnknownReason};
 
 use super::Step;
 use super::attempt::became_unknown;
+use super::resolve::settle;
 use crate::effect::Effect;
 use crate::payment::{AttemptState, Payment};
 use crate::record::Record;
@@ -49,7 +50,14 @@ fn payment(p: &Payment) -> Option<Step> {
         }
         AttemptState::Reversing => {
             let outcome = UndoOutcome::Unknown(restarted("the till restarted"));
-            Some(Step::new(Record::UndoAnswered { payment: p.id, outcome }, again(0)))
+            let after_ms = if a.never_existed > 0 {
+                settle(a)
+            } else if a.undos == 0 {
+                a.resolve.undo.as_ref().map_or(0, |u| u64::from(u.not_before_ms))
+            } else {
+                0
+            };
+            Some(Step::new(Record::UndoAnswered { payment: p.id, outcome }, again(after_ms)))
         }
         _ => None,
     }

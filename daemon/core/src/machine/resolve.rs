@@ -4,32 +4,25 @@
 
 use till_plugin::channel::{QueryOutcome, QueryRule, UndoOutcome, UndoReason, UndoRule};
 
-use super::attempt::{approved, ended, undo_reason};
+use super::attempt::{approved, ended, late_approval, undo_reason};
 use super::{Step, expect};
+use crate::bounds;
 use crate::effect::Effect;
 use crate::input::Context;
 use crate::payment::{Attempt, AttemptState, Payment, PaymentId};
 use crate::record::Record;
 use crate::refusal::Refusal;
-use crate::till::Till;
+use crate::till::{SHORTEST_PAUSE_MS, Till, never_existed_stands, query_pause};
 
 /// Queries that a rule allows: the first, one every `every_ms` up to `until_ms`, and never none.
 fn query_budget(rule: &QueryRule) -> u32 {
-    rule.until_ms.saturating_sub(rule.first_ms) / rule.every_ms.max(1) + 1
-}
-
-/// How long the queries so far surely took, ms.
-fn asked_for(rule: &QueryRule, queries: u32) -> u64 {
-    match queries {
-        0 => 0,
-        n => u64::from(rule.first_ms) + u64::from(rule.every_ms) * u64::from(n - 1),
-    }
+    rule.until_ms.saturating_sub(rule.first_ms) / rule.every_ms.max(SHORTEST_PAUSE_MS) + 1
 }
 
 /// The budget is spent, or "not found" came twice over the settle time: it never arrived (and is undone all the same,
 /// in case it still does).
-fn asked_enough(rule: &QueryRule, queries: u32, not_found: u32) -> bool {
-    queries >= query_budget(rule) || (not_found >= 2 && asked_for(rule, queries) >= u64::from(rule.settle_ms))
+fn asked_enough(rule: &QueryRule, a: &Attempt, not_found: u32) -> bool {
+    a.queries >= query_budget(rule) || (not_found >= 2 && a.asked_ms >= u64::from(rule.settle_ms))
 }
 
 /// The timer rang: the next query or undo leaves, or the machine gives up.
@@ -43,7 +36,7 @@ pub(super) fn go_on(till: &Till, id: PaymentId, number: u32) -> Result<Step, Ref
     }
     let wanted = !p.cancel_requested || a.resolve.undo.is_none();
     match &a.resolve.query {
-        Some(rule) if wanted && !asked_enough(rule, a.queries, a.not_found) => Ok(Step::new(
+        Some(rule) if wanted && !asked_enough(rule, a, a.not_found) => Ok(Step::new(
             Record::QueryStarted { payment: id },
             [Effect::Query {
                 payment: id,
@@ -75,14 +68,14 @@ fn give_up_asking(p: &Payment, a: &Attempt) -> Step {
 
 /// How long the first undo must still wait: its earliest time less what the queries surely took.
 fn undo_wait(a: &Attempt) -> u64 {
-    let asked = a.resolve.query.as_ref().map_or(0, |rule| asked_for(rule, a.queries));
     let earliest = a.resolve.undo.as_ref().map_or(0, |u| u64::from(u.not_before_ms));
-    earliest.saturating_sub(asked)
+    earliest.saturating_sub(a.asked_ms)
 }
 
 fn next_undo(p: &Payment, a: &Attempt) -> Step {
     let Some(rule) = &a.resolve.undo else { return review(p, "the channel cannot undo") };
-    let reached = a.undos.saturating_sub(a.undos_unsent);
+    // The doubt after a first "never existed" is ours: its second question is not taken from the budget.
+    let reached = a.undos.saturating_sub(a.undos_unsent).saturating_sub(a.never_existed);
     if rule.tries > 0 && reached >= rule.tries {
         return review(p, "no answer to any of the allowed reversals");
     }
@@ -122,21 +115,28 @@ pub(super) fn queried(
     number: u32,
     outcome: &QueryOutcome,
 ) -> Result<Step, Refusal> {
-    let (p, a) = expect(till, id, number, &[AttemptState::Querying])?;
+    let (p, a) = match (expect(till, id, number, &[AttemptState::Querying]), outcome) {
+        (Ok(found), _) => found,
+        (Err(e), QueryOutcome::Paid(approval)) => {
+            return late_approval(till, id, number, approval).ok_or(e);
+        }
+        (Err(e), _) => return Err(e),
+    };
     Ok(match outcome {
         QueryOutcome::Paid(approval) => approved(till, ctx, p, a, approval),
         QueryOutcome::NotPaid(decline) => {
-            ended(p, number, Record::Declined { payment: id, decline: decline.clone() })
+            ended(p, number, Record::Declined { payment: id, decline: bounds::decline(decline) })
         }
         QueryOutcome::InProgress | QueryOutcome::NotFound | QueryOutcome::Unknown(_) => {
             // After the last query the undo follows at once: a payer could still pay in the gap (channels.md §2.3).
             let not_found = a.not_found + u32::from(matches!(outcome, QueryOutcome::NotFound));
             let after_ms = match &a.resolve.query {
-                Some(rule) if !asked_enough(rule, a.queries, not_found) => u64::from(rule.every_ms),
+                _ if p.cancel_requested && a.resolve.undo.is_some() => 0,
+                Some(rule) if !asked_enough(rule, a, not_found) => query_pause(a),
                 _ => 0,
             };
             Step::new(
-                Record::QueryOpen { payment: id, outcome: outcome.clone() },
+                Record::QueryOpen { payment: id, outcome: bounds::query(outcome) },
                 [Effect::PaymentChanged(id), Effect::ResolveAfter { payment: id, attempt: number, after_ms }],
             )
         }
@@ -150,10 +150,20 @@ pub(super) fn undone(
     outcome: &UndoOutcome,
 ) -> Result<Step, Refusal> {
     let (p, a) = expect(till, id, number, &[AttemptState::Reversing])?;
-    let record = Record::UndoAnswered { payment: id, outcome: outcome.clone() };
+    let record = Record::UndoAnswered { payment: id, outcome: bounds::undo(outcome) };
     Ok(match outcome {
+        UndoOutcome::NeverExisted if !never_existed_stands(a, a.never_existed.saturating_add(1)) => {
+            Step::new(
+                record,
+                [
+                    Effect::PaymentChanged(id),
+                    Effect::ResolveAfter { payment: id, attempt: number, after_ms: settle(a) },
+                ],
+            )
+        }
         UndoOutcome::Undone { .. } | UndoOutcome::NeverExisted => ended(p, number, record),
         UndoOutcome::Refused(d) => {
+            let d = bounds::decline(d);
             review(p, &format!("the channel refuses to undo it ({}): {}", d.code, d.text))
         }
         UndoOutcome::NotSent(_) | UndoOutcome::Unknown(_) => {
@@ -171,9 +181,14 @@ pub(super) fn undone(
     })
 }
 
+/// How long a request may still be on its way after the network said that it never existed, ms.
+pub(super) fn settle(a: &Attempt) -> u64 {
+    a.resolve.query.as_ref().map_or(0, |rule| u64::from(rule.settle_ms))
+}
+
 /// Pause after the n-th unanswered undo: doubles up to the rule's longest.
 fn pause(a: &Attempt) -> u64 {
     let Some(UndoRule { pause_ms, pause_max_ms, .. }) = a.resolve.undo.as_ref() else { return 0 };
     let doublings = a.undos.saturating_sub(1).min(20);
-    (u64::from(*pause_ms) << doublings).min(u64::from(*pause_max_ms))
+    (u64::from(*pause_ms) << doublings).min(u64::from(*pause_max_ms)).max(u64::from(SHORTEST_PAUSE_MS))
 }
