@@ -45,7 +45,8 @@ impl Client {
         }
     }
 
-    async fn proxy(&self, path: &str, interface: &'static str) -> zbus::Result<zbus::Proxy<'static>> {
+    /// Any object's interface.
+    pub async fn proxy(&self, path: &str, interface: &'static str) -> zbus::Result<zbus::Proxy<'static>> {
         zbus::proxy::Builder::new(&self.connection)
             .destination(NAME)
             .path(path.to_owned())
@@ -93,7 +94,8 @@ impl Client {
         }
         options.insert("subject", "午餐套餐".into());
         options.insert("operator", "001".into());
-        let path: OwnedObjectPath = self.terminal().await?.call("OpenPayment", &(minor, currency, options)).await?;
+        let path: OwnedObjectPath =
+            self.terminal().await?.call("OpenPayment", &(minor, currency, options)).await?;
         Ok(PaymentClient { client: self.clone(), path })
     }
 
@@ -107,6 +109,20 @@ impl Client {
     /// A payment by its id, from anywhere.
     pub async fn find(&self, id: &str) -> zbus::Result<HashMap<String, OwnedVariant>> {
         self.terminal().await?.call("FindPayment", &(id, Options::new())).await
+    }
+
+    /// What has been paid by each channel, minor units: the fold of all payments that the till lists.
+    pub async fn paid_by_channel(&self) -> zbus::Result<HashMap<String, i64>> {
+        type Row = (String, String, i64, String, String, i64);
+        let terminal = self.terminal().await?;
+        let rows: Vec<Row> = terminal.call("ListPayments", &(500_u32, Options::new())).await?;
+        let mut sums = HashMap::new();
+        for (_, state, minor, _, channel, _) in rows {
+            if state == "paid" {
+                *sums.entry(channel).or_insert(0) += minor;
+            }
+        }
+        Ok(sums)
     }
 
     /// A payment by its object path.
@@ -134,11 +150,19 @@ impl Client {
     /// Writes the whole journal into a file.
     pub async fn export_journal(&self, file: std::fs::File) -> zbus::Result<u64> {
         let fd = zbus::OwnedFd::from(std::os::fd::OwnedFd::from(file));
-        self.proxy(ROOT, "org.tilld.Journal1").await?.call("Export", &(1_u64, 0_u64, fd, Options::new())).await
+        self.proxy(ROOT, "org.tilld.Journal1")
+            .await?
+            .call("Export", &(1_u64, 0_u64, fd, Options::new()))
+            .await
     }
 
     /// Counts signals of a kind on an object until [`SignalCount::stop`].
-    pub async fn count_signals(&self, path: &str, interface: &str, member: &str) -> zbus::Result<SignalCount> {
+    pub async fn count_signals(
+        &self,
+        path: &str,
+        interface: &str,
+        member: &str,
+    ) -> zbus::Result<SignalCount> {
         let rule = zbus::MatchRule::builder()
             .msg_type(zbus::message::Type::Signal)
             .path(path.to_owned())

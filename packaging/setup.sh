@@ -1,0 +1,34 @@
+# Sourced by ./demo, ./test and ./bench: installs what they need on a fresh Debian machine that has a Rust toolchain.
+# Says what it does, does nothing when all is there, can be run again.
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+
+need_rust() {
+    if ! command -v cargo >/dev/null 2>&1 && [ -x "$HOME/.cargo/bin/cargo" ]; then
+        PATH="$HOME/.cargo/bin:$PATH"
+    fi
+    if ! command -v cargo >/dev/null 2>&1; then
+        echo "A Rust toolchain is needed (1.95 or newer, with rustfmt and clippy): see rustup.rs" >&2
+        exit 1
+    fi
+}
+
+# need_packages PACKAGE... : installs the Debian packages that are missing, as root or through sudo.
+need_packages() {
+    local missing=() package
+    for package in "$@"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return 0
+    local root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 || { echo "As root: apt-get install ${missing[*]}" >&2; exit 1; }
+        root=(sudo)
+    fi
+    say "Installing Debian packages: ${missing[*]}"
+    "${root[@]}" apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# A linker and libc for Rust, and for the few C parts (ring, test-only aws-lc and SQLite); a CJK font for pictures of receipts.
+NEEDED=(gcc libc6-dev fonts-wqy-microhei)
