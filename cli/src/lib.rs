@@ -1,1 +1,20 @@
-//! The command line of tilld.
+//! The command line of tilld. `main` only starts this; what it prints is made by pure functions that tests hold.
+//!
+//! Exit codes: see [`exit`].
+
+pub mod args;
+mod command;
+pub mod exit;
+pub mod follow;
+pub mod json;
+pub mod look;
+mod monitor;
+mod pay;
+pub mod redact;
+mod secret_line;
+mod session;
+pub mod signal;
+pub mod table;
+pub mod view;
+
+pub use command::run;

@@ -1,0 +1,205 @@
+//! Runs one command.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use clap::CommandFactory;
+use serde_json::json;
+use till_dbus::tree::{self, Tree};
+use till_dbus::{Channel1Proxy, Device1Proxy, Journal1Proxy, Options, Plugins1Proxy, connect, paths};
+use zbus::Fd;
+
+use crate::args::{Cli, Command, DeviceCommand, JournalCommand};
+use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
+use crate::look::{Look, Tone, clean};
+use crate::session::{LONG, Session, bus, write_out};
+use crate::{monitor, pay, view};
+
+/// Runs what was asked; gives the exit code.
+pub async fn run(cli: Cli) -> Result<u8, Failure> {
+    let look = Look::from_env();
+    let bus = bus(cli.bus.as_deref());
+    match &cli.command {
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "tillctl", &mut text);
+            return write_out(&String::from_utf8_lossy(&text)).map(|()| DONE);
+        }
+        Command::Monitor => return monitor::run(&bus, &look, cli.json).await,
+        _ => {}
+    }
+    // Wrong usage is said before anything is asked of the till.
+    let order = match &cli.command {
+        Command::Pay(args) => Some(pay::order(args)?),
+        _ => None,
+    };
+    let timeout = if matches!(cli.command, Command::Journal(_)) { LONG } else { connect::TIMEOUT };
+    let connection = connect::connect(&bus, timeout).await?;
+    let session = Session { connection, look, json: cli.json, operator: cli.operator };
+    match (cli.command, order) {
+        (Command::Pay(args), Some(order)) => pay::run(&session, &args, order).await,
+        (Command::Journal(command), _) => journal(&session, command).await,
+        (command, _) => {
+            ask(&session, command).await?;
+            Ok(DONE)
+        }
+    }
+}
+
+async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Status => {
+            let tree = Tree::read(&s.connection).await?;
+            s.show(&tree, |look| view::status(look, &tree))
+        }
+        Command::Channels => {
+            let tree = Tree::read(&s.connection).await?;
+            let current = &tree.terminal.current_channel;
+            s.show(&json!({ "current-channel": current, "channels": tree.channels }), |look| {
+                view::channels(look, &tree.channels, current)
+            })
+        }
+        Command::Devices => {
+            let tree = Tree::read(&s.connection).await?;
+            s.show(&json!({ "devices": tree.devices }), |look| view::devices(look, &tree.devices))
+        }
+        Command::Plugins => {
+            let rows = Plugins1Proxy::new(&s.connection).await?.list_plugins(Options::new()).await?;
+            s.show(&json!({ "plugins": rows }), |look| view::plugins(look, &rows))
+        }
+        Command::Payments { limit, before } => {
+            let mut options = Options::new();
+            if let Some(before) = &before {
+                options.insert("before", before.as_str().into());
+            }
+            let rows = s.terminal().await?.list_payments(limit, options).await?;
+            s.show(&json!({ "payments": rows }), |look| view::payments(look, &rows))
+        }
+        Command::Show { payment } => {
+            let id = s.payment_id(&payment).await?;
+            let details = s.terminal().await?.find_payment(&id, Options::new()).await?;
+            s.show(&details, |look| view::payment(look, &details))
+        }
+        Command::Switch { channel } => switch(s, &channel).await,
+        Command::Cancel { payment } => {
+            let id = s.payment_id(&payment).await?;
+            let path = paths::payment(&id)?;
+            s.payment(&path).await?.cancel(s.options()).await?;
+            let details = s.terminal().await?.find_payment(&id, Options::new()).await?;
+            let line = if details.state == "cancelled" {
+                s.look.say("cancelled: no money was taken", "已取消：未收款")
+            } else {
+                s.look.say(
+                    "asked to cancel; the request under way is resolved first, `tillctl show` tells how it ends",
+                    "已请求取消；将先处理在途请求，可用 `tillctl show` 查看结果",
+                )
+            };
+            s.did(line, &json!({ "id": id, "state": details.state }))
+        }
+        Command::Device(DeviceCommand::Restart { id }) => {
+            let device = Device1Proxy::new(&s.connection, paths::device(&id)?).await?;
+            device.restart(Options::new()).await?;
+            let line =
+                s.look.say("restarting; `tillctl devices` shows it", "正在重启；可用 `tillctl devices` 查看");
+            s.did(line, &json!({ "device": id, "restarting": true }))
+        }
+        Command::Drawer { reason } => {
+            s.terminal().await?.open_drawer(&reason, s.options()).await?;
+            s.did(s.look.say("drawer opened", "钱箱已打开"), &json!({ "drawer": "opened" }))
+        }
+        Command::SignIn { channel } => {
+            let proxy = Channel1Proxy::new(&s.connection, paths::channel(&channel)?).await?;
+            proxy.sign_in(Options::new()).await?;
+            let line = s
+                .look
+                .say("signing in; `tillctl channels` shows it", "正在签到；可用 `tillctl channels` 查看");
+            s.did(line, &json!({ "channel": channel, "signing-in": true }))
+        }
+        Command::Probe { channel } => {
+            let proxy = Channel1Proxy::new(&s.connection, paths::channel(&channel)?).await?;
+            let (state, text) = proxy.probe(Options::new()).await?;
+            let shown = s.look.paint(&s.look.state(&state), Look::tone(&state));
+            let json = json!({ "channel": channel, "state": state, "text": text });
+            s.did(&format!("{channel}: {shown}  {}", clean(&text)), &json)
+        }
+        // Taken before.
+        Command::Pay(_) | Command::Journal(_) | Command::Monitor | Command::Completions { .. } => Ok(()),
+    }
+}
+
+async fn switch(s: &Session, channel: &str) -> Result<(), Failure> {
+    let wanted = if channel == "auto" { "" } else { channel };
+    s.terminal().await?.select_channel(wanted, s.options()).await?;
+    let now = tree::terminal(&s.connection).await?.current_channel;
+    let line = if now.is_empty() {
+        s.look.say("the channel is chosen for each payment", "按每笔交易自动选择通道").to_owned()
+    } else {
+        format!("{}: {}", s.look.say("current channel", "当前通道"), clean(&now))
+    };
+    s.did(&line, &json!({ "current-channel": now }))
+}
+
+async fn journal(s: &Session, command: JournalCommand) -> Result<u8, Failure> {
+    let journal = Journal1Proxy::new(&s.connection).await?;
+    match command {
+        JournalCommand::Head => {
+            let state = tree::journal(&s.connection).await?;
+            s.show(&state, |_| format!("{} {}\n", state.head_seq, state.head_hash))?;
+        }
+        JournalCommand::Verify => {
+            let (records, problems) = journal.verify(Options::new()).await?;
+            s.show(&json!({ "records": records, "problems": problems }), |look| {
+                let mut text = format!("{records} {}\n", look.say("records checked", "条记录已校验"));
+                for problem in &problems {
+                    crate::look::line(&mut text, &format!("  {}", look.paint(&clean(problem), Tone::Bad)));
+                }
+                if problems.is_empty() {
+                    text += look.say("every record, hash and link is well\n", "记录、哈希与链接全部正常\n");
+                }
+                text
+            })?;
+            if !problems.is_empty() {
+                return Ok(JOURNAL);
+            }
+        }
+        JournalCommand::Export { file, from, to } => export(s, &journal, &file, from, to).await?,
+    }
+    Ok(DONE)
+}
+
+async fn export(
+    s: &Session,
+    journal: &Journal1Proxy<'_>,
+    file: &Path,
+    from: u64,
+    to: u64,
+) -> Result<(), Failure> {
+    if file.as_os_str() == "-" {
+        journal.export(from, to, Fd::from(std::io::stdout().as_fd()), Options::new()).await?;
+        return Ok(());
+    }
+    let made = create(file)?;
+    let result = journal.export(from, to, Fd::from(made.as_fd()), Options::new()).await;
+    let records = match result {
+        Ok(records) => records,
+        Err(e) => {
+            // Half an export looks like a whole one.
+            let _already_failed = std::fs::remove_file(file);
+            return Err(e.into());
+        }
+    };
+    let line = format!("{records} {} → {}", s.look.say("records", "条记录"), file.display());
+    s.did(&line, &json!({ "records": records, "file": file.display().to_string() }))
+}
+
+/// A new file that only its owner reads: the journal is the shop's business.
+fn create(file: &Path) -> Result<File, Failure> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(|e| Failure {
+        exit: REFUSED,
+        code: "Io".into(),
+        text: format!("{}: {e}", file.display()),
+        hint: Some("name a file that does not exist yet, in a folder that you may write to".into()),
+    })
+}

@@ -1,0 +1,44 @@
+//! What to do about a blocker.
+
+use till_dbus::types::Blocker;
+
+use crate::look::Look;
+
+/// The remedy, one line.
+pub fn fix(look: &Look, blocker: &Blocker) -> String {
+    let id = &blocker.subject;
+    let (en, zh) = match blocker.code.as_str() {
+        "journal" => (
+            "free space on the journal's disk and make it writable, then `systemctl restart tilld`".into(),
+            "清理流水日志所在磁盘并确认可写，然后执行 `systemctl restart tilld`".into(),
+        ),
+        "channel-signed-off" => {
+            (format!("sign in: `tillctl sign-in {id}`"), format!("签到：`tillctl sign-in {id}`"))
+        }
+        "channel-starting" | "device-starting" => {
+            ("wait a moment; `tillctl monitor` shows it come".into(), "请稍候".into())
+        }
+        "channel-failed" => (
+            format!("mend what the reason says; `tillctl probe {id}` tries it again"),
+            format!("按原因处理后用 `tillctl probe {id}` 重试"),
+        ),
+        "device-offline" => (
+            "switch it on and plug its cable in; it comes back by itself".into(),
+            "请接通电源并插好连接线，设备会自动恢复".into(),
+        ),
+        "device-blocked" => (
+            "put paper in, close the cover, or clear the jam; the job goes on by itself".into(),
+            "请装纸、合盖或排除卡纸，任务会自动继续".into(),
+        ),
+        "device-quarantined" => (
+            format!("it failed too often: mend it, then `tillctl device restart {id}`"),
+            format!("多次故障已隔离：处理后执行 `tillctl device restart {id}`"),
+        ),
+        "device-failed" | "device-unknown" => (
+            format!("mend what the reason says, then `tillctl device restart {id}`"),
+            format!("按原因处理后执行 `tillctl device restart {id}`"),
+        ),
+        _ => ("`journalctl -u tilld` tells the story".into(), "详见 `journalctl -u tilld`".into()),
+    };
+    look.say(&en, &zh).to_owned()
+}

@@ -1,0 +1,11 @@
+//! What commands print, from what the daemon says: pure functions, held by golden tests.
+
+mod fix;
+mod lists;
+mod payment;
+mod status;
+
+pub use fix::fix;
+pub use lists::{channels, devices, payments, plugins};
+pub use payment::payment;
+pub use status::status;
