@@ -6,7 +6,7 @@ use till_core::{Attempt, Payment, PaymentState};
 use zbus::{OwnedVariant, Variant};
 
 /// A dictionary on its way out.
-pub type Dict = HashMap<String, OwnedVariant>;
+pub(super) type Dict = HashMap<String, OwnedVariant>;
 
 fn put<'a>(dict: &mut Dict, key: &str, value: impl Into<Variant<'a>>) {
     // Only a file descriptor can fail to become owned, and there is none.
@@ -16,7 +16,7 @@ fn put<'a>(dict: &mut Dict, key: &str, value: impl Into<Variant<'a>>) {
 }
 
 /// Everything about a payment.
-pub fn payment(p: &Payment, printed: bool) -> Dict {
+pub(super) fn payment(p: &Payment, printed: bool) -> Dict {
     let mut d = Dict::new();
     put(&mut d, "id", p.id.to_string());
     put(&mut d, "amount", p.amount.minor());
@@ -77,7 +77,7 @@ fn attempt(a: &Attempt) -> HashMap<String, Variant<'static>> {
 }
 
 /// What the person at the till is to do now. Every state has one (S7).
-pub fn prompt(p: &Payment, show_code: Option<&str>) -> (String, Dict) {
+pub(super) fn prompt(p: &Payment, show_code: Option<&str>) -> (String, Dict) {
     let mut d = Dict::new();
     let amount = |d: &mut Dict| {
         put(d, "amount", p.amount.minor());

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use till_core::record::{KIND, Record};
 use till_journal::Journal;
-use zbus::message::Header;
 use zbus::OwnedFd;
+use zbus::message::Header;
 
 use super::World;
 use super::errors::Error;
 use super::options::{self, Options};
 
 /// The journal.
-pub struct Journal1 {
+pub(super) struct Journal1 {
     pub(super) world: Arc<World>,
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use till_hosts::ChannelClient;
 use till_plugin::channel::Operation;
+use zbus::ObjectPath;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
-use zbus::ObjectPath;
 
 use super::World;
 use super::errors::Error;
@@ -18,7 +18,7 @@ use crate::till::{ChannelView, DeviceView};
 const PROBE: Duration = Duration::from_secs(20);
 
 /// One channel.
-pub struct Channel1 {
+pub(super) struct Channel1 {
     pub(super) world: Arc<World>,
     pub(super) id: String,
 }
@@ -56,7 +56,7 @@ impl Channel1 {
         self.seen(|v| {
             v.description
                 .as_ref()
-                .map(|d| d.operations.iter().filter_map(kebab).collect())
+                .map(|d| d.operations.iter().filter_map(|o| kebab(*o)).collect())
                 .unwrap_or_default()
         })
     }
@@ -131,12 +131,12 @@ impl Channel1 {
     ) -> zbus::Result<()>;
 }
 
-fn kebab(operation: &Operation) -> Option<String> {
+fn kebab(operation: Operation) -> Option<String> {
     serde_json::to_value(operation).ok()?.as_str().map(String::from)
 }
 
 /// One device.
-pub struct Device1 {
+pub(super) struct Device1 {
     pub(super) world: Arc<World>,
     pub(super) id: String,
 }
@@ -225,7 +225,7 @@ impl Device1 {
 }
 
 /// Printing side of a device.
-pub struct Printer1 {
+pub(super) struct Printer1 {
     pub(super) world: Arc<World>,
 }
 
@@ -248,7 +248,7 @@ impl Printer1 {
 }
 
 /// Installed plugins.
-pub struct Plugins1 {
+pub(super) struct Plugins1 {
     pub(super) world: Arc<World>,
 }
 

@@ -7,13 +7,13 @@ use zbus::OwnedVariant;
 use super::errors::Error;
 
 /// Options as they arrive.
-pub type Options = HashMap<String, OwnedVariant>;
+pub(super) type Options = HashMap<String, OwnedVariant>;
 
 /// Longest text of a caller, bytes.
 const MAX_TEXT: usize = 256;
 
 /// Refuses keys that the method does not have.
-pub fn only(options: &Options, known: &[&str]) -> Result<(), Error> {
+pub(super) fn only(options: &Options, known: &[&str]) -> Result<(), Error> {
     match options.keys().find(|k| !known.contains(&k.as_str())) {
         None => Ok(()),
         Some(key) if known.is_empty() => {
@@ -28,7 +28,7 @@ pub fn only(options: &Options, known: &[&str]) -> Result<(), Error> {
 }
 
 /// A text option of at most `max` characters, without control characters.
-pub fn text(options: &Options, key: &str, max: usize) -> Result<Option<String>, Error> {
+pub(super) fn text(options: &Options, key: &str, max: usize) -> Result<Option<String>, Error> {
     let Some(value) = options.get(key) else { return Ok(None) };
     let text: &str =
         value.try_into().map_err(|_| Error::InvalidArgs(format!("option {key:?} must be a string")))?;
@@ -42,7 +42,7 @@ pub fn text(options: &Options, key: &str, max: usize) -> Result<Option<String>, 
 }
 
 /// A number option.
-pub fn number(options: &Options, key: &str) -> Result<Option<u32>, Error> {
+pub(super) fn number(options: &Options, key: &str) -> Result<Option<u32>, Error> {
     let Some(value) = options.get(key) else { return Ok(None) };
     u32::try_from(value)
         .map(Some)

@@ -16,7 +16,7 @@ use super::options::{self, Options};
 use crate::till::PaymentView;
 
 /// One payment.
-pub struct Payment1 {
+pub(super) struct Payment1 {
     pub(super) world: Arc<World>,
     pub(super) id: PaymentId,
 }

@@ -17,7 +17,7 @@ use super::{World, paths};
 use crate::till::history;
 
 /// The till.
-pub struct Terminal1 {
+pub(super) struct Terminal1 {
     pub(super) world: Arc<World>,
 }
 
@@ -79,6 +79,7 @@ impl Terminal1 {
 #[zbus::interface(name = "org.tilld.Terminal1")]
 impl Terminal1 {
     #[zbus(property(emits_changed_signal = "const"))]
+    #[allow(clippy::unused_self)] // a property
     fn version(&self) -> &'static str {
         env!("CARGO_PKG_VERSION")
     }
@@ -221,12 +222,11 @@ impl Terminal1 {
             Ok(id) => self.find(id)?,
             Err(_) => None,
         };
-        let payment = match payment {
-            Some(payment) => payment,
-            None => {
-                let id = self.by_key(id_or_key)?.ok_or_else(not_found)?;
-                self.find(id)?.ok_or_else(not_found)?
-            }
+        let payment = if let Some(payment) = payment {
+            payment
+        } else {
+            let id = self.by_key(id_or_key)?.ok_or_else(not_found)?;
+            self.find(id)?.ok_or_else(not_found)?
         };
         let waiting = self.world.handle.published.jobs().iter().any(|j| j.payment == payment.id);
         Ok(describe::payment(&payment, payment.receipt_job.is_some() && !waiting))

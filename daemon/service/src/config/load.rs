@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use till_core::receipt::Language;
-use till_core::recognise::Table;
 use till_hosts::TransportSpec;
 use till_plugin::host::TransportKind;
 
@@ -189,7 +188,7 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
     {
         return Err(bad("payment.receipt-printer", format!("there is no device {printer:?}")));
     }
-    let codes = file.payment.codes.unwrap_or_else(Table::default);
+    let codes = file.payment.codes.unwrap_or_default();
     if let Some(rule) =
         codes.0.iter().find(|r| r.min_length < 2 || r.min_length > r.max_length || r.first > r.last)
     {

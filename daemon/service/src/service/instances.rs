@@ -41,7 +41,7 @@ pub(super) fn start(
         let mut view = device_view(device, plugin);
         if !device.enabled {
             view.state = "disabled".into();
-            devices.broken(view);
+            devices.broken(&view);
             continue;
         }
         let started = find(plugin, catalog, &device.plugin).and_then(|plugin| {
@@ -55,7 +55,7 @@ pub(super) fn start(
                 tracing::error!(DEVICE = device.id, "{reason}");
                 view.state = "failed".into();
                 view.reason = reason;
-                devices.broken(view);
+                devices.broken(&view);
             }
         }
     }

@@ -7,6 +7,7 @@ use till_core::recognise::{Recognised, Table, recognise};
 use till_core::record::{KIND, Record};
 use till_core::{PaymentId, PaymentState, Refusal, Step, Till, decide, recover};
 use till_journal::{Journal, JournalError, NewRecord, Urgency};
+use till_plugin::channel::{Decline, DeclineClass};
 use till_plugin::{Family, Instrument, Money};
 use tokio::sync::mpsc;
 
@@ -86,7 +87,7 @@ impl Actor {
         // What a restart finds comes before anything else.
         for step in recover(&self.parts.till) {
             if let Err(e) = self.commit(step).await {
-                self.fatal(&e);
+                Self::fatal(&e);
             }
         }
         for payment in self.parts.till.open_payments().map(|p| p.id).collect::<Vec<_>>() {
@@ -95,12 +96,15 @@ impl Actor {
         while let Some(message) = receiver.recv().await {
             match message {
                 Message::Input(input, reply) => {
-                    let result = self.input(&input).await;
+                    let result = match self.input(&input).await {
+                        Err(TillError::Journal(text)) => self.not_durable(&input, text).await,
+                        other => other,
+                    };
                     if let Some(reply) = reply {
                         // A caller that left does not undo what it asked for.
                         let _left = reply.send(result);
                     } else {
-                        self.unasked(result);
+                        Self::unasked(result);
                     }
                 }
                 Message::Present(presentation) => self.present(*presentation).await,
@@ -113,20 +117,31 @@ impl Actor {
         }
     }
 
+    /// A record found no room. A request that was only prepared is then surely unsent, and that does find room (what
+    /// finishes an attempt may use the last of the disk).
+    async fn not_durable(&mut self, input: &Input, text: String) -> Result<(), TillError> {
+        let Input::Prepared { payment, attempt, result: Ok(_) } = input else {
+            return Err(TillError::Journal(text));
+        };
+        let mut decline = Decline::local(DeclineClass::Device, "journal", format!("not sent: {text}"));
+        decline.text_zh = "未发送：流水日志无法写入".into();
+        self.input(&Input::Prepared { payment: *payment, attempt: *attempt, result: Err(decline) }).await
+    }
+
     /// The result of an input that nobody waits for.
-    fn unasked(&self, result: Result<(), TillError>) {
+    fn unasked(result: Result<(), TillError>) {
         match result {
             Ok(()) | Err(TillError::Refused(Refusal::Stale)) => {}
             Err(TillError::Refused(refusal)) => tracing::warn!(%refusal, "an input was refused"),
             // An answer of a channel that cannot be made durable must not be forgotten: end, and resolve it after the
             // restart from what is on disk.
-            Err(e) => self.fatal(&e),
+            Err(e) => Self::fatal(&e),
         }
     }
 
-    fn fatal(&self, error: &TillError) {
+    fn fatal(error: &TillError) -> ! {
         tracing::error!(%error, "the journal refuses; tilld ends so that a restart resolves what is open");
-        crate::service::die();
+        crate::service::die()
     }
 
     async fn input(&mut self, input: &Input) -> Result<(), TillError> {

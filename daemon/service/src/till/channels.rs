@@ -52,7 +52,7 @@ async fn follow(handle: Handle, id: String, instance: Instance, mut events: Even
             }
             InstanceEvent::Channel(ChannelEvent::SignedIn(false)) => sign_in(&handle, &id),
             InstanceEvent::Channel(ChannelEvent::SignedIn(true)) => {
-                set_health(&handle, &id, RouteHealth::Ready)
+                set_health(&handle, &id, RouteHealth::Ready);
             }
             InstanceEvent::Channel(ChannelEvent::Notice { order }) => notice(&handle, &id, &order).await,
             InstanceEvent::Log { level, message } => log(&id, level, &message),

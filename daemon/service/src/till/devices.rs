@@ -164,13 +164,13 @@ pub struct Starter {
 
 impl Starter {
     /// Adds a device that cannot be started, with the reason.
-    pub fn broken(&self, view: DeviceView) {
+    pub fn broken(&self, view: &DeviceView) {
         self.handle.published.device(view);
     }
 
     /// Adds a device and follows its process.
     pub fn start(&self, view: DeviceView, instance: Instance, events: Events) {
-        self.handle.published.device(view.clone());
+        self.handle.published.device(&view);
         let follower = Follower {
             handle: self.handle.clone(),
             readers: self.readers.clone(),
@@ -248,7 +248,7 @@ impl Follower {
     fn state(&mut self, state: &str, reason: String) {
         self.view.state = state.into();
         self.view.reason = reason;
-        self.handle.published.device(self.view.clone());
+        self.handle.published.device(&self.view);
     }
 
     async fn driver(&mut self, event: DriverEvent) {
@@ -262,7 +262,12 @@ impl Follower {
                 let _stopping = self.handle.messages.send(Message::Present(Box::new(presentation))).await;
             }
             DriverEvent::ReadFailed(failure) => {
-                tracing::info!(DEVICE = self.view.id, reason = failure.reason, "nothing read: {}", failure.text);
+                tracing::info!(
+                    DEVICE = self.view.id,
+                    reason = failure.reason,
+                    "nothing read: {}",
+                    failure.text
+                );
                 if let Some(payment) = self.readers.armed_for() {
                     self.handle.published.tell(Change::InputRefused {
                         payment,

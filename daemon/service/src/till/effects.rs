@@ -9,7 +9,7 @@ use till_core::input::Input;
 use till_core::receipt::{self, Shop};
 use till_core::record::KIND;
 use till_core::{PaymentId, Till};
-use till_hosts::{ChannelClient, HostError, InstanceState};
+use till_hosts::{ChannelClient, HostError};
 use till_journal::Journal;
 use till_journal::sealed::SealingKey;
 use till_plugin::channel::{
@@ -82,7 +82,7 @@ impl Effects {
             }
             Effect::ForgetInstrument { payment, attempt } => self.vault.forget(payment, attempt),
             Effect::ResolveAfter { payment, attempt, after_ms } => {
-                self.resolve_after(payment, attempt, after_ms)
+                self.resolve_after(payment, attempt, after_ms);
             }
             Effect::Query { payment, attempt, channel, ids, amount, recovery, number } => {
                 self.spawn(move |e| async move {
@@ -336,11 +336,6 @@ pub(crate) fn facts(handle: &Handle, payment: &till_core::Payment) -> receipt::F
 /// Whether a channel signs in at all.
 pub(super) fn needs_sign_in(operations: &[Operation]) -> bool {
     operations.contains(&Operation::SignIn)
-}
-
-/// A resting state that will not end by itself.
-pub(super) const fn is_stuck(state: &InstanceState) -> bool {
-    matches!(state, InstanceState::Failed { .. } | InstanceState::Quarantined { .. } | InstanceState::Stopped)
 }
 
 /// One line of a failed call.

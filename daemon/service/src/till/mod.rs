@@ -44,7 +44,7 @@ pub enum TillError {
 /// What the actor is asked.
 pub(crate) enum Message {
     /// Something happened, or a caller wants something.
-    Input(Input, Option<oneshot::Sender<Result<(), TillError>>>),
+    Input(Box<Input>, Option<oneshot::Sender<Result<(), TillError>>>),
     /// Something was presented; it carries the clear data.
     Present(Box<Presentation>),
     /// No new payments; answer when nothing is between two writes.
@@ -160,14 +160,17 @@ impl Handle {
     /// Hands an input in and waits until its record is durable and published.
     pub async fn input(&self, input: Input) -> Result<(), TillError> {
         let (reply, answer) = oneshot::channel();
-        self.messages.send(Message::Input(input, Some(reply))).await.map_err(|_| TillError::Stopping)?;
+        self.messages
+            .send(Message::Input(Box::new(input), Some(reply)))
+            .await
+            .map_err(|_| TillError::Stopping)?;
         answer.await.map_err(|_| TillError::Stopping)?
     }
 
     /// Hands an input in that nobody waits for.
     pub(crate) async fn tell(&self, input: Input) {
         // A stopping till needs no news: what matters is in the journal.
-        if self.messages.send(Message::Input(input, None)).await.is_err() {
+        if self.messages.send(Message::Input(Box::new(input), None)).await.is_err() {
             tracing::debug!("the till is stopping, an input is dropped");
         }
     }

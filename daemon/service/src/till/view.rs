@@ -122,12 +122,12 @@ impl Published {
     }
 
     /// Publishes a device; silent when nothing changed.
-    pub(super) fn device(&self, view: DeviceView) {
+    pub(super) fn device(&self, view: &DeviceView) {
         let id = view.id.clone();
         let old = {
             let mut inner = self.lock();
             match inner.devices.insert(id.clone(), view.clone()) {
-                Some(before) if before == view => return,
+                Some(before) if before == *view => return,
                 Some(before) => before.state,
                 None => String::new(),
             }
