@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use till_journal::Urgency;
 
+use super::subjects::{open_journal, record};
 use crate::Outcome;
-use crate::subjects::{open_journal, record};
 
 const RECORDS: u64 = 100_000;
 
-pub(crate) fn run(base: &Path) -> Outcome<()> {
+/// Makes the journal, then opens it three times in a new process each.
+pub fn run(base: &Path) -> Outcome<()> {
     let dir = tempfile::tempdir_in(base)?;
     let journal = open_journal(dir.path())?;
     let mut last = None;
@@ -34,7 +35,7 @@ pub(crate) fn run(base: &Path) -> Outcome<()> {
 }
 
 /// Opens what [`run`] made and prints its figures.
-pub(crate) fn once(dir: &Path) -> Outcome<()> {
+pub fn once(dir: &Path) -> Outcome<()> {
     println!("| resident memory before, KiB | {} |", resident()?);
     let begun = Instant::now();
     let journal = open_journal(dir)?;

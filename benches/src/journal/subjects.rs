@@ -1,4 +1,4 @@
-//! What is measured, each behind the same two calls: append one record durably, and many writers at once.
+//! What is compared, each behind the same two calls: append one record durably, and many writers at once.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -17,23 +17,27 @@ const FRAME: usize = 300;
 const AHEAD: u64 = 8 << 20;
 const GROUP: usize = 64;
 
+/// Which subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Appends to a growing file.
     Raw,
     /// Blocks allocated ahead, not written.
     RawAllocated,
     /// Blocks allocated and written with zeros ahead.
     RawZeroed,
+    /// Ours.
     Journal,
+    /// In write-ahead mode, `synchronous=FULL`.
     Sqlite,
 }
 
-pub(crate) const KINDS: [Kind; 5] =
-    [Kind::Raw, Kind::RawAllocated, Kind::RawZeroed, Kind::Journal, Kind::Sqlite];
+/// All subjects.
+pub const KINDS: [Kind; 5] = [Kind::Raw, Kind::RawAllocated, Kind::RawZeroed, Kind::Journal, Kind::Sqlite];
 
 impl Kind {
-    pub(crate) fn name(self) -> &'static str {
+    /// As in tables.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw append + fdatasync",
             Self::RawAllocated => "raw, fallocated",
@@ -45,7 +49,8 @@ impl Kind {
 }
 
 /// Something that takes frames and makes them durable in one go.
-pub(crate) trait Log: Send {
+pub trait Log: Send {
+    /// Writes the frames; they are durable on return.
     fn commit(&mut self, frames: &[Vec<u8>]) -> Outcome<()>;
 }
 
@@ -82,8 +87,11 @@ impl Log for SqliteLog {
     }
 }
 
-pub(crate) enum Subject {
+/// A subject that has been started.
+pub enum Subject {
+    /// A log that commits on the caller's thread.
     Log(Box<dyn Log>),
+    /// The journal, with its own committer.
     Journal(Journal),
 }
 
@@ -99,25 +107,35 @@ fn raw(kind: Kind, dir: &Path) -> Outcome<RawLog> {
     Ok(RawLog { file, at: 0 })
 }
 
-pub(crate) fn open_journal(dir: &Path) -> Outcome<Journal> {
-    let mut options = Options::new(dir.join("journal"));
+/// Opens a journal of the measurement's own key in `dir`.
+pub fn open_journal(dir: &Path) -> Outcome<Journal> {
+    open_keyed(&dir.join("journal"), &[1; 32])
+}
+
+/// Opens the journal `dir` that belongs to `key`. The running program must answer `probe DIRECTORY` with
+/// [`till_journal::probe_main`].
+pub fn open_keyed(dir: &Path, key: &[u8; 32]) -> Outcome<Journal> {
+    let mut options = Options::new(dir);
+    options.force_filesystem = true;
     options.probe =
         till_journal::Probe::Command { program: std::env::current_exe()?, args: vec!["probe".into()] };
-    let (journal, report) = Journal::open(options, DeviceKey::new(&[1; 32]), Arc::new(SystemClock::new()))?;
+    let (journal, report) = Journal::open(options, DeviceKey::new(key), Arc::new(SystemClock::new()))?;
     if report.has_alarm() {
         return Err(format!("{:?}", report.events).into());
     }
     Ok(journal)
 }
 
-pub(crate) fn record(n: u64) -> NewRecord {
+/// A record of [`FRAME`] bytes; eight share a subject.
+pub fn record(n: u64) -> NewRecord {
     let mut subject = [1u8; 16];
     subject[..8].copy_from_slice(&(n / 8).to_be_bytes());
     NewRecord { kind: 1, subject, payload: vec![0x5a; FRAME - HEADER_LEN - HASH_LEN] }
 }
 
 impl Subject {
-    pub(crate) fn start(kind: Kind, dir: &Path) -> Outcome<Self> {
+    /// Makes the subject in an empty directory.
+    pub fn start(kind: Kind, dir: &Path) -> Outcome<Self> {
         Ok(match kind {
             Kind::Raw | Kind::RawAllocated | Kind::RawZeroed => Self::Log(Box::new(raw(kind, dir)?)),
             Kind::Journal => Self::Journal(open_journal(dir)?),
@@ -131,7 +149,8 @@ impl Subject {
         })
     }
 
-    pub(crate) fn append(&mut self) -> Outcome<()> {
+    /// Appends one record; it is durable on return.
+    pub fn append(&mut self) -> Outcome<()> {
         match self {
             Self::Log(log) => log.commit(&[vec![0x5a; FRAME]]),
             Self::Journal(journal) => {
@@ -141,7 +160,8 @@ impl Subject {
         }
     }
 
-    pub(crate) fn stop(self) -> Outcome<()> {
+    /// Ends it in order.
+    pub fn stop(self) -> Outcome<()> {
         if let Self::Journal(journal) = self {
             journal.close()?;
         }
@@ -149,7 +169,7 @@ impl Subject {
     }
 
     /// `writers` threads, each one record at a time; the time from the common start to the last answer.
-    pub(crate) fn group(self, writers: usize, each: usize) -> Outcome<Duration> {
+    pub fn group(self, writers: usize, each: usize) -> Outcome<Duration> {
         match self {
             Self::Journal(journal) => {
                 let took = race(writers, |id| {

@@ -1,0 +1,103 @@
+//! A whole till to measure on: the rig of the end-to-end tests, with a front-end that takes the time of every signal.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use tempfile::TempDir;
+use till_tests::{Client, Rig, RigOptions};
+use tokio::time::timeout;
+
+use crate::Outcome;
+
+/// Longest that a measurement waits for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A standing till in a folder of its own, that goes with it.
+pub struct Bench {
+    /// The till and its surroundings.
+    pub rig: Rig,
+    /// A front-end.
+    pub client: Client,
+    // After the rig: a till that still writes would bring the folder back.
+    dir: TempDir,
+}
+
+impl Bench {
+    /// Starts everything under `base`: the journal is on that disk.
+    pub async fn start(base: &Path) -> Outcome<Self> {
+        let dir = tempfile::tempdir_in(base)?;
+        let options = RigOptions { dir: Some(dir.path().to_path_buf()), ..RigOptions::default() };
+        let rig = Rig::start(options).await?;
+        let client = rig.client().await?;
+        Ok(Self { rig, client, dir })
+    }
+
+    /// The till's folder.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+/// The signals of all payments.
+pub struct Signals(zbus::MessageStream);
+
+/// One signal: when it was in this process, the object, the member, and its first two texts.
+pub struct Signal {
+    /// When.
+    pub at: Instant,
+    /// Object.
+    pub path: String,
+    /// Member.
+    pub member: String,
+    /// For `StateChanged` the old and the new state.
+    pub texts: [String; 2],
+}
+
+impl Signals {
+    /// From now on.
+    pub async fn open(client: &Client) -> Outcome<Self> {
+        let rule = zbus::MatchRule::builder()
+            .msg_type(zbus::message::Type::Signal)
+            .interface("org.tilld.Payment1")
+            .build()?;
+        let queue = std::num::NonZeroUsize::new(1024);
+        Ok(Self(zbus::MessageStream::for_match_rule(rule, client.connection(), queue).await?))
+    }
+
+    /// The next one.
+    pub async fn next(&mut self) -> Outcome<Signal> {
+        let message = timeout(PATIENCE, self.0.next())
+            .await
+            .map_err(|_| format!("no signal of a payment came within {PATIENCE:?}"))?
+            .ok_or("the bus has ended")??;
+        let at = Instant::now();
+        let header = message.header();
+        let path = header.path().map(ToString::to_string).unwrap_or_default();
+        let member = header.member().map(ToString::to_string).unwrap_or_default();
+        let texts = match message.body().deserialize::<(String, String, String, u64)>() {
+            Ok((old, new, _, _)) => [old, new],
+            Err(_) => Default::default(),
+        };
+        Ok(Signal { at, path, member, texts })
+    }
+
+    /// When a payment's signal came: `StateChanged` to `state`, or `Presented` when `state` is empty.
+    pub async fn wait(&mut self, path: &str, state: &str) -> Outcome<Instant> {
+        loop {
+            let signal = self.next().await?;
+            if signal.path != path {
+                continue;
+            }
+            match signal.member.as_str() {
+                "InputRefused" => return Err(format!("{path}: what was presented was refused").into()),
+                "Presented" if state.is_empty() => return Ok(signal.at),
+                "StateChanged" if signal.texts[1] == state => return Ok(signal.at),
+                "StateChanged" if signal.texts[1] == "review" || signal.texts[1] == "cancelled" => {
+                    return Err(format!("{path} became {}", signal.texts[1]).into());
+                }
+                _ => {}
+            }
+        }
+    }
+}
