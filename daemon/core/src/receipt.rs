@@ -4,6 +4,7 @@ use till_plugin::channel::Approval;
 use till_plugin::document::{Align, Block, Document, Style};
 use till_plugin::instrument::Cvm;
 
+use crate::bounds;
 use crate::payment::{Attempt, Payment};
 
 /// The shop as printed.
@@ -42,14 +43,16 @@ pub struct Facts {
     pub copy: u32,
 }
 
-/// A document as plain text lines of `columns` columns, Hanzi two columns wide: for screens and electronic receipts.
+/// A document as plain text lines of at most `columns` columns, Hanzi two columns wide: for screens and electronic
+/// receipts.
 pub fn text(document: &Document, columns: usize) -> String {
+    let columns = columns.max(2);
     let mut out = String::new();
     for block in &document.blocks {
         match block {
             Block::Text { text, align, style } => {
-                let room = if style.wide { columns / 2 } else { columns };
-                for line in text.lines().flat_map(|l| wrap(l, room.max(2))) {
+                let room = if style.wide { (columns / 2).max(2) } else { columns };
+                for line in text.lines().flat_map(|l| wrap(l, room)) {
                     let free = columns.saturating_sub(width(&line));
                     let left = match align {
                         Align::Left => 0,
@@ -61,12 +64,16 @@ pub fn text(document: &Document, columns: usize) -> String {
             }
             Block::Pair { label, value, .. } => pair_lines(&mut out, label, value, columns),
             Block::Rule { with } => {
-                push_line(&mut out, &with.to_string().repeat(columns / width(&with.to_string()).max(1)));
+                let rule = with.to_string();
+                push_line(&mut out, &rule.repeat(columns / width(&rule).max(1)));
             }
             Block::Row(cells) => {
-                push_line(&mut out, &cells.iter().map(|c| c.text.as_str()).collect::<Vec<_>>().join(" "));
+                let row = cells.iter().map(|c| c.text.as_str()).collect::<Vec<_>>().join(" ");
+                wrap(&row, columns).iter().for_each(|line| push_line(&mut out, line));
             }
-            Block::Qr { data, .. } | Block::Barcode { data } => push_line(&mut out, data),
+            Block::Qr { data, .. } | Block::Barcode { data } => {
+                wrap(data, columns).iter().for_each(|line| push_line(&mut out, line));
+            }
             Block::Feed { lines } => (0..*lines).for_each(|_| out.push('\n')),
             _ => {}
         }
@@ -80,19 +87,26 @@ fn push_line(out: &mut String, line: &str) {
 }
 
 fn pair_lines(out: &mut String, label: &str, value: &str, columns: usize) {
-    let (l, v) = (width(label), width(value));
-    if l + 1 + v <= columns {
-        push_line(out, &format!("{label}{}{value}", " ".repeat(columns - l - v)));
+    let (labels, values) = (wrap(label, columns), wrap(value, columns));
+    if let ([label], [value]) = (labels.as_slice(), values.as_slice())
+        && let Some(gap) = columns.checked_sub(width(label) + width(value)).filter(|gap| *gap > 0)
+    {
+        push_line(out, &format!("{label}{}{value}", " ".repeat(gap)));
         return;
     }
-    push_line(out, label);
-    for line in wrap(value, columns) {
+    labels.iter().for_each(|line| push_line(out, line));
+    for line in values {
         push_line(out, &format!("{}{line}", " ".repeat(columns.saturating_sub(width(&line)))));
     }
 }
 
+/// Columns of a text: the sum over its characters, as a printer advances (no joining of emoji).
 fn width(text: &str) -> usize {
-    unicode_width::UnicodeWidthStr::width(text)
+    text.chars().map(char_width).sum()
+}
+
+fn char_width(c: char) -> usize {
+    unicode_width::UnicodeWidthChar::width(c).unwrap_or(0)
 }
 
 /// Breaks a line into pieces of at most `columns` columns.
@@ -100,7 +114,7 @@ fn wrap(line: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
     for c in line.chars().filter(|c| !c.is_control()) {
-        let w = unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
+        let w = char_width(c);
         if used + w > columns {
             lines.push(String::new());
             used = 0;
@@ -236,9 +250,9 @@ fn numbers(mut doc: Document, w: &Words, facts: &Facts, attempt: &Attempt, appro
     };
     doc = doc.pair(w.channel, channel.trim());
     if let Some(account) = approval.account.as_ref().filter(|a| !a.is_empty()) {
-        doc = doc.pair(w.account, account);
+        doc = doc.pair(w.account, bounds::masked(account));
     } else if !attempt.masked.is_empty() {
-        doc = doc.pair(w.account, &attempt.masked);
+        doc = doc.pair(w.account, bounds::masked(&attempt.masked));
     }
     doc = doc
         .pair(w.trace, format!("{:06}", attempt.ids.trace))

@@ -72,6 +72,17 @@ pub(crate) fn after_record(w: &mut World, record: &Record) {
         }
         bounded(a);
     }
+    if let Record::Approved { approval, .. } = record {
+        let a = p.approved().expect("the attempt that was approved");
+        let right = crate::host::approval(&a.channel, &a.ids, p.amount);
+        assert_eq!(
+            (approval.amount, &approval.echo),
+            (right.amount, &right.echo),
+            "W4: a wrong answer is believed"
+        );
+        let told = !p.cancel_requested || a.resolve.undo.is_none();
+        assert!(told, "a payment that was cancelled is paid, and the channel could have undone it");
+    }
     let before = w.watch.payments.insert(id, p.state);
     if let Some(before) = before.filter(|b| b.is_final()) {
         assert_eq!(before, p.state, "I18: a payment left a final state");

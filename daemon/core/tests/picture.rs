@@ -1,0 +1,177 @@
+//! docs/payment-machine.md is drawn from the machine itself: every state that can be reached from an empty till by any
+//! input, for every way a channel may let unknown outcomes be resolved.
+
+#![allow(clippy::expect_used)]
+
+mod samples;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use samples::{Bench, ID, approval, bank, blind, context, decline, fen, no_undo, open, presented, wallet};
+use till_core::{Input, decide, recover};
+use till_plugin::channel::{Outcome, QueryOutcome, UndoOutcome, UndoRule, Unknown, UnknownReason};
+
+type Arrows = BTreeMap<(String, String), BTreeSet<String>>;
+
+#[derive(Default)]
+struct Picture {
+    payments: Arrows,
+    attempts: Arrows,
+}
+
+fn inputs(b: &Bench) -> Vec<Input> {
+    let n = b.payment().map_or(1, |p| u32::try_from(p.attempts.len()).unwrap_or(1)).max(1);
+    let unknown = || Unknown::new(UnknownReason::NoAnswer, "");
+    let yes = |minor| approval(fen(minor));
+    let answered = |outcome| Input::Answered { payment: ID, attempt: n, outcome };
+    let queried = |outcome| Input::Queried { payment: ID, attempt: n, outcome };
+    let undone = |outcome| Input::Undone { payment: ID, attempt: n, outcome };
+    vec![
+        open(ID, "key", fen(100), "tea"),
+        Input::Confirm { payment: ID, amount: fen(100) },
+        Input::Present { payment: ID, presented: presented() },
+        Input::Cancel { payment: ID, operator: None },
+        Input::Prepared { payment: ID, attempt: n, result: Ok((vec![9; 60], String::new())) },
+        Input::Prepared { payment: ID, attempt: n, result: Err(decline("x")) },
+        answered(Outcome::Approved(yes(100))),
+        answered(Outcome::Approved(yes(101))),
+        answered(Outcome::Declined(decline("51"))),
+        answered(Outcome::NotSent(decline("x"))),
+        answered(Outcome::Unknown(unknown())),
+        Input::Resolve { payment: ID, attempt: n },
+        queried(QueryOutcome::Paid(yes(100))),
+        queried(QueryOutcome::Paid(yes(101))),
+        queried(QueryOutcome::NotPaid(decline("closed"))),
+        queried(QueryOutcome::InProgress),
+        queried(QueryOutcome::NotFound),
+        queried(QueryOutcome::Unknown(unknown())),
+        undone(UndoOutcome::Undone { money_moved: true, reference: None }),
+        undone(UndoOutcome::NeverExisted),
+        undone(UndoOutcome::Refused(decline("late"))),
+        undone(UndoOutcome::NotSent(decline("x"))),
+        undone(UndoOutcome::Unknown(unknown())),
+    ]
+}
+
+/// What makes two tills the same for the picture.
+fn key(b: &Bench) -> String {
+    let Some(p) = b.payment() else { return String::new() };
+    let a = p.attempts.last().map(|a| {
+        let counts =
+            (a.queries.min(9), a.not_found.min(2), a.undos.min(4), a.undos_unsent.min(1), a.never_existed);
+        (a.state, a.waiting, counts)
+    });
+    format!("{:?} {} {} {} {a:?}", p.state, p.attempts.len().min(2), p.parked, p.cancel_requested)
+}
+
+fn look(before: &Bench, after: &Bench, by: &str, picture: &mut Picture) {
+    let payment = |b: &Bench| b.payment().map_or("[*]", |p| p.state.as_str()).to_owned();
+    let (from, to) = (payment(before), payment(after));
+    if from != to {
+        picture.payments.entry((from, to)).or_default().insert(by.into());
+    }
+    let last = |b: &Bench| {
+        b.payment().and_then(|p| p.attempts.last()).map(|a| (a.ids.attempt, a.state.as_str().to_owned()))
+    };
+    match (last(before), last(after)) {
+        (Some((n, from)), Some((m, to))) if n == m => {
+            if from != to {
+                picture.attempts.entry((from, to)).or_default().insert(by.into());
+            }
+        }
+        (_, Some((_, to))) => {
+            picture.attempts.entry(("[*]".into(), to)).or_default().insert(by.into());
+        }
+        _ => {}
+    }
+}
+
+fn draw() -> Picture {
+    let mut picture = Picture::default();
+    let mut short = wallet();
+    short.undo = Some(UndoRule { tries: 2, ..samples::undo_rule(0) });
+    for profile in [wallet(), short, bank(), no_undo(), blind()] {
+        let mut known = BTreeSet::new();
+        let mut todo = VecDeque::from([Bench::new(context(profile))]);
+        while let Some(b) = todo.pop_front() {
+            if !known.insert(key(&b)) {
+                continue;
+            }
+            assert!(known.len() < 20_000, "the machine has no end of states");
+            for input in inputs(&b) {
+                if let Ok(step) = decide(&b.till, &input, &b.ctx)
+                    && let Some(record) = &step.record
+                {
+                    let mut after = b.clone();
+                    after.apply(&step);
+                    look(&b, &after, record.name(), &mut picture);
+                    todo.push_back(after);
+                }
+            }
+            let mut after = b.clone();
+            for step in recover(&b.till) {
+                let before = after.clone();
+                after.apply(&step);
+                if let Some(record) = &step.record {
+                    look(&before, &after, &format!("{} (restart)", record.name()), &mut picture);
+                }
+            }
+            todo.push_back(after);
+        }
+    }
+    picture
+}
+
+fn mermaid(arrows: &Arrows) -> String {
+    let mut out = String::from("```mermaid\nstateDiagram-v2\n");
+    let node = |s: &str| s.replace('-', "_");
+    let names: BTreeSet<&String> =
+        arrows.keys().flat_map(|(a, b)| [a, b]).filter(|s| s.contains('-')).collect();
+    for name in names {
+        out.push_str(&format!("    state \"{name}\" as {}\n", node(name)));
+    }
+    let leave: BTreeSet<&String> = arrows.keys().map(|(from, _)| from).collect();
+    for ((from, to), by) in arrows {
+        let by: Vec<&str> = by.iter().map(String::as_str).collect();
+        out.push_str(&format!("    {} --> {} : {}\n", node(from), node(to), by.join(", ")));
+    }
+    let ends: BTreeSet<&String> = arrows.keys().map(|(_, to)| to).filter(|to| !leave.contains(to)).collect();
+    for end in ends {
+        out.push_str(&format!("    {} --> [*]\n", node(end)));
+    }
+    out.push_str("```\n");
+    out
+}
+
+fn page() -> String {
+    let picture = draw();
+    format!(
+        "# The payment machine\n\n\
+         Drawn from the code by a test (`UPDATE=1 cargo test -p till-core --test picture` draws it anew). An arrow is a\n\
+         record in the journal; `(restart)` marks what a restart of the daemon appends. Records that change no state\n\
+         (a query that leaves, an unanswered undo) are not drawn.\n\n\
+         A payment is what is owed; it has attempts, one at a time, each on one channel.\n\n\
+         ## Payment\n\n{}\n\
+         `draft` and `ready` hold the till, `tendering` holds it until its resolution goes to the background. From\n\
+         `review` only people lead on: nobody knows where the money is, and the reversal stays armed.\n\n\
+         ## Attempt\n\n{}\n\
+         `created`: nothing has left. From `sent` on bytes may have left and the reversal is armed, until `approved`,\n\
+         `declined`, `not-sent` or `reversed`. While an attempt is neither of these, the payment gets no other one.\n",
+        mermaid(&picture.payments),
+        mermaid(&picture.attempts)
+    )
+}
+
+#[test]
+fn the_page_shows_the_machine_as_it_is() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/payment-machine.md");
+    let page = page();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, &page).expect("the page can be written");
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        page == committed,
+        "docs/payment-machine.md is not what the machine does; UPDATE=1 draws it anew:\n{page}"
+    );
+}
