@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         return check(&config);
     }
     logging::start();
+    service::no_dumps();
     till_journal::install_panic_policy();
     // Two threads: the actor must not wait behind a call that decodes a large message.
     let runtime = tokio::runtime::Builder::new_multi_thread()

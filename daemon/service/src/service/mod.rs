@@ -57,6 +57,17 @@ pub fn problems(config: &Config) -> Vec<String> {
     instances::problems(config, &Catalog::scan(&config.plugin_dirs))
 }
 
+/// Card data passes through this process: no core file, no reading of its memory by others (channels.md C5).
+pub fn no_dumps() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let done =
+        setrlimit(Resource::Core, none).and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    if let Err(e) = done {
+        tracing::warn!("core files could not be switched off: {e}");
+    }
+}
+
 /// Ends at once, without closing anything: what is on disk decides after the restart.
 pub(crate) fn die() -> ! {
     std::process::exit(74) // EX_IOERR
@@ -97,8 +108,9 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
         sealing: SealingKey::new(&sealing_key),
         shop: shop(&config),
     };
-    let (handle, changes, devices, channels) = till::start(parts);
+    let till::Started { handle, changes, devices, channels, run } = till::start(parts);
     instances::start(&config, &catalog, &supervisor, &devices, &channels);
+    run.go();
 
     // Objects first, name second, READY third: whoever sees the name finds everything.
     let connection = crate::bus::serve(

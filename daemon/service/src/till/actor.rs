@@ -52,10 +52,33 @@ pub(super) struct Actor {
     stopping: bool,
 }
 
-/// Starts the actor; gives the handle, and the changes for the bus.
-pub fn start(
-    parts: Parts,
-) -> (Handle, mpsc::UnboundedReceiver<Change>, super::devices::Starter, super::channels::Starter) {
+/// A till that is ready to run, and what is needed to fill it.
+pub struct Started {
+    /// Access for the rest of the daemon.
+    pub handle: Handle,
+    /// What clients are told.
+    pub changes: mpsc::UnboundedReceiver<Change>,
+    /// Adds devices.
+    pub devices: super::devices::Starter,
+    /// Adds channels.
+    pub channels: super::channels::Starter,
+    /// The actor itself; [`Run::go`] once devices and channels are added, so that what a restart finds open is resolved
+    /// on channels that are known.
+    pub run: Run,
+}
+
+/// An actor that does not run yet.
+pub struct Run(Actor, mpsc::Receiver<Message>);
+
+impl Run {
+    /// Recovers what a restart finds, then takes inputs.
+    pub fn go(self) {
+        tokio::spawn(self.0.run(self.1));
+    }
+}
+
+/// Makes the actor and its helpers.
+pub fn start(parts: Parts) -> Started {
     let (messages, receiver) = mpsc::channel(256);
     let (published, changes) = Published::new();
     let routes = Arc::new(Routes::default());
@@ -77,8 +100,7 @@ pub fn start(
     let devices = super::devices::Starter { handle: handle.clone(), readers, printer };
     let channels = super::channels::Starter { handle: handle.clone() };
     let actor = Actor { parts, published, routes, vault, effects, stopping: false };
-    tokio::spawn(actor.run(receiver));
-    (handle, changes, devices, channels)
+    Started { handle, changes, devices, channels, run: Run(actor, receiver) }
 }
 
 impl Actor {

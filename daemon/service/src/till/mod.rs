@@ -21,7 +21,7 @@ use till_core::{PaymentId, Refusal};
 use till_plugin::Instrument;
 use tokio::sync::{mpsc, oneshot};
 
-pub use actor::{Parts, start};
+pub use actor::{Parts, Run, Started, start};
 pub use channels::Starter as ChannelStarter;
 pub use devices::Starter as DeviceStarter;
 pub use routes::{ChannelView, Routes};
