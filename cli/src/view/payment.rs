@@ -13,7 +13,7 @@ pub fn payment(look: &Look, p: &PaymentDetails) -> String {
     let state = look.paint(&look.state(&p.state), Look::tone(&p.state));
     let reason = p.reason.as_deref().filter(|r| !r.is_empty()).map(|r| format!(" ({})", clean(r)));
     field(look, &mut out, look.say("payment", "交易"), &p.id);
-    field(look, &mut out, look.say("state", "状态"), &format!("{state}{}", reason.unwrap_or_default()));
+    painted(look, &mut out, look.say("state", "状态"), &format!("{state}{}", reason.unwrap_or_default()));
     field(look, &mut out, look.say("amount", "金额"), &money(p.amount));
     if p.paid != 0 && p.paid != p.amount {
         field(look, &mut out, look.say("paid", "已付"), &money(p.paid));
@@ -144,8 +144,11 @@ fn optional(look: &Look, out: &mut String, name: &str, text: Option<&str>) {
 }
 
 fn field(look: &Look, out: &mut String, name: &str, text: &str) {
+    painted(look, out, name, &clean(text));
+}
+
+/// A field whose text was cleaned, then painted.
+fn painted(look: &Look, out: &mut String, name: &str, text: &str) {
     let gap = " ".repeat(12_usize.saturating_sub(width(name)));
-    // Texts that were painted here keep their colours; they were cleaned before.
-    let text: String = if text.contains('\x1b') { text.into() } else { clean(text) };
     line(out, &format!("  {}{gap}{text}", look.paint(name, Tone::Faint)));
 }
