@@ -9,7 +9,7 @@ mod replay;
 mod serial;
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use till_plugin::host::{TransportInfo, TransportKind};
@@ -92,11 +92,17 @@ impl TransportSpec {
     /// Opens it, within `timeout` where the other end decides how long it takes.
     pub async fn open(&self, timeout: Duration) -> Result<OpenTransport, OpenError> {
         match self {
-            Self::Serial { path, baud } => serial::open(path, *baud),
+            Self::Serial { path, baud } => {
+                let (file, baud) = (path.clone(), *baud);
+                blocking(path, move || serial::open(&file, baud)).await
+            }
             Self::Tcp { address } => net::tcp(address, timeout).await,
             Self::Unix { path, .. } => net::unix(path, timeout).await,
             Self::Evdev { path, also } => evdev::open(path, also).await,
-            Self::Device { path, .. } => device::open(path),
+            Self::Device { path, .. } => {
+                let file = path.clone();
+                blocking(path, move || device::open(&file)).await
+            }
             Self::Replay { path } => return replay::open(path),
         }
         .map(|opened| OpenTransport {
@@ -104,6 +110,17 @@ impl TransportSpec {
             fd: opened.fd,
             _held: opened.held,
         })
+    }
+}
+
+/// Opens off the runtime's threads: a serial port without carrier, or a sick USB device, may hold an open for long.
+async fn blocking(
+    path: &Path,
+    open: impl FnOnce() -> Result<Opened, OpenError> + Send + 'static,
+) -> Result<Opened, OpenError> {
+    match tokio::task::spawn_blocking(open).await {
+        Ok(opened) => opened,
+        Err(e) => Err(OpenError::Other { path: path.into(), detail: e.to_string() }),
     }
 }
 
