@@ -69,10 +69,10 @@ pub fn text(document: &Document, columns: usize) -> String {
             }
             Block::Row(cells) => {
                 let row = cells.iter().map(|c| c.text.as_str()).collect::<Vec<_>>().join(" ");
-                wrap(&row, columns).iter().for_each(|line| push_line(&mut out, line));
+                push_lines(&mut out, wrap(&row, columns));
             }
             Block::Qr { data, .. } | Block::Barcode { data } => {
-                wrap(data, columns).iter().for_each(|line| push_line(&mut out, line));
+                push_lines(&mut out, wrap(data, columns));
             }
             Block::Feed { lines } => (0..*lines).for_each(|_| out.push('\n')),
             _ => {}
@@ -86,6 +86,12 @@ fn push_line(out: &mut String, line: &str) {
     out.push('\n');
 }
 
+fn push_lines(out: &mut String, lines: Vec<String>) {
+    for line in lines {
+        push_line(out, &line);
+    }
+}
+
 fn pair_lines(out: &mut String, label: &str, value: &str, columns: usize) {
     let (labels, values) = (wrap(label, columns), wrap(value, columns));
     if let ([label], [value]) = (labels.as_slice(), values.as_slice())
@@ -94,7 +100,7 @@ fn pair_lines(out: &mut String, label: &str, value: &str, columns: usize) {
         push_line(out, &format!("{label}{}{value}", " ".repeat(gap)));
         return;
     }
-    labels.iter().for_each(|line| push_line(out, line));
+    push_lines(out, labels);
     for line in values {
         push_line(out, &format!("{}{line}", " ".repeat(columns.saturating_sub(width(&line)))));
     }

@@ -39,7 +39,7 @@ fn every_record_has_its_bytes_for_ever() {
     for (name, record) in records() {
         let now = record.encode().expect("it encodes");
         let Some(stored) = golden.get(name.as_str()) else {
-            missing.push_str(&format!("{name} {}\n", hex(&now)));
+            missing += &[&name, " ", &hex(&now), "\n"].concat();
             continue;
         };
         assert_eq!(hex(&now), hex(stored), "the bytes of {name} changed. {RULE}");

@@ -6,6 +6,7 @@
 mod samples;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
 
 use samples::{Bench, ID, approval, bank, blind, context, decline, fen, no_undo, open, presented, wallet};
 use till_core::{Input, decide, recover};
@@ -74,10 +75,9 @@ fn look(before: &Bench, after: &Bench, by: &str, picture: &mut Picture) {
         b.payment().and_then(|p| p.attempts.last()).map(|a| (a.ids.attempt, a.state.as_str().to_owned()))
     };
     match (last(before), last(after)) {
+        (Some((n, from)), Some((m, to))) if n == m && from == to => {}
         (Some((n, from)), Some((m, to))) if n == m => {
-            if from != to {
-                picture.attempts.entry((from, to)).or_default().insert(by.into());
-            }
+            picture.attempts.entry((from, to)).or_default().insert(by.into());
         }
         (_, Some((_, to))) => {
             picture.attempts.entry(("[*]".into(), to)).or_default().insert(by.into());
@@ -128,16 +128,16 @@ fn mermaid(arrows: &Arrows) -> String {
     let names: BTreeSet<&String> =
         arrows.keys().flat_map(|(a, b)| [a, b]).filter(|s| s.contains('-')).collect();
     for name in names {
-        out.push_str(&format!("    state \"{name}\" as {}\n", node(name)));
+        let _ = writeln!(out, "    state \"{name}\" as {}", node(name));
     }
     let leave: BTreeSet<&String> = arrows.keys().map(|(from, _)| from).collect();
     for ((from, to), by) in arrows {
         let by: Vec<&str> = by.iter().map(String::as_str).collect();
-        out.push_str(&format!("    {} --> {} : {}\n", node(from), node(to), by.join(", ")));
+        let _ = writeln!(out, "    {} --> {} : {}", node(from), node(to), by.join(", "));
     }
     let ends: BTreeSet<&String> = arrows.keys().map(|(_, to)| to).filter(|to| !leave.contains(to)).collect();
     for end in ends {
-        out.push_str(&format!("    {} --> [*]\n", node(end)));
+        let _ = writeln!(out, "    {} --> [*]", node(end));
     }
     out.push_str("```\n");
     out

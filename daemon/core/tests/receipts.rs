@@ -6,6 +6,7 @@ mod samples;
 
 use proptest::prelude::*;
 use samples::{Bench, ID, approval, bank, context, fen, wallet};
+use std::fmt::Write as _;
 use till_core::Input;
 use till_core::receipt::{Facts, Language, Shop, document, text};
 use till_plugin::channel::{Approval, Outcome};
@@ -99,7 +100,7 @@ fn receipts_read_as_they_should() {
         (Language::English, ["Bank card", "Alipay", "Cash"]),
     ] {
         for (yes, name, copy) in [(card(), names[0], 0), (alipay(), names[1], 2), (cash(), names[2], 0)] {
-            all.push_str(&format!("== {name}\n{}", printed(yes, name, language, copy, 32)));
+            let _ = write!(all, "== {name}\n{}", printed(yes, name, language, copy, 32));
         }
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/receipts.txt");

@@ -21,6 +21,7 @@ fn reversing(resolve: till_plugin::channel::ResolveProfile) -> Bench {
     b.lost();
     b.resolve();
     assert_eq!(b.attempt().state, AttemptState::Reversing);
+    assert!(b.attempt().waiting, "the undo is on its way");
     b
 }
 
@@ -61,6 +62,22 @@ fn an_unanswered_undo_between_does_not_make_a_doubt_final() {
     b.resolve();
     b.undone(UndoOutcome::NeverExisted);
     assert_eq!(b.attempt().state, AttemptState::Reversed);
+}
+
+#[test]
+fn an_answer_delivered_twice_is_said_once() {
+    let mut b = reversing(wallet());
+    b.undone(UndoOutcome::NeverExisted);
+    let again = Input::Undone { payment: ID, attempt: 1, outcome: UndoOutcome::NeverExisted };
+    assert_eq!(decide(&b.till, &again, &b.ctx), Err(Refusal::Stale), "its settle time has not passed");
+
+    let mut b = Bench::new(context(wallet()));
+    b.send();
+    b.lost();
+    b.resolve();
+    b.queried(QueryOutcome::NotFound);
+    let again = Input::Queried { payment: ID, attempt: 1, outcome: QueryOutcome::NotFound };
+    assert_eq!(decide(&b.till, &again, &b.ctx), Err(Refusal::Stale));
 }
 
 #[test]

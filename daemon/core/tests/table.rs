@@ -5,6 +5,7 @@
 mod samples;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use samples::{Bench, ID, approval, context, decline, fen, open, presented, wallet};
 use till_core::{Input, PaymentId, Refusal, decide};
@@ -136,9 +137,9 @@ fn table() -> String {
             };
             cells.entry(cell).or_default().push(input_name);
         }
-        out.push_str(&format!("{name}\n"));
+        let _ = writeln!(out, "{name}");
         for (cell, inputs) in cells {
-            out.push_str(&format!("    {cell}: {}\n", inputs.join(", ")));
+            let _ = writeln!(out, "    {cell}: {}", inputs.join(", "));
         }
     }
     out
@@ -152,5 +153,16 @@ fn every_input_in_every_state() {
         std::fs::write(path, &table).expect("the golden file can be written");
     }
     let golden = std::fs::read_to_string(path).expect("the golden file");
-    assert_eq!(table, golden, "a cell changed; if it should, UPDATE=1 rewrites tests/golden/table.txt");
+    let changed: Vec<String> = table
+        .lines()
+        .zip(golden.lines())
+        .filter(|(now, then)| now != then)
+        .map(|(now, then)| format!("was {then}\nnow {now}"))
+        .take(5)
+        .collect();
+    assert!(
+        table == golden,
+        "cells changed; if they should, UPDATE=1 rewrites tests/golden/table.txt\n{}",
+        changed.join("\n")
+    );
 }

@@ -240,7 +240,9 @@ fn late(till: &Till, id: PaymentId, number: u32, outcome: &Outcome) -> Option<St
 pub(super) fn late_approval(till: &Till, id: PaymentId, number: u32, approval: &Approval) -> Option<Step> {
     let a = till.payment(id)?.attempts.iter().find(|a| a.ids.attempt == number)?;
     let known = a.approval.as_ref().filter(|_| a.state == AttemptState::Approved);
-    if known.is_some_and(|k| k.reference == bounds::approval(approval).reference) {
+    if known
+        .is_some_and(|k| k.amount == approval.amount && k.reference == bounds::approval(approval).reference)
+    {
         return None;
     }
     let which = if known.is_some() { "second approval" } else { "late approval" };

@@ -116,6 +116,10 @@ pub(super) fn queried(
     outcome: &QueryOutcome,
 ) -> Result<Step, Refusal> {
     let (p, a) = match (expect(till, id, number, &[AttemptState::Querying]), outcome) {
+        // An answer that nobody asked for (delivered twice) says nothing new, unless it says where the money is.
+        (Ok((_, a)), outcome) if !a.waiting && !matches!(outcome, QueryOutcome::Paid(_)) => {
+            return Err(Refusal::Stale);
+        }
         (Ok(found), _) => found,
         (Err(e), QueryOutcome::Paid(approval)) => {
             return late_approval(till, id, number, approval).ok_or(e);
@@ -150,6 +154,10 @@ pub(super) fn undone(
     outcome: &UndoOutcome,
 ) -> Result<Step, Refusal> {
     let (p, a) = expect(till, id, number, &[AttemptState::Reversing])?;
+    // The same "never existed" delivered twice is not said twice.
+    if !a.waiting && !matches!(outcome, UndoOutcome::Undone { .. }) {
+        return Err(Refusal::Stale);
+    }
     let record = Record::UndoAnswered { payment: id, outcome: bounds::undo(outcome) };
     Ok(match outcome {
         UndoOutcome::NeverExisted if !never_existed_stands(a, a.never_existed.saturating_add(1)) => {

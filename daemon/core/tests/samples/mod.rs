@@ -367,7 +367,9 @@ impl Bench {
 
     pub(crate) fn restart(&mut self) -> Vec<Step> {
         let steps = till_core::recover(&self.till);
-        steps.iter().for_each(|s| self.apply(s));
+        for step in &steps {
+            self.apply(step);
+        }
         steps
     }
 

@@ -42,12 +42,14 @@ pub(crate) enum UndoFate {
     LostRequest,
     LostAnswer,
     Refuse,
+    AnsweredTwice,
 }
 
 #[derive(Copy, Clone, Debug)]
 pub(crate) enum QueryFate {
     Well,
     Lost,
+    AnsweredTwice,
     Wrong(Wrong),
 }
 
@@ -70,7 +72,7 @@ impl Faults {
         !self.calm && rng.chance(self.exchange)
     }
 
-    pub(crate) fn customer(self, rng: &mut Rng, channel: &str) -> Pay {
+    pub(crate) fn customer(rng: &mut Rng, channel: &str) -> Pay {
         match rng.below(10) {
             0..=6 => Pay::Yes,
             7 | 8 => Pay::No,
@@ -109,7 +111,7 @@ impl Faults {
             return QueryFate::Well;
         }
         let wrong = rng.pick(&[Wrong::Amount, Wrong::Order, Wrong::Merchant, Wrong::Terminal]);
-        rng.pick(&[QueryFate::Lost, QueryFate::Lost, QueryFate::Wrong(wrong)])
+        rng.pick(&[QueryFate::Lost, QueryFate::Lost, QueryFate::AnsweredTwice, QueryFate::Wrong(wrong)])
     }
 
     pub(crate) fn undo(self, rng: &mut Rng) -> UndoFate {
@@ -117,7 +119,16 @@ impl Faults {
             return UndoFate::Well;
         }
         let lost = UndoFate::LostAnswer;
-        rng.pick(&[UndoFate::NotSent, UndoFate::NotSent, UndoFate::LostRequest, lost, lost, UndoFate::Refuse])
+        rng.pick(&[
+            UndoFate::NotSent,
+            UndoFate::NotSent,
+            UndoFate::LostRequest,
+            lost,
+            lost,
+            UndoFate::Refuse,
+            UndoFate::AnsweredTwice,
+            UndoFate::AnsweredTwice,
+        ])
     }
 
     /// Dies at this append: `Some(false)` before the record is durable, `Some(true)` after it, its effects lost.

@@ -1,6 +1,6 @@
 //! A payment network with its own ledger. It never lies in its book, only in what it answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use till_plugin::channel::{
     Approval, AttemptIds, Decline, DeclineClass, Echo, Outcome, QueryOutcome, UndoOutcome, Unknown,
@@ -56,11 +56,11 @@ pub(crate) enum Book {
 pub(crate) struct Host {
     pub(crate) book: BTreeMap<String, Entry>,
     /// Reversed before it came: a bank's line keeps order, so such a request is refused.
-    tombs: BTreeMap<String, ()>,
+    tombs: BTreeSet<String>,
     keeps_order: bool,
     /// Bookings that came after the host had said "never existed".
     pub(crate) booked_late: u64,
-    said_never: BTreeMap<String, ()>,
+    said_never: BTreeSet<String>,
 }
 
 pub(crate) fn no(code: &str) -> Decline {
@@ -83,7 +83,7 @@ impl Host {
 
     pub(crate) fn pay(&mut self, m: &Message, pay: Pay, lag: u64, now: u64) -> Outcome {
         let order = &m.ids.order;
-        if self.tombs.contains_key(order) {
+        if self.tombs.contains(order) {
             return Outcome::Declined(no("reversed-before"));
         }
         if let Some(known) = self.book.get_mut(order) {
@@ -100,7 +100,7 @@ impl Host {
                 (Book::Pending(n), Outcome::Unknown(show))
             }
         };
-        if self.said_never.contains_key(order) && state != Book::Declined {
+        if self.said_never.contains(order) && state != Book::Declined {
             self.booked_late += 1;
         }
         let charges = u32::from(state == Book::Paid);
@@ -139,9 +139,9 @@ impl Host {
         let keeps_order = self.keeps_order;
         let Some(e) = self.book.get_mut(order).filter(|e| keeps_order || e.seen_from <= now) else {
             if keeps_order {
-                self.tombs.insert(order.clone(), ());
+                self.tombs.insert(order.clone());
             }
-            self.said_never.insert(order.clone(), ());
+            self.said_never.insert(order.clone());
             return UndoOutcome::NeverExisted;
         };
         if e.refuses || (fate == UndoFate::Refuse && e.state == Book::Paid) {

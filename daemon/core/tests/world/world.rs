@@ -314,7 +314,7 @@ impl World {
         crate::check::before_sending(self, payment, attempt, channel);
         let p = self.till.payment(payment).expect("the payment that is sent");
         let (ids, amount) = (p.attempts[p.attempts.len() - 1].ids.clone(), p.amount);
-        let customer = self.faults.customer(&mut self.rng, channel);
+        let customer = Faults::customer(&mut self.rng, channel);
         let fate = self.faults.pay(&mut self.rng);
         self.log(|| format!("pay {} {customer:?} {fate:?}", ids.order));
         let unknown = |reason| Outcome::Unknown(doubt(reason));
@@ -379,12 +379,19 @@ impl World {
             }
             What::Query(fate) => {
                 let outcome = host.query(m, fate, now);
-                answers.push((50, Input::Queried { payment, attempt, outcome }));
+                let answer = |ms| (ms, Input::Queried { payment, attempt, outcome: outcome.clone() });
+                answers.push(answer(50));
+                if let QueryFate::AnsweredTwice = fate {
+                    answers.push(answer(90));
+                }
             }
             What::Undo(fate) => {
                 let outcome = host.undo(m, fate, now);
-                if fate != UndoFate::LostAnswer {
-                    answers.push((50, Input::Undone { payment, attempt, outcome }));
+                let answer = |ms| (ms, Input::Undone { payment, attempt, outcome: outcome.clone() });
+                match fate {
+                    UndoFate::LostAnswer => {}
+                    UndoFate::AnsweredTwice => answers.extend([answer(50), answer(90)]),
+                    _ => answers.push(answer(50)),
                 }
             }
         }
