@@ -3,9 +3,14 @@
 //! [`Rig`] starts the simulators in this process and `tilld` as the program it is, with real plugin hosts and `.so`
 //! files, on a directory of its own. It can kill any of them and start them again. [`Client`] is a front-end.
 
+pub mod books;
 pub mod client;
 pub mod rig;
+pub mod scene;
+pub mod search;
 pub mod staging;
+pub mod watch;
 
 pub use client::{Client, PaymentClient};
 pub use rig::{Rig, RigError, RigOptions};
+pub use watch::Watch;

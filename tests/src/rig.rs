@@ -59,6 +59,8 @@ pub struct RigOptions {
     pub show_log: bool,
     /// Printer model and paper.
     pub printer: PrinterConfig,
+    /// Environment of `tilld` beyond this process's own.
+    pub env: Vec<(String, String)>,
 }
 
 impl Default for RigOptions {
@@ -72,6 +74,7 @@ impl Default for RigOptions {
             acquirer_ms: 1500,
             show_log: false,
             printer: PrinterConfig::default(),
+            env: Vec::new(),
         }
     }
 }
@@ -116,7 +119,11 @@ impl Rig {
             Some(_) => None,
             None => Some(tempfile::tempdir().map_err(io)?),
         };
-        let dir = options.dir.clone().or_else(|| temporary.as_ref().map(|t| t.path().to_path_buf())).unwrap_or_default();
+        let dir = options
+            .dir
+            .clone()
+            .or_else(|| temporary.as_ref().map(|t| t.path().to_path_buf()))
+            .unwrap_or_default();
         for part in ["run", "secrets", "state", "plugins"] {
             fs::create_dir_all(dir.join(part)).map_err(io)?;
         }
@@ -272,6 +279,7 @@ priority = 30
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .env_remove("JOURNAL_STREAM")
+            .envs(self.options.env.iter().map(|(k, v)| (k, v)))
             .spawn()
             .map_err(|e| RigError::Till(format!("{}: {e}", program.display())))?;
         if let Some(stderr) = child.stderr.take() {
@@ -296,17 +304,46 @@ priority = 30
         loop {
             if let Some(status) = self.till.as_mut().and_then(|c| c.try_wait().ok().flatten()) {
                 let log = self.log_lines();
-                return Err(RigError::Till(format!("ended with {status}: {}", log.last().cloned().unwrap_or_default())));
+                return Err(RigError::Till(format!(
+                    "ended with {status}: {}",
+                    log.last().cloned().unwrap_or_default()
+                )));
             }
             if client.is_up().await && client.state().await.is_ok_and(|s| s == "ready") {
                 return Ok(client);
             }
             if Instant::now() > deadline {
                 let blockers = client.blockers().await.unwrap_or_default();
-                return Err(RigError::Till(format!("not ready after 30 s: {blockers:?}\n{}", self.log_lines().join("\n"))));
+                return Err(RigError::Till(format!(
+                    "not ready after 30 s: {blockers:?}\n{}",
+                    self.log_lines().join("\n")
+                )));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Waits until `tilld` serves its name, whatever works or does not.
+    pub async fn wait_up(&mut self) -> Result<Client, RigError> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let client = Client::connect(self.bus.address()).await?;
+        loop {
+            if let Some(status) = self.till.as_mut().and_then(|c| c.try_wait().ok().flatten()) {
+                return Err(RigError::Till(format!("ended with {status}\n{}", self.log_lines().join("\n"))));
+            }
+            if client.is_up().await && client.state().await.is_ok() {
+                return Ok(client);
+            }
+            if Instant::now() > deadline {
+                return Err(RigError::Till(format!("not there after 30 s\n{}", self.log_lines().join("\n"))));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until `tilld` has ended by itself; gives its exit code.
+    pub fn wait_end(&mut self) -> Option<i32> {
+        self.till.take().and_then(|mut child| child.wait().ok()).and_then(|status| status.code())
     }
 
     /// A new front-end.
@@ -353,6 +390,19 @@ priority = 30
             }
         }
         hosts
+    }
+
+    /// Process ids of all plugin hosts on this rig's plugins, whoever their parent is now.
+    pub fn hosts_anywhere(&self) -> Vec<u32> {
+        let ours = self.dir.join("plugins").display().to_string();
+        let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+        let pids = processes.filter_map(|p| p.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        pids.filter(|pid| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line);
+            line.contains("till-plugin-host") && line.contains(&ours)
+        })
+        .collect()
     }
 
     /// Kills the host of one plugin; gives whether there was one.

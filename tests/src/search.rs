@@ -1,0 +1,139 @@
+//! Looks for secrets where they must not be, in every shape in which a program could have left them.
+
+use std::fs;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// Something that must be found nowhere: a name for people, and its shapes.
+pub struct Needle {
+    name: String,
+    shapes: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// A secret in a place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// Which secret.
+    pub what: String,
+    /// In which shape.
+    pub shape: &'static str,
+    /// Where.
+    pub place: String,
+}
+
+fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    text.encode_utf16().flat_map(unit).collect()
+}
+
+fn lower_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// What of the base64 of a longer text is surely the same wherever in it these bytes begin.
+fn base64_shapes(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let mut shapes = Vec::new();
+    for (skip, shape) in [(0_usize, "base64"), (1, "base64+1"), (2, "base64+2")] {
+        let mut padded = vec![0; skip];
+        padded.extend_from_slice(bytes);
+        let text = STANDARD.encode(&padded);
+        let (from, to) = ((skip * 8).div_ceil(6), padded.len() * 8 / 6);
+        shapes.push((shape, text.as_bytes().get(from..to).unwrap_or_default().to_vec()));
+    }
+    shapes
+}
+
+fn packed(digits: &str, swap: bool) -> Vec<u8> {
+    let value = |b: u8| b.wrapping_sub(b'0') & 0x0f;
+    let pair = |p: &[u8]| {
+        let (high, low) = (value(p[0]), value(p[1]));
+        if swap { low << 4 | high } else { high << 4 | low }
+    };
+    digits.as_bytes().chunks_exact(2).map(pair).collect()
+}
+
+impl Needle {
+    /// Digits: a card or code number, or discretionary data.
+    pub fn digits(name: &str, digits: &str) -> Self {
+        let mut needle = Self::bytes(name, digits.as_bytes());
+        let odd = digits.get(1..).unwrap_or_default();
+        needle.shapes.extend([
+            ("utf-16le", utf16(digits, u16::to_le_bytes)),
+            ("utf-16be", utf16(digits, u16::to_be_bytes)),
+            ("bcd", packed(digits, false)),
+            ("bcd+1", packed(odd, false)),
+            ("nibbles reversed", packed(digits, true)),
+            ("nibbles reversed+1", packed(odd, true)),
+        ]);
+        needle
+    }
+
+    /// Bytes: a key.
+    pub fn bytes(name: &str, bytes: &[u8]) -> Self {
+        let hex = lower_hex(bytes);
+        let mut shapes = vec![("plain", bytes.to_vec()), ("HEX", hex.to_ascii_uppercase().into_bytes())];
+        shapes.push(("hex", hex.into_bytes()));
+        shapes.extend(base64_shapes(bytes));
+        // A list of numbers, as a careless `{:?}` prints it.
+        let debug = format!("{bytes:?}");
+        shapes.push(("debug", debug.trim_matches(['[', ']']).as_bytes().to_vec()));
+        Self { name: name.to_owned(), shapes }
+    }
+
+    /// All shapes, for a control that must find each.
+    pub fn shapes(&self) -> &[(&'static str, Vec<u8>)] {
+        &self.shapes
+    }
+}
+
+fn contains(hay: &[u8], needle: &[u8]) -> bool {
+    // `windows` over megabytes in a debug build takes minutes: look for the first byte first.
+    let Some((&first, rest)) = needle.split_first() else { return false };
+    let mut from = hay;
+    while let Some(at) = from.iter().position(|b| *b == first) {
+        from = from.get(at + 1..).unwrap_or_default();
+        if from.starts_with(rest) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Looks through bytes.
+pub fn bytes(place: &str, hay: &[u8], needles: &[Needle]) -> Vec<Found> {
+    // Preallocated files are mostly zeros; a shape ends with one zero byte at most.
+    let end = hay.iter().rposition(|b| *b != 0).map_or(0, |n| n + 2).min(hay.len());
+    let hay = hay.get(..end).unwrap_or_default();
+    let mut found = Vec::new();
+    for needle in needles {
+        for (shape, _) in needle.shapes.iter().filter(|(_, bytes)| contains(hay, bytes)) {
+            found.push(Found { what: needle.name.clone(), shape, place: place.to_owned() });
+        }
+    }
+    found
+}
+
+/// Looks through every file below a folder but its own entries in `except`; gives how many there were.
+pub fn files(
+    dir: &Path,
+    except: &[&str],
+    needles: &[Needle],
+    found: &mut Vec<Found>,
+) -> std::io::Result<usize> {
+    let mut count = 0;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if except.iter().any(|e| path == dir.join(e)) {
+            continue;
+        }
+        if kind.is_dir() {
+            count += files(&path, &[], needles, found)?;
+        } else if kind.is_file() {
+            count += 1;
+            found.extend(bytes(&path.display().to_string(), &fs::read(&path)?, needles));
+        }
+    }
+    Ok(count)
+}
