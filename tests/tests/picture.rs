@@ -2,6 +2,8 @@
 //! the machine. The committed file must be what the code draws; `UPDATE=1 cargo test -p till-tests --test picture` draws
 //! it anew.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy knows tests by their attribute only
+
 use std::fmt::Write as _;
 use std::path::Path;
 

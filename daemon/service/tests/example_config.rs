@@ -1,5 +1,7 @@
 //! The example in the book is loaded, is complete, and fits the plugins: a reader who copies it must not be refused.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy knows tests by their attribute only
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
