@@ -57,6 +57,8 @@ pub struct HostInfo {
     pub rustc: String,
     /// Layers of confinement, each with its level.
     pub sandbox: Vec<Layer>,
+    /// Where its device is attached, as found when it was opened; empty without one.
+    pub transport: String,
     /// Since when.
     pub since: Instant,
     /// From the start of the process to ready.

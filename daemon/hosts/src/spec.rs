@@ -77,6 +77,15 @@ impl InstanceSpec {
                 known: known.join(", "),
             });
         }
+        if let Some(TransportSpec::Udev(wish)) = &self.transport
+            && wish.properties.is_empty()
+            && manifest.driver.as_ref().is_none_or(|d| d.matches.is_empty())
+        {
+            return Err(SpecError::NoRules {
+                instance: self.id.clone(),
+                plugin: self.plugin.id().to_owned(),
+            });
+        }
         self.readable().map(|_| ())
     }
 
@@ -146,6 +155,17 @@ pub enum SpecError {
         plugin: String,
         /// Kinds there are.
         known: String,
+    },
+    /// Nothing says which device is meant.
+    #[error(
+        "{instance}: the plugin {plugin} knows no hardware by itself: say which device is meant, such as \
+         properties = {{ ID_SERIAL = \"…\" }} (`udevadm info /dev/…` shows what there is), or name its port"
+    )]
+    NoRules {
+        /// Instance.
+        instance: String,
+        /// Plugin.
+        plugin: String,
     },
     /// `needs.read` of the manifest (or the setting it names) is no absolute path.
     #[error(

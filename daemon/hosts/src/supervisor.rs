@@ -12,6 +12,7 @@ use crate::instance::Instance;
 use crate::quarantine::{Quarantine, QuarantineEntry};
 use crate::spawn::Spawner;
 use crate::spec::{InstanceSpec, SpecError};
+use crate::transport::Ports;
 
 /// Where things are and how patient the supervisor is.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct SupervisorConfig {
     pub memory_limit: u64,
     /// Where a plugin's clock-trusted flag comes from.
     pub clock: ClockTrust,
+    /// Below this are `dev`, `sys` and `run`, where devices are found by their udev properties; `/` but in tests.
+    pub device_root: PathBuf,
     /// Patience.
     pub timing: Timing,
 }
@@ -36,6 +39,7 @@ impl SupervisorConfig {
             state_dir: state_dir.into(),
             memory_limit: 256 << 20,
             clock: ClockTrust::Kernel,
+            device_root: "/".into(),
             timing: Timing::default(),
         }
     }
@@ -124,6 +128,7 @@ pub struct Supervisor {
     config: Arc<SupervisorConfig>,
     spawner: Arc<Spawner>,
     quarantine: Arc<Quarantine>,
+    ports: Arc<Ports>,
     instances: Mutex<BTreeMap<String, Instance>>,
 }
 
@@ -140,7 +145,8 @@ impl Supervisor {
         crate::atomic::private_dir(&config.state_dir.join("store")).map_err(state)?;
         let quarantine = Arc::new(Quarantine::open(config.state_dir.join("quarantine.toml")).map_err(state)?);
         let spawner = Arc::new(Spawner::start().map_err(|e| SupervisorError::Thread(e.to_string()))?);
-        Ok(Self { config: Arc::new(config), spawner, quarantine, instances: Mutex::default() })
+        let ports = Arc::new(Ports::new(config.device_root.clone()));
+        Ok(Self { config: Arc::new(config), spawner, quarantine, ports, instances: Mutex::default() })
     }
 
     /// Starts an instance; its state comes with the events. Needs a running tokio runtime.
@@ -152,8 +158,14 @@ impl Supervisor {
             return Err(StartError::Running { id: spec.id });
         }
         let (events, receiver) = EventSender::new();
-        let instance =
-            actor::start(spec, self.config.clone(), self.spawner.clone(), self.quarantine.clone(), events);
+        let instance = actor::start(
+            spec,
+            self.config.clone(),
+            self.spawner.clone(),
+            self.quarantine.clone(),
+            self.ports.clone(),
+            events,
+        );
         instances.insert(instance.id().to_owned(), instance.clone());
         Ok((instance, receiver))
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::error::{Failure, FailureKind, HostError, Remedy};
@@ -20,7 +21,12 @@ use crate::quarantine::Quarantine;
 use crate::spawn::Spawner;
 use crate::spec::InstanceSpec;
 use crate::supervisor::SupervisorConfig;
+use crate::transport::{Appeared, Ports, TransportSpec};
+pub(crate) use process::watched;
 use schedule::{Next, Schedule};
+
+/// Between two tries to open a device, even when something was plugged in.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// What an [`Instance`] asks of its task.
 #[derive(Debug)]
@@ -61,6 +67,10 @@ struct Actor {
     config: Arc<SupervisorConfig>,
     spawner: Arc<Spawner>,
     quarantine: Arc<Quarantine>,
+    ports: Arc<Ports>,
+    appeared: Appeared,
+    /// Where the transport leads that was opened last.
+    attached: String,
     events: EventSender,
     commands: mpsc::UnboundedReceiver<Command>,
     status: watch::Sender<Status>,
@@ -72,13 +82,17 @@ pub(crate) fn start(
     config: Arc<SupervisorConfig>,
     spawner: Arc<Spawner>,
     quarantine: Arc<Quarantine>,
+    ports: Arc<Ports>,
     events: EventSender,
 ) -> Instance {
     let (sender, commands) = mpsc::unbounded_channel();
     let status = Status { state: InstanceState::Starting, host: None, starts: 0, last_failure: None };
     let (status, watch) = watch::channel(status);
     let instance = Instance::new(spec.id.clone(), spec.plugin.clone(), sender, watch);
-    tokio::spawn(Actor { spec, config, spawner, quarantine, events, commands, status }.run());
+    let (appeared, attached) = (ports.appeared(), String::new());
+    let actor =
+        Actor { spec, config, spawner, quarantine, ports, appeared, attached, events, commands, status };
+    tokio::spawn(actor.run());
     instance
 }
 
@@ -125,7 +139,8 @@ impl Actor {
             Remedy::WaitForDevice => {
                 let retry = schedule.gone(ready_for.is_some());
                 self.set(InstanceState::Offline { failure, retry });
-                retry
+                let news = self.plugged_in(retry);
+                return self.rest(async { drop(timeout(retry, news).await) }).await;
             }
             Remedy::WaitForPerson => {
                 self.set(InstanceState::Failed { failure });
@@ -167,6 +182,21 @@ impl Actor {
         if let Err(e) = put {
             // It stands in memory all the same; only a restart would forget it.
             tracing::error!(instance = self.spec.id, error = %e, "the quarantine file cannot be written");
+        }
+    }
+
+    /// Waits until something is plugged in, where that may help; not before a moment of `retry` has passed, so that
+    /// a device which comes and goes all the time is not followed at every step.
+    fn plugged_in(&self, retry: Duration) -> impl Future<Output = ()> + use<> {
+        let appeared = self.appeared.clone();
+        let helps = self.spec.transport.as_ref().is_some_and(TransportSpec::is_plugged);
+        async move {
+            tokio::time::sleep(retry.min(MOMENT)).await;
+            if helps {
+                appeared.wait().await;
+            } else {
+                std::future::pending::<()>().await;
+            }
         }
     }
 

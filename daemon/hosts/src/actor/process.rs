@@ -79,7 +79,7 @@ impl Process {
 
 /// A descriptor in tokio's poller.
 #[allow(unsafe_code)]
-fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` gives the same, open descriptor for as long as it lives, and `AsyncFd` owns it.
     Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
 }

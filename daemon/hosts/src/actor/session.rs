@@ -72,7 +72,10 @@ impl Actor {
         let Some(spec) = self.spec.transport.clone() else { return Ok(None) };
         let limit = self.config.timing.open;
         // Guard for openers that have no limit of their own.
-        let opening = tokio::time::timeout(limit + Duration::from_secs(5), spec.open(limit));
+        self.appeared.mark();
+        let (ports, plugin, id) = (self.ports.clone(), self.spec.plugin.clone(), self.spec.id.clone());
+        let opening = ports.open(&id, &spec, plugin.manifest.driver.as_ref(), limit);
+        let opening = tokio::time::timeout(limit + Duration::from_secs(5), opening);
         match self.meanwhile(opening).await {
             Err(interrupt) => Err(End::Interrupted(interrupt)),
             Ok(Err(_)) => Err(failed(
@@ -85,6 +88,7 @@ impl Actor {
                 let takes =
                     manifest.driver.as_ref().is_none_or(|d| d.transports.contains(&transport.info.kind));
                 if takes {
+                    self.attached.clone_from(&transport.label);
                     return Ok(Some(transport));
                 }
                 Err(failed(

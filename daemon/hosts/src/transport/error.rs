@@ -79,6 +79,60 @@ pub enum OpenError {
         /// What.
         path: PathBuf,
     },
+    /// udev has nothing that fits.
+    #[error("no device matches {wanted}; plugged in? the plugin knows: {known}")]
+    NoDevice {
+        /// What was looked for.
+        wanted: String,
+        /// The plugin's match tables.
+        known: String,
+    },
+    /// What fits is kept from tilld.
+    #[error(
+        "udev knows a matching device, {path}, but gave it ID_TILLD_IGNORE=1: take that out of your udev rules and plug \
+         the device in again, or remove the device from tilld.toml"
+    )]
+    Ignored {
+        /// Which.
+        path: PathBuf,
+    },
+    /// What fits is of a kind that the plugin cannot use.
+    #[error(
+        "{path} matches, but it is a {kind} transport, which the plugin cannot use: set the device to another mode \
+         (serial port or keyboard), or use another plugin"
+    )]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Its kind.
+        kind: &'static str,
+    },
+    /// More than one device fits.
+    #[error("several devices match: {nodes}; {fix}")]
+    Several {
+        /// Which, with what tells them apart.
+        nodes: String,
+        /// What to write.
+        fix: String,
+    },
+    /// Another device of this till has it.
+    #[error(
+        "{path} is already used by device {device}: give each of the two its own in tilld.toml (by `properties` or `path`)"
+    )]
+    Taken {
+        /// What.
+        path: PathBuf,
+        /// Who.
+        device: String,
+    },
+    /// There is no udev.
+    #[error(
+        "{path} is not there, so udev does not run here: start systemd-udevd, or name the device's port in tilld.toml"
+    )]
+    NoUdev {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// The recording is wrong.
     #[error("{path}: {error}")]
     Recording {

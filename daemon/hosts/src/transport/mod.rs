@@ -1,12 +1,15 @@
 //! Transports: what lies between a driver and its device. The daemon opens them and hands the file descriptor to the
 //! plugin's host, which has no right to open anything itself.
 
+mod appear;
 mod device;
 mod error;
 mod evdev;
 mod net;
+mod ports;
 mod replay;
 mod serial;
+mod udev;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -15,7 +18,9 @@ use std::time::Duration;
 use till_plugin::host::{TransportInfo, TransportKind};
 
 pub use error::OpenError;
+pub(crate) use ports::{Appeared, Ports};
 pub use replay::{Recording, RecordingError, Step};
+pub use udev::UdevSpec;
 
 /// Longest that opening may take where the configuration says nothing.
 pub const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,10 +67,12 @@ pub enum TransportSpec {
         /// Recording file.
         path: PathBuf,
     },
+    /// Whatever udev says fits the plugin's match tables: looked for at every attempt to open.
+    Udev(UdevSpec),
 }
 
 impl TransportSpec {
-    /// What the plugin sees it as; `None` where only opening tells (a recording).
+    /// What the plugin sees it as; `None` where only opening tells (a recording, udev).
     pub const fn kind(&self) -> Option<TransportKind> {
         match self {
             Self::Serial { .. } => Some(TransportKind::Serial),
@@ -73,7 +80,7 @@ impl TransportSpec {
             Self::Unix { kind: Some(kind), .. } | Self::Device { kind, .. } => Some(*kind),
             Self::Unix { kind: None, .. } => Some(TransportKind::Unix),
             Self::Evdev { .. } => Some(TransportKind::Evdev),
-            Self::Replay { .. } => None,
+            Self::Replay { .. } | Self::Udev(_) => None,
         }
     }
 
@@ -86,10 +93,12 @@ impl TransportSpec {
             | Self::Device { path, .. }
             | Self::Replay { path } => path.display().to_string(),
             Self::Tcp { address } => address.clone(),
+            Self::Udev(wish) => wish.name(),
         }
     }
 
-    /// Opens it, within `timeout` where the other end decides how long it takes.
+    /// Opens it, within `timeout` where the other end decides how long it takes. What [`TransportSpec::Udev`] stands for
+    /// is chosen by its properties alone here; an instance's plugin adds its match tables.
     pub async fn open(&self, timeout: Duration) -> Result<OpenTransport, OpenError> {
         match self {
             Self::Serial { path, baud } => {
@@ -104,10 +113,19 @@ impl TransportSpec {
                 blocking(path, move || device::open(&file)).await
             }
             Self::Replay { path } => return replay::open(path),
+            Self::Udev(wish) => {
+                let search = udev::Search { root: Path::new("/"), rules: &[], usable: None };
+                let found = search.find(wish).await?;
+                let mut transport = Box::pin(found.spec.open(timeout)).await?;
+                transport.label = found.label;
+                return Ok(transport);
+            }
         }
         .map(|opened| OpenTransport {
             info: TransportInfo { kind: self.kind().unwrap_or(TransportKind::Unix), name: self.name() },
+            label: self.name(),
             fd: opened.fd,
+            claim: None,
             _held: opened.held,
         })
     }
@@ -129,8 +147,11 @@ async fn blocking(
 pub struct OpenTransport {
     /// What the plugin is told of it.
     pub info: TransportInfo,
+    /// Where it leads, for people; of a device found by udev: `udev: /dev/ttyACM0 (ID_SERIAL=…)`.
+    pub label: String,
     /// Non-blocking, close-on-exec.
     pub fd: OwnedFd,
+    claim: Option<ports::Claim>,
     _held: Held,
 }
 

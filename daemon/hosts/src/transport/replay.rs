@@ -158,7 +158,8 @@ pub(super) fn open(path: &Path) -> Result<OpenTransport, OpenError> {
             _ = stopped => {}
         }
     });
-    Ok(OpenTransport { info, fd, _held: Held::Player { _stop: stop } })
+    let label = info.name.clone();
+    Ok(OpenTransport { info, label, fd, claim: None, _held: Held::Player { _stop: stop } })
 }
 
 async fn play(mut device: UnixStream, steps: Vec<(Duration, Step)>) -> Result<(), String> {

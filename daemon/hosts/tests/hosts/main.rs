@@ -11,3 +11,4 @@ mod orphan;
 mod sandbox;
 mod supervise;
 mod transports;
+mod udev;

@@ -131,7 +131,8 @@ pub(super) struct Channel {
     pub settings: toml::Table,
 }
 
-/// Where a device is attached: `{ kind = "serial", path = "/dev/ttyACM0", baud = 115200 }`.
+/// Where a device is attached: `{ kind = "serial", path = "/dev/ttyACM0", baud = 115200 }`, or, wherever it is plugged in,
+/// `{ kind = "udev" }`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
 pub(super) enum Transport {
@@ -161,6 +162,13 @@ pub(super) enum Transport {
     },
     Replay {
         path: PathBuf,
+    },
+    /// Found by its udev properties: the plugin's `[[driver.match]]` tables and these.
+    Udev {
+        #[serde(default)]
+        properties: BTreeMap<String, String>,
+        #[serde(default = "baud")]
+        baud: u32,
     },
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use till_core::receipt::Language;
-use till_hosts::TransportSpec;
+use till_hosts::{TransportSpec, UdevSpec};
 use till_plugin::host::TransportKind;
 
 use super::file::{File, LanguageName, Transport};
@@ -244,12 +244,7 @@ fn device(id: String, d: super::file::Device) -> Result<DeviceConfig, ConfigErro
     check_id("device", &id)?;
     let transport = match d.transport {
         Transport::Serial { path, baud } => {
-            if !(300..=4_000_000).contains(&baud) {
-                return Err(bad(
-                    format!("device.{id}.transport.baud"),
-                    format!("{baud} is no usual speed (300 to 4000000)"),
-                ));
-            }
+            check_baud(&id, baud)?;
             TransportSpec::Serial { path, baud }
         }
         Transport::Tcp { address } => TransportSpec::Tcp { address },
@@ -258,6 +253,11 @@ fn device(id: String, d: super::file::Device) -> Result<DeviceConfig, ConfigErro
         Transport::Hidraw { path } => TransportSpec::Device { path, kind: TransportKind::Hidraw },
         Transport::CharDevice { path } => TransportSpec::Device { path, kind: TransportKind::CharDevice },
         Transport::Replay { path } => TransportSpec::Replay { path },
+        Transport::Udev { properties, baud } => {
+            check_baud(&id, baud)?;
+            check_properties(&id, &properties)?;
+            TransportSpec::Udev(UdevSpec { properties, baud })
+        }
     };
     Ok(DeviceConfig {
         id,
@@ -268,6 +268,29 @@ fn device(id: String, d: super::file::Device) -> Result<DeviceConfig, ConfigErro
         secrets: d.secrets,
         settings: d.settings,
     })
+}
+
+fn check_baud(id: &str, baud: u32) -> Result<(), ConfigError> {
+    if (300..=4_000_000).contains(&baud) {
+        return Ok(());
+    }
+    Err(bad(format!("device.{id}.transport.baud"), format!("{baud} is no usual speed (300 to 4000000)")))
+}
+
+/// A property that udev can never have would keep the device away for ever, without a word.
+fn check_properties(id: &str, properties: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    let key_is_good = |key: &str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_graphic() && b != b'=');
+    for (key, value) in properties {
+        let message = if !key_is_good(key) {
+            "is no udev property; they look like ID_SERIAL_SHORT (`udevadm info /dev/…` shows them)"
+        } else if value.is_empty() || value.chars().any(char::is_control) {
+            "must be one line of text: udev has no empty properties"
+        } else {
+            continue;
+        };
+        return Err(bad(format!("device.{id}.transport.properties.{key:?}"), message));
+    }
+    Ok(())
 }
 
 fn channel(id: String, c: super::file::Channel) -> Result<ChannelConfig, ConfigError> {
@@ -298,6 +321,10 @@ fn check_id(table: &str, id: &str) -> Result<(), ConfigError> {
 fn check_ports(devices: &BTreeMap<String, DeviceConfig>) -> Result<(), ConfigError> {
     let mut ports: BTreeMap<String, &str> = BTreeMap::new();
     for d in devices.values().filter(|d| d.enabled) {
+        // Which port that is shows when it is plugged in; the supervisor gives no port to two.
+        if matches!(d.transport, TransportSpec::Udev(_)) {
+            continue;
+        }
         let mut names = vec![d.transport.name()];
         if let TransportSpec::Evdev { also, .. } = &d.transport {
             names.extend(also.iter().map(|p| p.display().to_string()));
@@ -345,6 +372,19 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_found_by_udev_and_two_may_look_for_the_same() {
+        let config = read(
+            "[device.a]\nplugin='x.y'\ntransport={kind='udev'}\n[device.b]\nplugin='x.y'\ntransport={kind='udev'}\n\
+             [device.c]\nplugin='x.y'\ntransport={kind='udev',properties={ID_SERIAL_SHORT='A1'},baud=115200}\n",
+        )
+        .unwrap();
+        assert_eq!(config.devices["a"].transport.name(), "udev");
+        let one = UdevSpec { properties: [("ID_SERIAL_SHORT".into(), "A1".into())].into(), baud: 115_200 };
+        assert_eq!(config.devices["c"].transport, TransportSpec::Udev(one));
+        assert_eq!(config.devices["c"].transport.name(), "udev (ID_SERIAL_SHORT=A1)");
+    }
+
+    #[test]
     fn values_that_make_no_sense_are_named() {
         for (text, part) in [
             ("[terminal]\nid='TOO-LONG-ID'", "terminal.id"),
@@ -353,6 +393,10 @@ mod tests {
             ("[payment]\ncodes=[{family='qr-x',min-length=9,max-length=8,first=1,last=2}]", "never match"),
             ("[device.s]\nplugin='x.y'\ntransport={kind='serial',path='/dev/x',baud=7}", "baud"),
             ("[device.s]\nplugin='x.y'\ntransport={kind='carrier-pigeon'}", "carrier-pigeon"),
+            ("[device.s]\nplugin='x.y'\ntransport={kind='udev',baud=7}", "baud"),
+            ("[device.s]\nplugin='x.y'\ntransport={kind='udev',path='/dev/x'}", "path"),
+            ("[device.s]\nplugin='x.y'\ntransport={kind='udev',properties={'A=B'='x'}}", "A=B"),
+            ("[device.s]\nplugin='x.y'\ntransport={kind='udev',properties={ID_SERIAL=''}}", "ID_SERIAL"),
         ] {
             let e = read(text).unwrap_err();
             assert!(e.contains(part), "{e}");

@@ -207,6 +207,9 @@ impl Follower {
         let host = self.instance.status().host;
         if let Some(host) = &host {
             self.view.version.clone_from(&host.version);
+            if !host.transport.is_empty() {
+                self.view.transport.clone_from(&host.transport);
+            }
             self.view.sandbox = host.sandbox.iter().map(|l| (l.name.clone(), l.level.clone())).collect();
             if let Some(description) = host.driver() {
                 self.view.classes = description.classes;

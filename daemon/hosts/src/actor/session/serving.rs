@@ -366,6 +366,7 @@ impl<'a> Serving<'a> {
                     sdk: hello.sdk,
                     rustc: hello.rustc,
                     sandbox: hello.sandbox,
+                    transport: self.actor.attached.clone(),
                     since: since.into_std(),
                     start_took: since - self.began,
                     description,
