@@ -1,5 +1,6 @@
 //! `pay`: opens, confirms, pays where asked to, and follows to the end.
 
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use till_dbus::events::{Event, Events};
@@ -141,7 +142,10 @@ impl Run<'_> {
                 _ = interrupt.recv() => Err(Failure::usage("no code was given")),
             };
             match code {
-                Ok(code) => self.payment.pay_code(code.expose(), options).await,
+                Ok(code) => match till_dbus::code_pipe(code.expose()) {
+                    Ok(pipe) => self.payment.pay_code(zbus::Fd::from(pipe.as_fd()), options).await,
+                    Err(e) => Err(Error::NotPayable(e.to_string())),
+                },
                 Err(e) => {
                     self.give_up().await?;
                     self.refused = Some(e);

@@ -41,6 +41,7 @@
 
 use std::collections::HashMap;
 
+mod code_pipe;
 pub mod connect;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -59,6 +60,7 @@ pub mod printer1;
 pub mod terminal1;
 
 pub use channel1::Channel1Proxy;
+pub use code_pipe::{MAX_CODE, code_pipe};
 pub use connect::Bus;
 pub use device1::Device1Proxy;
 pub use error::Error;

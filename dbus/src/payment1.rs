@@ -60,19 +60,21 @@ pub trait Payment1 {
     /// Options: channel (s).
     fn pay_cash(&self, tendered: i64, options: Options<'_>) -> Result<(), Error>;
 
-    /// A code read by the front-end's own scanner. The code is used at once and kept nowhere. Errors: NotPayable,
-    /// UsedAlready, NoRoute, WrongState, JournalUnavailable. Options: channel (s), family (s) when the operator says
-    /// what it is.
-    fn pay_code(&self, code: &str, options: Options<'_>) -> Result<(), Error>;
+    /// A code read by the front-end's own scanner, through a pipe (or memfd): write the code, close, pass the reading
+    /// end. So the code, a bearer credential, is in no bus message. UTF-8, at most 8192 bytes; used at once and kept
+    /// nowhere. Errors: NotPayable, UsedAlready, NoRoute, WrongState, Timeout (the writing end was not closed within
+    /// two seconds), JournalUnavailable. Options: channel (s), family (s) when the operator says what it is.
+    fn pay_code(&self, code: zbus::Fd<'_>, options: Options<'_>) -> Result<(), Error>;
 
     /// Gives the payment up. Before anything was sent: cancelled at once. Afterwards the request is resolved first; if
     /// it turns out paid it is undone. Errors: WrongState. Options: operator (s).
     fn cancel(&self, options: Options<'_>) -> Result<(), Error>;
 
-    /// Everything: id, amount, currency, state, reason, subject, operator, key, paid, receipt, seq, opened-ms,
-    /// changed-ms, receipt-printed (b), and attempts (a`a{sv}`): attempt, channel, family, state, account (masked),
-    /// trace, batch, order, reference, authorisation-code, code, text, text-zh, unknown-reason, queries, undos,
-    /// decision (s, JSON).
+    /// Everything: id, amount, currency, state, reason, subject, operator, key, paid, receipt, receipt-printed
+    /// (b), recovered (b), cancel-requested (b), seq, opened-ms, changed-ms, and attempts `(aa{sv})`: attempt,
+    /// channel, family, state, account (masked), trace, batch, order, reference, authorisation-code, change,
+    /// code, text, text-zh, next, unknown-reason, queries, undos, decision (s, JSON). Keys without a value may
+    /// be left out.
     fn describe(&self, options: Options<'_>) -> Result<PaymentDetails, Error>;
 
     /// The receipt as text lines, once paid. Errors: WrongState. Options: columns (u), 32 when absent.

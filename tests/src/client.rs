@@ -235,7 +235,11 @@ impl PaymentClient {
 
     /// Pays with a code that the front-end has.
     pub async fn pay_code(&self, code: &str) -> zbus::Result<()> {
-        self.proxy().await?.call("PayCode", &(code, Options::new())).await
+        let (reader, mut writer) = std::io::pipe()?;
+        std::io::Write::write_all(&mut writer, code.as_bytes())?;
+        drop(writer);
+        let fd = zbus::OwnedFd::from(std::os::fd::OwnedFd::from(reader));
+        self.proxy().await?.call("PayCode", &(fd, Options::new())).await
     }
 
     /// Cancels.

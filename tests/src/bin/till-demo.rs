@@ -63,7 +63,10 @@ async fn run(once: bool) -> Outcome {
 
     demo.say("tilld is up, each plugin in a process of its own:");
     for (pid, line) in demo.rig.hosts() {
-        let plugin = line.split_whitespace().find(|w| w.ends_with(".so")).unwrap_or_default();
+        let plugin = line
+            .split_whitespace()
+            .find(|w| Path::new(w).extension().is_some_and(|e| e == "so"))
+            .unwrap_or_default();
         demo.say(&format!(
             "  host {pid:>7}  {}",
             Path::new(plugin).file_name().unwrap_or_default().to_string_lossy()
@@ -129,7 +132,7 @@ impl Demo {
         ));
         payment.wait(&["paid"]).await?;
         self.say("paid: the answer's signature, amount and number are checked, and it is on disk");
-        self.receipt().await
+        self.receipt()
     }
 
     async fn card(&mut self) -> Outcome {
@@ -138,7 +141,7 @@ impl Demo {
         self.rig.reader.swipe(&Swipe::new(TRACKS))?;
         payment.wait(&["paid"]).await?;
         self.say(&format!("paid by {}: sign-in, sale with MAC, approved", payment.channel().await?));
-        self.receipt().await
+        self.receipt()
     }
 
     async fn switching(&mut self) -> Outcome {
@@ -155,7 +158,7 @@ impl Demo {
         }
         self.rig.gateway.faults().release();
         payment.wait(&["paid"]).await?;
-        self.receipt().await?;
+        self.receipt()?;
         let signals = self
             .client
             .count_signals("/org/tilld/Till1", "org.freedesktop.DBus.Properties", "PropertiesChanged")
@@ -219,7 +222,7 @@ impl Demo {
         let state = payment.wait(&["paid", "ready", "cancelled"]).await?;
         self.say(&format!("the plugin is back; asked the gateway: the payment is {state}"));
         if state == "paid" {
-            self.receipt().await?;
+            self.receipt()?;
         } else {
             payment.cancel().await?;
         }
@@ -238,7 +241,7 @@ impl Demo {
         let state = payment.wait(&["paid", "cancelled"]).await?;
         self.say(&format!("started again: the open payment was resolved with the same numbers: {state}"));
         if state == "paid" {
-            self.receipt().await?;
+            self.receipt()?;
         }
         Ok(())
     }
@@ -253,11 +256,11 @@ impl Demo {
             return Err("the drawer did not open".into());
         }
         self.say("paid; drawer pulse on the printer's connector");
-        self.receipt().await
+        self.receipt()
     }
 
     /// Waits for the next receipt, shows it, keeps its picture.
-    async fn receipt(&mut self) -> Outcome {
+    fn receipt(&mut self) -> Outcome {
         self.receipts += 1;
         let count = self.receipts;
         let receipts = self.rig.printer.wait_receipts(count, PATIENCE).ok_or("no receipt was printed")?;
@@ -322,7 +325,7 @@ impl Demo {
                     }
                     seen = lines.len();
                     if self.rig.printer.receipts().len() > self.receipts {
-                        self.receipt().await?;
+                        self.receipt()?;
                     }
                 }
             }

@@ -3,6 +3,7 @@
 //! Names and shapes are the XML in `dbus/`; a test compares it with live introspection.
 
 pub mod access;
+mod code;
 mod describe;
 pub mod errors;
 mod journal;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use till_core::input::Input;
 use till_core::{PaymentId, receipt};
 use till_plugin::instrument::ScannedCode;
-use till_plugin::{Currency, Instrument, Money, Sensitive};
+use till_plugin::{Currency, Instrument, Money};
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 
@@ -131,23 +131,17 @@ impl Payment1 {
 
     async fn pay_code(
         &self,
-        code: String,
+        code: zbus::OwnedFd,
         options: Options,
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &zbus::Connection,
     ) -> Result<(), Error> {
-        let code = Sensitive::new(code);
         self.world.access.check(connection, &header).await?;
         options::only(&options, &["channel", "family"])?;
         let channel = options::text(&options, "channel", 32)?;
         let family = options::text(&options, "family", 32)?;
-        if code.expose().len() > 8192 {
-            return Err(Error::NotPayable(format!(
-                "a code of {} bytes is no payment code",
-                code.expose().len()
-            )));
-        }
-        let instrument = Instrument::Code(ScannedCode { text: code, symbology: None });
+        let text = super::code::read(code.into()).await?;
+        let instrument = Instrument::Code(ScannedCode { text, symbology: None });
         self.world.handle.present(self.id, instrument, family, channel).await?;
         Ok(())
     }
