@@ -187,7 +187,7 @@ async fn what_is_sent_is_what_the_proxies_read() {
 
 /// A till with cash, and a printer and a scanner that are not there.
 struct Till {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     _bus: BusHandle,
     address: String,
     daemon: Child,
@@ -260,7 +260,7 @@ impl Till {
             .env_remove("JOURNAL_STREAM")
             .spawn()
             .unwrap();
-        let till = Self { _bus: bus, address, daemon, _dir: temporary };
+        let till = Self { _bus: bus, address, daemon, dir: temporary };
         // On the bus, and its channel ready: each change of anything is a reason to look again.
         let ready = async {
             loop {
@@ -273,9 +273,8 @@ impl Till {
                 }
             }
         };
-        if tokio::time::timeout(Duration::from_secs(30), ready).await.is_err() {
-            panic!("not ready: {}", fs::read_to_string(till._dir.path().join("tilld.log")).unwrap());
-        }
+        let in_time = tokio::time::timeout(Duration::from_secs(30), ready).await.is_ok();
+        assert!(in_time, "not ready: {}", fs::read_to_string(till.dir.path().join("tilld.log")).unwrap());
         till
     }
 }

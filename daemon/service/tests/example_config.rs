@@ -56,7 +56,9 @@ fn the_example_and_the_reference_have_every_key() {
         let known = keys_of(table, "");
         let shown = example[table].as_table().unwrap().keys().cloned().collect::<BTreeSet<_>>();
         assert_eq!(known, shown, "[{table}]");
-        known.iter().for_each(|key| documented(&format!("{table}.{key}")));
+        for key in &known {
+            documented(&format!("{table}.{key}"));
+        }
     }
     for (table, minimum) in
         [("device", "plugin='x'\ntransport={kind='tcp',address='a:1'}\n"), ("channel", "plugin='x'\n")]
@@ -65,7 +67,9 @@ fn the_example_and_the_reference_have_every_key() {
         let shown =
             example[table].as_table().unwrap().values().flat_map(|t| t.as_table().unwrap().keys().cloned());
         assert_eq!(known, shown.collect(), "[{table}.*]");
-        known.iter().for_each(|key| documented(&format!("{table}.ID.{key}")));
+        for key in &known {
+            documented(&format!("{table}.ID.{key}"));
+        }
     }
 }
 
