@@ -1,5 +1,7 @@
 //! `org.tilld.Payment1`.
 
+use zbus::Fd;
+
 use crate::types::{PaymentDetails, Prompt};
 use crate::{Error, Options};
 
@@ -64,7 +66,7 @@ pub trait Payment1 {
     /// end. So the code, a bearer credential, is in no bus message. UTF-8, at most 8192 bytes; used at once and kept
     /// nowhere. Errors: NotPayable, UsedAlready, NoRoute, WrongState, Timeout (the writing end was not closed within
     /// two seconds), JournalUnavailable. Options: channel (s), family (s) when the operator says what it is.
-    fn pay_code(&self, code: zbus::Fd<'_>, options: Options<'_>) -> Result<(), Error>;
+    fn pay_code(&self, code: Fd<'_>, options: Options<'_>) -> Result<(), Error>;
 
     /// Gives the payment up. Before anything was sent: cancelled at once. Afterwards the request is resolved first; if
     /// it turns out paid it is undone. Errors: WrongState. Options: operator (s).
