@@ -171,7 +171,7 @@ fn columns(c: char) -> usize {
 }
 
 fn tenths(value: usize) -> String {
-    if value % 10 == 0 { (value / 10).to_string() } else { format!("{}.{}", value / 10, value % 10) }
+    if value.is_multiple_of(10) { (value / 10).to_string() } else { format!("{}.{}", value / 10, value % 10) }
 }
 
 /// One line of text, each character at its own place, so that no font can shift a column. (A list in one `x` would do, but
