@@ -14,6 +14,7 @@ mod actor;
 mod atomic;
 mod catalog;
 mod client;
+mod clock;
 mod error;
 mod event;
 mod instance;
@@ -27,6 +28,7 @@ pub mod transport;
 
 pub use catalog::{Catalog, CatalogError, Plugin};
 pub use client::{ChannelClient, DriverClient};
+pub use clock::clock_synchronised;
 pub use error::{Failure, FailureKind, HostError};
 pub use event::{Events, InstanceEvent, InstanceState};
 pub use instance::{HostInfo, Instance, PendingCall, Status};

@@ -110,8 +110,11 @@ async fn what_is_not_there_or_not_what_it_should_be_is_named() {
 async fn a_recording_is_played_to_the_plugin_and_may_end_in_unplugging() {
     let bench = Bench::new(&["good"]);
     let path = bench.dir.path().join("scan.rec");
-    std::fs::write(&path, "# till-recording 1 serial\n0 in 363930\n0 out 363930\n30 in 31\n30 out 31\n60 gone\n")
-        .unwrap();
+    std::fs::write(
+        &path,
+        "# till-recording 1 serial\n0 in 363930\n0 out 363930\n30 in 31\n30 out 31\n60 gone\n",
+    )
+    .unwrap();
     let mut spec = bench.spec("good", GOOD, "");
     spec.transport = Some(TransportSpec::Replay { path });
     let (_good, mut events) = bench.ready(spec).await;

@@ -16,7 +16,7 @@ fn put<'a>(dict: &mut Dict, key: &str, value: impl Into<Variant<'a>>) {
 }
 
 /// Everything about a payment.
-pub(super) fn payment(p: &Payment, printed: bool) -> Dict {
+pub(super) fn payment(p: &Payment, printed: bool, decisions: &[(u32, String)]) -> Dict {
     let mut d = Dict::new();
     put(&mut d, "id", p.id.to_string());
     put(&mut d, "amount", p.amount.minor());
@@ -34,11 +34,11 @@ pub(super) fn payment(p: &Payment, printed: bool) -> Dict {
     put(&mut d, "seq", p.seq);
     put(&mut d, "opened-ms", p.opened_wall_ms);
     put(&mut d, "changed-ms", p.changed_wall_ms);
-    put(&mut d, "attempts", p.attempts.iter().map(attempt).collect::<Vec<_>>());
+    put(&mut d, "attempts", p.attempts.iter().map(|a| attempt(a, decisions)).collect::<Vec<_>>());
     d
 }
 
-fn attempt(a: &Attempt) -> HashMap<String, Variant<'static>> {
+fn attempt(a: &Attempt, decisions: &[(u32, String)]) -> HashMap<String, Variant<'static>> {
     let mut d: HashMap<String, Variant<'static>> = HashMap::new();
     let mut put = |key: &str, value: Variant<'static>| {
         d.insert(key.into(), value);
@@ -53,6 +53,9 @@ fn attempt(a: &Attempt) -> HashMap<String, Variant<'static>> {
     put("order", a.ids.order.clone().into());
     put("queries", a.queries.into());
     put("undos", a.undos.into());
+    if let Some((_, decision)) = decisions.iter().find(|(number, _)| *number == a.ids.attempt) {
+        put("decision", decision.clone().into());
+    }
     if let Some(approval) = &a.approval {
         put("reference", approval.reference.clone().into());
         put("authorisation-code", approval.authorisation_code.clone().unwrap_or_default().into());

@@ -52,6 +52,15 @@ pub struct World {
 type Blocker = (String, String, String, String);
 
 impl World {
+    /// Payments on a channel whose outcome is not known.
+    pub(crate) fn unresolved(&self, channel: &str) -> u32 {
+        let published = &self.handle.published;
+        let open = published.ids().into_iter().filter_map(|id| published.get(id));
+        let armed = open
+            .filter(|v| v.payment.open_attempt().is_some_and(|a| a.channel == channel && a.state.is_armed()));
+        u32::try_from(armed.count()).unwrap_or(u32::MAX)
+    }
+
     /// `ready`, `degraded` or `blocked`, and everything that stands in the way.
     pub(crate) fn readiness(&self) -> (&'static str, Vec<Blocker>) {
         let mut blockers = Vec::new();

@@ -53,12 +53,7 @@ impl Channel1 {
 
     #[zbus(property)]
     fn operations(&self) -> Vec<String> {
-        self.seen(|v| {
-            v.description
-                .as_ref()
-                .map(|d| d.operations.iter().filter_map(|o| kebab(*o)).collect())
-                .unwrap_or_default()
-        })
+        self.seen(operations)
     }
 
     #[zbus(property)]
@@ -73,15 +68,10 @@ impl Channel1 {
 
     #[zbus(property)]
     fn unresolved(&self) -> u32 {
-        let published = &self.world.handle.published;
-        let open = published.ids().into_iter().filter_map(|id| published.get(id));
-        let count = open
-            .filter(|v| v.payment.open_attempt().is_some_and(|a| a.channel == self.id && a.state.is_armed()))
-            .count();
-        u32::try_from(count).unwrap_or(u32::MAX)
+        self.world.unresolved(&self.id)
     }
 
-    #[zbus(property)]
+    #[zbus(property(emits_changed_signal = "const"))]
     fn priority(&self) -> u32 {
         self.seen(|v| v.config.priority)
     }
@@ -129,6 +119,14 @@ impl Channel1 {
         new: &str,
         reason: &str,
     ) -> zbus::Result<()>;
+}
+
+/// Operations of a channel by name; none until it runs.
+pub(super) fn operations(view: &ChannelView) -> Vec<String> {
+    view.description
+        .as_ref()
+        .map(|d| d.operations.iter().filter_map(|o| kebab(*o)).collect())
+        .unwrap_or_default()
 }
 
 fn kebab(operation: Operation) -> Option<String> {

@@ -169,7 +169,8 @@ impl Payment1 {
         self.world.access.check(connection, &header).await?;
         options::only(&options, &[])?;
         let view = self.view()?;
-        Ok(describe::payment(&view.payment, view.printed))
+        let decisions = crate::till::history::decisions(&self.world.journal, self.id);
+        Ok(describe::payment(&view.payment, view.printed, &decisions))
     }
 
     #[zbus(out_args("text"))]
@@ -183,7 +184,7 @@ impl Payment1 {
         options::only(&options, &["columns"])?;
         let columns = options::number(&options, "columns")?.unwrap_or(32).clamp(20, 80);
         let view = self.view()?;
-        let facts = crate::till::effects::facts(&self.world.handle, &view.payment);
+        let facts = crate::till::effects::facts(&self.world.handle, &self.world.shop, &view.payment);
         let document = receipt::document(&view.payment, &self.world.shop, &facts).ok_or_else(|| {
             Error::WrongState(format!("payment {} is not paid: it has no receipt", self.id))
         })?;

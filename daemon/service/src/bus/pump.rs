@@ -23,7 +23,9 @@ pub(super) struct Pump {
     printers: HashSet<String>,
     channels: HashSet<String>,
     /// What the till's own properties were last told to be.
-    told: (OwnedObjectPath, &'static str),
+    told: (OwnedObjectPath, (&'static str, Vec<super::Blocker>)),
+    /// Unresolved payments of each channel, as last told.
+    unresolved: HashMap<String, u32>,
 }
 
 impl Pump {
@@ -35,7 +37,8 @@ impl Pump {
             devices: HashSet::new(),
             printers: HashSet::new(),
             channels: HashSet::new(),
-            told: (paths::none(), ""),
+            told: (paths::none(), ("", Vec::new())),
+            unresolved: HashMap::new(),
         }
     }
 
@@ -132,10 +135,19 @@ impl Pump {
             )
             .await?;
         }
-        if self.told.1 != state {
-            self.told.1 = state;
-            let changed = [("State", state.into()), ("Blockers", blockers.into())];
+        let ready = (state, blockers);
+        if self.told.1 != ready {
+            self.told.1 = ready.clone();
+            let changed = [("State", ready.0.into()), ("Blockers", ready.1.into())];
             self.properties(paths::ROOT, "org.tilld.Terminal1", changed).await?;
+        }
+        for channel in self.world.handle.routes.all() {
+            let id = channel.config.id;
+            let count = self.world.unresolved(&id);
+            if self.unresolved.insert(id.clone(), count).unwrap_or(0) != count {
+                let changed = [("Unresolved", count.into())];
+                self.properties(paths::channel(&id), "org.tilld.Channel1", changed).await?;
+            }
         }
         Ok(())
     }
@@ -200,8 +212,13 @@ impl Pump {
         if old != state {
             Channel1::moved(&self.emitter(paths::channel(id))?, old, state, &reason).await?;
         }
-        let changed =
-            [("State", state.into()), ("StateReason", reason.into()), ("Families", families.into())];
+        let operations = super::objects::operations(&view);
+        let changed = [
+            ("State", state.into()),
+            ("StateReason", reason.into()),
+            ("Families", families.into()),
+            ("Operations", operations.into()),
+        ];
         self.properties(paths::channel(id), "org.tilld.Channel1", changed).await
     }
 
@@ -235,6 +252,7 @@ impl Pump {
             ("StateReason", view.reason.into()),
             ("Classes", view.classes.into()),
             ("Sandbox", view.sandbox.into()),
+            ("Transport", view.transport.into()),
         ];
         self.properties(paths::device(id), "org.tilld.Device1", changed).await
     }

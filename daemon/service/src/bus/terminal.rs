@@ -165,6 +165,11 @@ impl Terminal1 {
         if reason.trim().is_empty() {
             return Err(Error::InvalidArgs("opening the drawer without a sale needs a reason".into()));
         }
+        if !self.world.handle.readers.has_drawer() {
+            return Err(Error::Unsupported(
+                "no device with a cash drawer is ready: see `tillctl devices`".into(),
+            ));
+        }
         self.world.handle.input(Input::NoSale { reason, operator }).await?;
         Ok(())
     }
@@ -229,7 +234,8 @@ impl Terminal1 {
             self.find(id)?.ok_or_else(not_found)?
         };
         let waiting = self.world.handle.published.jobs().iter().any(|j| j.payment == payment.id);
-        Ok(describe::payment(&payment, payment.receipt_job.is_some() && !waiting))
+        let decisions = history::decisions(&self.world.journal, payment.id);
+        Ok(describe::payment(&payment, payment.receipt_job.is_some() && !waiting, &decisions))
     }
 
     #[zbus(signal)]

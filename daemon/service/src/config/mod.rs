@@ -2,7 +2,7 @@
 //! (drop-ins, by name). Later files win key by key; a device or channel is one table, found by its id.
 //!
 //! Unknown keys are refused with file and line. A device or channel whose plugin or settings are wrong does not stop the
-//! till: it is shown as failed with the reason ([`Config::problems`] lists them for `--check-config`).
+//! till: it is shown as failed with the reason ([`crate::service::problems`] lists them for `--check-config`).
 
 mod file;
 mod load;

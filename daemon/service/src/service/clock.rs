@@ -29,7 +29,7 @@ impl Clock for TillClock {
         let clock_ok = match self.trust {
             ClockConfig::Always => true,
             ClockConfig::Never => false,
-            ClockConfig::Kernel => stamp.clock_ok && synchronised(),
+            ClockConfig::Kernel => stamp.clock_ok && till_hosts::clock_synchronised(),
         };
         Stamp { clock_ok, ..stamp }
     }
@@ -37,10 +37,4 @@ impl Clock for TillClock {
     fn boot_id(&self) -> [u8; 16] {
         self.system.boot_id()
     }
-}
-
-/// systemd-timesyncd and chrony (with systemd) leave this file once the clock was set; a machine with neither, and with
-/// a battery clock, sets `clock.trust = "always"`.
-fn synchronised() -> bool {
-    std::path::Path::new("/run/systemd/timesync/synchronized").exists()
 }

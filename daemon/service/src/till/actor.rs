@@ -320,7 +320,16 @@ impl Actor {
         if let Some(Record::AttemptCreated { ids, .. }) = &step.record {
             self.vault.put(p.payment, ids.attempt, p.instrument.clone());
         }
-        (self.commit(step).await, Vec::new())
+        let attempt = match &step.record {
+            Some(Record::AttemptCreated { ids, .. }) => Some(ids.attempt),
+            _ => None,
+        };
+        let result = self.commit(step).await;
+        if let (Err(_), Some(attempt)) = (&result, attempt) {
+            // No attempt, so nobody will need what was presented.
+            self.vault.forget(p.payment, attempt);
+        }
+        (result, Vec::new())
     }
 
     /// What it is: as the operator says, else as recognised. The families to choose from come with a refusal.

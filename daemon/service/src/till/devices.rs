@@ -143,13 +143,19 @@ impl Readers {
         }
     }
 
+    fn drawer(&self) -> Option<Instance> {
+        let is_drawer = |classes: &[String]| classes.iter().any(|c| c == class::DRAWER);
+        self.ready().values().find(|r| is_drawer(&r.classes)).map(|r| r.instance.clone())
+    }
+
+    /// Whether a drawer could be opened now.
+    pub(crate) fn has_drawer(&self) -> bool {
+        self.drawer().is_some()
+    }
+
     /// Opens the first drawer that is there.
     pub(crate) async fn open_drawer(&self, reason: String) -> Result<(), String> {
-        let drawer = {
-            let is_drawer = |classes: &[String]| classes.iter().any(|c| c == class::DRAWER);
-            self.ready().values().find(|r| is_drawer(&r.classes)).map(|r| r.instance.clone())
-        };
-        let drawer = drawer.ok_or("no cash drawer is ready")?;
+        let drawer = self.drawer().ok_or("no cash drawer is ready")?;
         let request = OpenDrawer { reason, pin: 0, extra: Extra::new() };
         DriverClient::new(drawer).open_drawer(&request, CALL).await.map_err(|e| super::effects::line(&e))
     }

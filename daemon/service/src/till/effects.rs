@@ -148,7 +148,7 @@ impl Effects {
 
     /// The receipt of a payment as a document.
     fn receipt(&self, payment: &till_core::Payment) -> Option<till_plugin::document::Document> {
-        receipt::document(payment, &self.shop, &facts(&self.handle, payment))
+        receipt::document(payment, &self.shop, &facts(&self.handle, &self.shop, payment))
     }
 
     fn client(&self, channel: &str) -> Option<ChannelClient> {
@@ -317,12 +317,12 @@ fn not_sent(text: &str) -> Outcome {
 }
 
 /// What a receipt says of a payment besides what the payment holds.
-pub(crate) fn facts(handle: &Handle, payment: &till_core::Payment) -> receipt::Facts {
+pub(crate) fn facts(handle: &Handle, shop: &Shop, payment: &till_core::Payment) -> receipt::Facts {
     let channel = payment.approved().map(|a| a.channel.clone()).unwrap_or_default();
-    let channel_name = handle
-        .routes
-        .get(&channel)
-        .map_or(channel, |c| if c.name.1.is_empty() { c.name.0 } else { c.name.1 });
+    let channel_name = handle.routes.get(&channel).map_or(channel, |c| match shop.language {
+        receipt::Language::Chinese if !c.name.1.is_empty() => c.name.1,
+        _ => c.name.0,
+    });
     let local_time = jiff::Timestamp::from_millisecond(payment.changed_wall_ms)
         .map(|t| {
             t.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))

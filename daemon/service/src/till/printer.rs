@@ -101,8 +101,10 @@ impl Task {
         while let Some(command) = receiver.recv().await {
             match command {
                 Command::Queue(job, payment) => {
-                    if self.current.is_none_or(|c| c.0 != job) && !self.waiting.iter().any(|w| w.0 == job) {
-                        self.waiting.push_back((job, payment));
+                    if self.current.is_none_or(|c| c.0 != job) {
+                        if !self.waiting.iter().any(|w| w.0 == job) {
+                            self.waiting.push_back((job, payment));
+                        }
                         self.show(job, payment, "queued", "");
                     }
                 }
@@ -169,6 +171,8 @@ impl Task {
             self.current = None;
             if matches!(state, PrintState::Failed { .. }) {
                 tracing::warn!(job, "printing failed: {reason}; it is printed again");
+                // Before all others: half of it may hang out of the printer, and only its own second try voids that.
+                self.waiting.push_front((job, payment));
                 self.rest();
             }
             self.handle.tell(Input::Printed { job, state }).await;
