@@ -39,7 +39,7 @@ pub trait Channel1 {
     fn unresolved(&self) -> Result<u32, Error>;
 
     /// Smaller is preferred.
-    #[zbus(property)]
+    #[zbus(property(emits_changed_signal = "const"))]
     fn priority(&self) -> Result<u32, Error>;
 
     /// Signs the terminal in. Errors: Unsupported, Timeout, PluginFailed, Refused.
