@@ -8,7 +8,7 @@ mod samples;
 use proptest::prelude::*;
 use samples::{Bench, ID, approval, bank, context, decline, fen, open, wallet};
 use till_core::input::Presented;
-use till_core::routing::RouteHealth;
+use till_core::routing::{Candidate, Exclusion, RouteHealth, Verdict};
 use till_core::{
     AttemptState, Input, MAX_KEY, MAX_RECORD, MAX_RECOVERY, PaymentState, Record, Refusal, decide,
 };
@@ -72,10 +72,17 @@ fn an_attempt_with_sixteen_channels_and_long_reasons_fits() {
         masked: "*".repeat(500),
         token: "t".repeat(500),
         tendered: None,
-        channel: Some("channel".into()),
+        channel: None,
     };
     let step = b.take(&Input::Present { payment: ID, presented });
     let record = step.record.expect("an attempt");
+    let Record::AttemptCreated { decision, .. } = &record else { panic!("{record:?}") };
+    let failed = |c: &&Candidate| matches!(c.verdict, Verdict::Excluded(Exclusion::Failed(_)));
+    assert_eq!(
+        (decision.candidates.len(), decision.candidates.iter().filter(failed).count()),
+        (16, 14),
+        "one is chosen, one takes cash"
+    );
     println!("attempt-created with 16 candidates: {} bytes", size(&record));
     assert!(size(&record) <= MAX_RECORD);
 }
