@@ -233,9 +233,16 @@ impl Terminal1 {
             let id = self.by_key(id_or_key)?.ok_or_else(not_found)?;
             self.find(id)?.ok_or_else(not_found)?
         };
-        let waiting = self.world.handle.published.jobs().iter().any(|j| j.payment == payment.id);
+        let published = &self.world.handle.published;
+        let printed = match published.get(payment.id) {
+            // In the moment after "paid" the receipt is owed before any job is seen.
+            Some(view) => view.printed,
+            None => {
+                payment.receipt_job.is_some() && !published.jobs().iter().any(|j| j.payment == payment.id)
+            }
+        };
         let decisions = history::decisions(&self.world.journal, payment.id);
-        Ok(describe::payment(&payment, payment.receipt_job.is_some() && !waiting, &decisions))
+        Ok(describe::payment(&payment, printed, &decisions))
     }
 
     #[zbus(signal)]

@@ -131,7 +131,7 @@ impl Effects {
             }
             Effect::Alarm { code, payment, text } => {
                 let level = match code {
-                    "review" | "late-approval" | "answer-mismatch" => "critical",
+                    "review" | "late-approval" | "cancelled-but-paid" | "answer-mismatch" => "critical",
                     _ => "warning",
                 };
                 tracing::warn!(PAYMENT = payment.map(|p| p.to_string()), code, "{text}");
