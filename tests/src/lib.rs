@@ -5,6 +5,7 @@
 
 pub mod books;
 pub mod client;
+mod mortal;
 pub mod rig;
 pub mod scene;
 pub mod search;

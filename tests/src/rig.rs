@@ -167,7 +167,7 @@ impl Rig {
         };
         let terminal = Terminal::default();
         secret("alipay-key", self.gateway.app_private_pem())?;
-        secret("tmk", &terminal.tmk.iter().map(|b| format!("{b:02X}")).collect::<String>())?;
+        secret("tmk", &crate::search::lower_hex(&terminal.tmk).to_ascii_uppercase())?;
         let ca = self.dir.join("gateway-ca.pem");
         fs::write(&ca, self.gateway.authority_pem()).map_err(io)?;
         fs::write(self.config_file(), self.config_text(&terminal, &ca)).map_err(io)
@@ -272,14 +272,18 @@ priority = 30
 
     /// Starts `tilld`.
     pub fn start_till(&mut self) -> Result<(), RigError> {
-        let program = staging::built()?.join("tilld");
-        let mut child = Command::new(&program)
+        // Another build, or the installed one, can be put to the same tests.
+        let other = std::env::var_os("TILL_TEST_TILLD").map(PathBuf::from);
+        let program = other.map_or_else(|| staging::built().map(|b| b.join("tilld")), Ok)?;
+        let mut command = Command::new(&program);
+        command
             .arg("--config")
             .arg(self.config_file())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .env_remove("JOURNAL_STREAM")
-            .envs(self.options.env.iter().map(|(k, v)| (k, v)))
+            .envs(self.options.env.iter().map(|(k, v)| (k, v)));
+        let mut child = crate::mortal::mortal(&mut command)
             .spawn()
             .map_err(|e| RigError::Till(format!("{}: {e}", program.display())))?;
         if let Some(stderr) = child.stderr.take() {

@@ -95,10 +95,22 @@ impl Shop {
         };
         let number = until(&format!("receipt of {id}"), printed).await.unwrap_or_else(|e| panic!("{e}"));
         let (first, marked) = prints(&self.rig, number);
+        let all: Vec<String> = self.rig.printer.receipts().iter().map(|r| r.text()).collect();
         assert!(
             first <= 1 && marked <= 1 && first + marked >= 1,
-            "receipt {number}: {first} and {marked} marked"
+            "receipt {number}: {first} and {marked} marked; jobs: {:?}\n{}\nuncut: {}\n{}",
+            self.jobs().await,
+            all.join("\n---\n"),
+            self.rig.printer.uncut().text(),
+            self.rig.log_lines().join("\n")
         );
+    }
+
+    /// How print jobs went, from the journal.
+    async fn jobs(&self) -> Vec<String> {
+        let journal = self.client.journal().await.unwrap_or_default();
+        let jobs = journal.iter().filter(|r| r["kind"].as_str().is_some_and(|k| k.starts_with("job")));
+        jobs.map(|r| r["record"].to_string()).collect()
     }
 
     async fn whole(&mut self) {

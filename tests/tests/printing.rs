@@ -79,6 +79,26 @@ async fn paper_that_ends_inside_a_receipt_holds_it_until_there_is_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_torn_by_a_crash_is_voided_and_printed_again_before_the_next_one() {
+    let rig = Rig::start(RigOptions::default()).await.unwrap();
+    let client = rig.client().await.unwrap();
+    rig.printer.command(&Command::Paper { lines: 6 });
+    let torn = paid_cash(&client, 4_300).await;
+    assert!(rig.printer.wait(LONG, |p| p.status().paper == Some(0)));
+    let next = paid_cash(&client, 4_400).await;
+    for payment in [&torn, &next] {
+        assert_eq!(client.details(&payment.id()).await.unwrap().receipt_printed, Some(false));
+    }
+    assert!(rig.kill_host("printer"));
+    rig.printer.command(&Command::Refill { lines: None });
+    let (torn, next) = (on_paper(&client, &torn).await, on_paper(&client, &next).await);
+    assert_eq!(receipts(&rig), [(torn, true), (next, false)]);
+    let papers: Vec<String> = rig.printer.receipts().iter().map(|r| r.text()).collect();
+    assert!(papers.iter().all(|p| p.matches("单号").count() <= 1), "two receipts on one paper: {papers:#?}");
+    assert!(papers[0].contains("作废"), "the torn half says that it is void: {}", papers[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slow_printer_gets_its_time_and_the_till_sells_on() {
     let rig = Rig::start(RigOptions::default()).await.unwrap();
     let client = rig.client().await.unwrap();

@@ -212,6 +212,13 @@ impl Acquirer {
         self.shared.lock().host.sessions.get(tid).map_or(0, |s| s.sign_ins)
     }
 
+    /// The working keys of a terminal's last sign-in in clear, for a test that looks for them where they must not be.
+    pub fn working_keys(&self, tid: &str) -> Vec<Vec<u8>> {
+        let guard = self.shared.lock();
+        let keys = guard.host.sessions.get(tid).and_then(|s| s.keys.as_ref());
+        keys.map(|k| vec![k.pik.clone(), k.mak.clone(), k.tdk.clone()]).unwrap_or_default()
+    }
+
     /// Forgets a terminal's working keys, as a host restarted without its key store: the next request is answered 77.
     pub fn forget_keys(&self, tid: &str) {
         if let Some(session) = self.shared.lock().host.sessions.get_mut(tid) {
