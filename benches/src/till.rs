@@ -65,8 +65,8 @@ impl Signals {
         Ok(Self(zbus::MessageStream::for_match_rule(rule, client.connection(), queue).await?))
     }
 
-    /// The next one.
-    pub async fn next(&mut self) -> Outcome<Signal> {
+    /// The next one; an error after [`PATIENCE`].
+    async fn next(&mut self) -> Outcome<Signal> {
         let message = timeout(PATIENCE, self.0.next())
             .await
             .map_err(|_| format!("no signal of a payment came within {PATIENCE:?}"))?
@@ -85,7 +85,10 @@ impl Signals {
     /// When a payment's signal came: `StateChanged` to `state`, or `Presented` when `state` is empty.
     pub async fn wait(&mut self, path: &str, state: &str) -> Outcome<Instant> {
         loop {
-            let signal = self.next().await?;
+            let signal = self.next().await.map_err(|e| {
+                let wanted = if state.is_empty() { "Presented" } else { state };
+                format!("{path}, waiting for {wanted}: {e}")
+            })?;
             if signal.path != path {
                 continue;
             }

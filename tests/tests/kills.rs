@@ -95,7 +95,8 @@ impl Shop {
         };
         let number = until(&format!("receipt of {id}"), printed).await.unwrap_or_else(|e| panic!("{e}"));
         let (first, marked) = prints(&self.rig, number);
-        let all: Vec<String> = self.rig.printer.receipts().iter().map(|r| r.text()).collect();
+        let all: Vec<String> =
+            self.rig.printer.receipts().iter().map(till_simulators::printer::Receipt::text).collect();
         assert!(
             first <= 1 && marked <= 1 && first + marked >= 1,
             "receipt {number}: {first} and {marked} marked; jobs: {:?}\n{}\nuncut: {}\n{}",

@@ -73,3 +73,30 @@ async fn every_state_is_told_once_in_order_and_who_comes_late_reads_the_same() {
         assert_eq!(record["payment"].as_str(), Some(first.id().as_str()), "a signal names its record");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_can_be_called_from_the_moment_its_name_is_given() {
+    let rig = Rig::start(RigOptions::default()).await.unwrap();
+    let client = rig.client().await.unwrap();
+    let watch = Watch::new(rig.bus.address()).await.unwrap();
+    let mut paths = Vec::new();
+    for round in 0..80 {
+        let payment = client.open(100, "").await.unwrap();
+        payment.cancel().await.unwrap_or_else(|e| panic!("round {round}: {e}"));
+        paths.push(payment.path.to_string());
+    }
+    let last = paths[paths.len() - 1].clone();
+    watch
+        .wait("the last is cancelled", |seen| {
+            moves(seen, &last).iter().any(|m| m.1 == "cancelled").then_some(())
+        })
+        .await
+        .unwrap();
+    let mut added = Vec::new();
+    for event in watch.all() {
+        if let Change::Added { path, .. } = event.change {
+            added.push(path.to_string());
+        }
+    }
+    assert_eq!(added, paths, "and each is announced once");
+}

@@ -110,9 +110,27 @@ async fn till(dir: &Path, effort: Effort, wanted: &impl Fn(Part) -> bool, rows: 
         return Ok(());
     }
     let mut bench = Bench::start(dir).await?;
+    let done = on(&mut bench, effort, wanted, rows).await;
+    if done.is_err() {
+        eprintln!("The last lines of tilld's log:");
+        for line in bench.rig.log_lines().iter().rev().take(12).rev() {
+            eprintln!("  {line}");
+        }
+    }
+    bench.rig.stop_till();
+    done
+}
+
+/// What is measured on one whole till, its journal on the disk.
+async fn on(
+    bench: &mut Bench,
+    effort: Effort,
+    wanted: &impl Fn(Part) -> bool,
+    rows: &mut Vec<Row>,
+) -> Outcome {
     if wanted(Part::Payments) || wanted(Part::Ready) {
         say("a hundred payments");
-        let mut day = Day::begin(&bench).await?;
+        let mut day = Day::begin(bench).await?;
         let memory = day.memory().await?;
         if wanted(Part::Payments) {
             say("scans and cash");
@@ -123,13 +141,12 @@ async fn till(dir: &Path, effort: Effort, wanted: &impl Fn(Part) -> bool, rows: 
     }
     if wanted(Part::Switch) {
         say("switching, journal on the disk");
-        rows.push(switch::row(&bench, "on disk", None, effort).await?);
+        rows.push(switch::row(bench, "on disk", None, effort).await?);
     }
     if wanted(Part::Ready) {
         say("starts");
-        rows.extend(ready::rows(&mut bench, effort)?);
+        rows.extend(ready::rows(bench, effort)?);
     }
-    bench.rig.stop_till();
     Ok(())
 }
 
