@@ -13,6 +13,7 @@ use zbus::{ObjectPath, OwnedObjectPath};
 use super::describe::{self, Dict};
 use super::errors::Error;
 use super::options::{self, Options};
+use super::payment::Payment1;
 use super::{World, paths};
 use crate::till::history;
 
@@ -128,6 +129,9 @@ impl Terminal1 {
         let input = Input::Open { payment: id, key: key.clone(), amount, subject, operator };
         self.world.handle.input(input).await?;
         if self.world.handle.published.get(id).is_some() {
+            // Here and not only where changes are told: the caller's next call must find what this one names.
+            let object = Payment1 { world: self.world.clone(), id };
+            connection.object_server().at(paths::payment(id), object).await?;
             return Ok(paths::payment(id));
         }
         // The key is known: the payment that it belongs to is the answer.
