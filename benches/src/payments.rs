@@ -10,8 +10,11 @@ use crate::table::Row;
 use crate::till::{Bench, PATIENCE, Signals};
 use crate::{Effort, Outcome};
 
-/// A scheme's public test card.
-const TRACKS: &str = "%B6200000000000005^TEST/CARD^3012101000000000?;6200000000000005=301210100000?";
+/// Schemes' public test cards, in turn: the same stripe again within a third of a second counts as one swipe.
+const TRACKS: [&str; 2] = [
+    "%B6200000000000005^TEST/CARD^3012101000000000?;6200000000000005=301210100000?",
+    "%B5555555555554444^TEST/CARD^3012101000000000?;5555555555554444=301210100000?",
+];
 
 /// Payments before memory is read.
 const SALES: usize = 100;
@@ -65,7 +68,7 @@ impl<'a> Day<'a> {
 
     async fn card(&mut self) -> Outcome {
         let payment = self.bench.client.ready(8_800).await?;
-        self.bench.rig.reader.swipe(&Swipe::new(TRACKS))?;
+        self.bench.rig.reader.swipe(&Swipe::new(TRACKS[self.receipts / 3 % 2]))?;
         self.signals.wait(payment.path.as_str(), "paid").await?;
         self.receipt()
     }

@@ -126,7 +126,7 @@ pub fn open_keyed(dir: &Path, key: &[u8; 32]) -> Outcome<Journal> {
     Ok(journal)
 }
 
-/// A record of [`FRAME`] bytes; eight share a subject.
+/// A record of `FRAME` bytes; eight share a subject.
 pub fn record(n: u64) -> NewRecord {
     let mut subject = [1u8; 16];
     subject[..8].copy_from_slice(&(n / 8).to_be_bytes());
