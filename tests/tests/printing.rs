@@ -93,7 +93,8 @@ async fn a_receipt_torn_by_a_crash_is_voided_and_printed_again_before_the_next_o
     rig.printer.command(&Command::Refill { lines: None });
     let (torn, next) = (on_paper(&client, &torn).await, on_paper(&client, &next).await);
     assert_eq!(receipts(&rig), [(torn, true), (next, false)]);
-    let papers: Vec<String> = rig.printer.receipts().iter().map(|r| r.text()).collect();
+    let papers: Vec<String> =
+        rig.printer.receipts().iter().map(till_simulators::printer::Receipt::text).collect();
     assert!(papers.iter().all(|p| p.matches("单号").count() <= 1), "two receipts on one paper: {papers:#?}");
     assert!(papers[0].contains("作废"), "the torn half says that it is void: {}", papers[0]);
 }
