@@ -9,11 +9,11 @@ use crate::Outcome;
 pub struct Memory {
     /// In memory, shared pages counted in full.
     pub resident: u64,
-    /// In memory and shared with nobody: what the machine gets back when the process ends.
+    /// In memory and mapped by nobody else: what the machine gets back when the process ends.
     pub private: u64,
-    /// Private pages that were written: heap, stacks, relocated data. The rest of `private` is file pages that only
-    /// this process maps (its program), which the kernel can drop and read again.
-    pub dirty: u64,
+    /// Heap, stacks, changed data: what no file backs. The rest of `private` is program text that only this process
+    /// maps; the kernel may drop it and read it again.
+    pub anonymous: u64,
 }
 
 /// Reads `/proc/<pid>/smaps_rollup`. A host is not dumpable: only root may read it.
@@ -25,14 +25,21 @@ pub fn of(pid: u32) -> Outcome<Memory> {
         let value = text.lines().find_map(|l| l.strip_prefix(name)?.strip_suffix("kB"));
         value.and_then(|v| v.trim().parse().ok()).unwrap_or(0)
     };
-    let dirty = field("Private_Dirty:");
-    Ok(Memory { resident: field("Rss:"), private: field("Private_Clean:") + dirty, dirty })
+    Ok(Memory {
+        resident: field("Rss:"),
+        private: field("Private_Clean:") + field("Private_Dirty:"),
+        anonymous: field("Anonymous:"),
+    })
 }
 
-/// `12.3 MiB`.
-#[must_use]
-pub fn mib(kib: u64) -> String {
-    format!("{:.1} MiB", kib as f64 / 1024.0)
+impl Memory {
+    /// `2.6 MiB, of it 0.4 anonymous; resident 5.0`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mib = |kib: u64| kib as f64 / 1024.0;
+        let (private, anonymous, resident) = (mib(self.private), mib(self.anonymous), mib(self.resident));
+        format!("{private:.1} MiB, of it {anonymous:.1} anonymous; resident {resident:.1}")
+    }
 }
 
 /// Threads of a process.

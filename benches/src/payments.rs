@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use till_simulators::players::{Scan, Swipe};
 
 use crate::figures::{Spread, time};
-use crate::memory::{self, mib};
+use crate::memory;
 use crate::table::Row;
 use crate::till::{Bench, PATIENCE, Signals};
 use crate::{Effort, Outcome};
@@ -95,14 +95,10 @@ impl<'a> Day<'a> {
         let daemon = memory::of(pid)?;
         let mut rows = vec![
             Row::new(
-                format!("memory of tilld after {SALES} payments, private"),
-                format!("{} ({} of it written)", mib(daemon.private), mib(daemon.dirty)),
+                format!("private memory of tilld after {SALES} payments"),
+                format!("{}; {} threads", daemon.text(), memory::threads(pid)),
             )
             .aim("≤ 15 MiB", daemon.private <= 15 * 1024),
-            Row::new(
-                "the same, resident",
-                format!("{}, {} threads", mib(daemon.resident), memory::threads(pid)),
-            ),
         ];
         let mut hosts = self.bench.rig.hosts();
         hosts.sort_by(|a, b| a.1.cmp(&b.1));
@@ -110,13 +106,8 @@ impl<'a> Day<'a> {
             let library = line.split_whitespace().find_map(|w| w.rsplit('/').next()?.strip_suffix(".so"));
             let name = library.unwrap_or("?").trim_start_matches("libtill_").replace('_', " ");
             let host = memory::of(pid)?;
-            rows.push(
-                Row::new(
-                    format!("host of {name}, private"),
-                    format!("{} (resident {})", mib(host.private), mib(host.resident)),
-                )
-                .aim("≤ 2 MiB", host.private <= 2 * 1024),
-            );
+            let row = Row::new(format!("private memory of the host of {name}"), host.text());
+            rows.push(row.aim("≤ 2 MiB", host.private <= 2 * 1024));
         }
         Ok(rows)
     }
