@@ -270,8 +270,8 @@ priority = 30
         )
     }
 
-    /// Starts `tilld`.
-    pub fn start_till(&mut self) -> Result<(), RigError> {
+    /// What starts `tilld`; its log goes to a pipe.
+    pub fn till_command(&self) -> Result<Command, RigError> {
         // Another build, or the installed one, can be put to the same tests.
         let other = std::env::var_os("TILL_TEST_TILLD").map(PathBuf::from);
         let program = other.map_or_else(|| staging::built().map(|b| b.join("tilld")), Ok)?;
@@ -283,9 +283,16 @@ priority = 30
             .stderr(Stdio::piped())
             .env_remove("JOURNAL_STREAM")
             .envs(self.options.env.iter().map(|(k, v)| (k, v)));
-        let mut child = crate::mortal::mortal(&mut command)
+        crate::mortal::mortal(&mut command);
+        Ok(command)
+    }
+
+    /// Starts `tilld`.
+    pub fn start_till(&mut self) -> Result<(), RigError> {
+        let mut command = self.till_command()?;
+        let mut child = command
             .spawn()
-            .map_err(|e| RigError::Till(format!("{}: {e}", program.display())))?;
+            .map_err(|e| RigError::Till(format!("{}: {e}", command.get_program().display())))?;
         if let Some(stderr) = child.stderr.take() {
             let (log, show) = (self.log.clone(), self.options.show_log);
             std::thread::spawn(move || {

@@ -95,6 +95,8 @@ fn what_it_calls_a_default_is_one() {
                 c.journal.dir.clone(),
                 c.journal.free_floor_mib,
                 c.journal.ballast_mib,
+                c.journal.segment_kib,
+                c.journal.epoch_records,
                 c.journal.force_filesystem,
             ),
             (c.reuse_window_s, c.codes.clone()),

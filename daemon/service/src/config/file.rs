@@ -56,6 +56,8 @@ pub(super) struct Journal {
     pub force_filesystem: Option<bool>,
     pub free_floor_mib: Option<u64>,
     pub ballast_mib: Option<u64>,
+    pub segment_kib: Option<u64>,
+    pub epoch_records: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -145,6 +145,8 @@ fn merge(to: &mut File, from: File) {
         journal.force_filesystem,
         journal.free_floor_mib,
         journal.ballast_mib,
+        journal.segment_kib,
+        journal.epoch_records,
         bus.address,
         access.supervisors,
         access.operators,
@@ -210,6 +212,8 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
             force_filesystem: file.journal.force_filesystem.unwrap_or(false),
             free_floor_mib: file.journal.free_floor_mib.unwrap_or(64),
             ballast_mib: file.journal.ballast_mib.unwrap_or(8),
+            segment_kib: file.journal.segment_kib.unwrap_or(1024),
+            epoch_records: file.journal.epoch_records.unwrap_or(200_000),
         },
         bus: file.bus.address.unwrap_or_else(|| "system".into()),
         access: AccessConfig {

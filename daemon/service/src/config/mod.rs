@@ -77,6 +77,10 @@ pub struct JournalConfig {
     pub free_floor_mib: u64,
     /// Ballast that is given up when the disk is full, MiB.
     pub ballast_mib: u64,
+    /// Size of one segment of the flight recorder, KiB.
+    pub segment_kib: u64,
+    /// Records after which a new epoch is begun.
+    pub epoch_records: u64,
 }
 
 /// Who may do what. Closed by default: root and the daemon's own user only.

@@ -3,14 +3,14 @@
 pub mod clock;
 mod instances;
 mod notify;
+pub mod recover;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use till_core::record::{KIND, Record};
-use till_core::{Till, receipt::Shop};
+use till_core::receipt::Shop;
 use till_hosts::{Catalog, ClockTrust, Supervisor, SupervisorConfig};
-use till_journal::{DeviceKey, Journal, Options, Probe, sealed::SealingKey};
+use till_journal::sealed::SealingKey;
 use till_plugin::driver::class;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,6 +18,7 @@ use crate::config::{ClockConfig, Config};
 use crate::secrets;
 use crate::till::{self, Parts};
 use clock::TillClock;
+use recover::{Recovered, own_probe, recover};
 
 /// Why the daemon ends.
 #[derive(Debug, thiserror::Error)]
@@ -77,12 +78,12 @@ pub(crate) fn die() -> ! {
 pub async fn run(config: Config) -> Result<(), ServiceError> {
     let config = Arc::new(config);
     let clock = Arc::new(TillClock::new(config.clock));
-    let keys = config.state_dir.parent().unwrap_or(Path::new("/var/lib/tilld")).join("keys");
-    let secrets_dir = config.secrets_dir.as_deref();
-    let device_key = secrets::own_key(secrets_dir, &keys, "journal-key")?;
-    let sealing_key = secrets::own_key(secrets_dir, &keys, "sealing-key")?;
-
-    let (journal, folded) = open_journal(&config, &device_key, clock.clone()).await?;
+    // Blocking work, off the runtime's threads.
+    let (theirs, its_clock) = (config.clone(), clock.clone());
+    let recovered = tokio::task::spawn_blocking(move || recover(&theirs, its_clock, own_probe()))
+        .await
+        .map_err(|e| ServiceError::System(e.to_string()))??;
+    let Recovered { journal, till: folded, device_key, sealing_key, .. } = recovered;
     let catalog = Arc::new(Catalog::scan(&config.plugin_dirs));
     for error in catalog.errors() {
         tracing::warn!("plugin refused: {error}");
@@ -162,56 +163,6 @@ fn receipt_printer(config: &Config, catalog: &Catalog) -> Option<String> {
         .receipt_printer
         .clone()
         .or_else(|| config.devices.values().find(|d| d.enabled && prints(&d.plugin)).map(|d| d.id.clone()))
-}
-
-/// Opens the journal and folds it. Blocking work, off the runtime's threads.
-async fn open_journal(
-    config: &Config,
-    key: &[u8; 32],
-    clock: Arc<TillClock>,
-) -> Result<(Journal, Till), ServiceError> {
-    let dir = config.journal.dir.clone();
-    let mut options = Options::new(&dir);
-    options.force_filesystem = config.journal.force_filesystem;
-    options.free_floor = config.journal.free_floor_mib << 20;
-    options.ballast_bytes = config.journal.ballast_mib << 20;
-    options.probe = Probe::Command { program: "/proc/self/exe".into(), args: vec!["journal-probe".into()] };
-    let device_key = DeviceKey::new(key);
-    let fail = move |detail: String| ServiceError::Journal { path: dir.clone(), detail };
-    let opened = tokio::task::spawn_blocking(move || {
-        if let Some(parent) = options.dir.parent() {
-            std::fs::create_dir_all(parent).map_err(|e| fail(e.to_string()))?;
-        }
-        let (journal, report) = Journal::open(options, device_key, clock).map_err(|e| fail(e.to_string()))?;
-        for event in &report.events {
-            if event.is_alarm() {
-                tracing::error!("journal: {event}");
-            } else {
-                tracing::info!("journal: {event}");
-            }
-        }
-        let till = fold(&journal)?;
-        Ok((journal, till))
-    });
-    opened.await.map_err(|e| ServiceError::System(e.to_string()))?
-}
-
-fn fold(journal: &Journal) -> Result<Till, ServiceError> {
-    let mut till = Till::new();
-    let mut failed = None;
-    journal
-        .replay(1, |record| {
-            if record.kind != KIND || failed.is_some() {
-                return;
-            }
-            match Record::decode(&record.payload) {
-                Ok(decoded) => till.apply(record.seq, record.stamp.wall_ms, &decoded),
-                // A record that cannot be read may be money: do not go on without it.
-                Err(error) => failed = Some(ServiceError::Record { seq: record.seq, error }),
-            }
-        })
-        .map_err(|e| ServiceError::Journal { path: journal.dir().into(), detail: e.to_string() })?;
-    failed.map_or(Ok(till), Err)
 }
 
 async fn wait_for_stop() -> Result<(), ServiceError> {

@@ -1,0 +1,91 @@
+//! From what a clean stop, a kill, a power cut or a bad disk left to a journal that is open and a till that is folded.
+//!
+//! This is all that stands between the disk and the first payment, in one function, because it is what the crash lab
+//! puts to every disk that a cut may leave: what is tried there must be what runs here.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use till_core::Till;
+use till_core::record::{KIND, Record};
+use till_journal::{DeviceKey, Journal, OpenReport, Options, Probe};
+use zeroize::Zeroizing;
+
+use super::ServiceError;
+use super::clock::TillClock;
+use crate::config::Config;
+use crate::secrets;
+
+/// What a start finds.
+pub struct Recovered {
+    /// Open, both copies agreeing.
+    pub journal: Journal,
+    /// What opening did; an alarm in it belongs before a person.
+    pub report: OpenReport,
+    /// Everything that was ever decided.
+    pub till: Till,
+    /// Of the journal's chain.
+    pub device_key: Zeroizing<[u8; 32]>,
+    /// Of what must stay secret in it.
+    pub sealing_key: Zeroizing<[u8; 32]>,
+}
+
+/// How the daemon has a store tried before it opens it: by itself, in a child process that may die.
+pub fn own_probe() -> Probe {
+    Probe::Command { program: "/proc/self/exe".into(), args: vec!["journal-probe".into()] }
+}
+
+/// Where the till's own keys lie unless they are credentials.
+pub fn keys_dir(config: &Config) -> PathBuf {
+    config.state_dir.parent().unwrap_or(Path::new("/var/lib/tilld")).join("keys")
+}
+
+/// Keys, journal, till. Blocking work.
+pub fn recover(config: &Config, clock: Arc<TillClock>, probe: Probe) -> Result<Recovered, ServiceError> {
+    let keys = keys_dir(config);
+    let secrets_dir = config.secrets_dir.as_deref();
+    let device_key = secrets::own_key(secrets_dir, &keys, "journal-key")?;
+    let sealing_key = secrets::own_key(secrets_dir, &keys, "sealing-key")?;
+
+    let dir = &config.journal.dir;
+    let fail = |detail: String| ServiceError::Journal { path: dir.clone(), detail };
+    let mut options = Options::new(dir);
+    options.force_filesystem = config.journal.force_filesystem;
+    options.free_floor = config.journal.free_floor_mib << 20;
+    options.ballast_bytes = config.journal.ballast_mib << 20;
+    options.segment_bytes = config.journal.segment_kib.saturating_mul(1024);
+    options.epoch_records = config.journal.epoch_records;
+    options.probe = probe;
+    if let Some(parent) = dir.parent() {
+        std::fs::create_dir_all(parent).map_err(|e| fail(e.to_string()))?;
+    }
+    let key = DeviceKey::new(&device_key);
+    let (journal, report) = Journal::open(options, key, clock).map_err(|e| fail(e.to_string()))?;
+    for event in &report.events {
+        if event.is_alarm() {
+            tracing::error!("journal: {event}");
+        } else {
+            tracing::info!("journal: {event}");
+        }
+    }
+    let till = fold(&journal)?;
+    Ok(Recovered { journal, report, till, device_key, sealing_key })
+}
+
+fn fold(journal: &Journal) -> Result<Till, ServiceError> {
+    let mut till = Till::new();
+    let mut failed = None;
+    journal
+        .replay(1, |record| {
+            if record.kind != KIND || failed.is_some() {
+                return;
+            }
+            match Record::decode(&record.payload) {
+                Ok(decoded) => till.apply(record.seq, record.stamp.wall_ms, &decoded),
+                // A record that cannot be read may be money: do not go on without it.
+                Err(error) => failed = Some(ServiceError::Record { seq: record.seq, error }),
+            }
+        })
+        .map_err(|e| ServiceError::Journal { path: journal.dir().into(), detail: e.to_string() })?;
+    failed.map_or(Ok(till), Err)
+}
