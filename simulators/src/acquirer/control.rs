@@ -8,12 +8,14 @@
 //! | `{"do":"release"}` | lets held requests go |
 //! | `{"do":"ledger"}` | every entry, card numbers masked |
 //! | `{"do":"totals","tid":"12345678","batch":"000001"}` | debit and credit of a batch (the open one where absent) |
+//! | `{"do":"lose","tid":"12345678","batch":"000001","trace":"000002"}` | forgets a booking it has answered, so that totals differ |
 //! | `{"do":"closed"}` | batches closed, with both counts |
 //! | `{"do":"stats"}` | frames, connections, what was refused |
 //! | `{"do":"card","pan":"…","answer":"51","balance":100,"pin":"123456","limit":100,"partial":true}` | sets a card (fen) |
 //! | `{"do":"down"}`, `{"do":"up"}` | closes and opens the port |
 
 use super::cards::{Card, Instrument};
+use super::ledger::Key;
 use super::money::Fen;
 use super::server::Shared;
 use crate::faults::FaultError;
@@ -40,6 +42,7 @@ enum Command {
         tid: String,
         batch: Option<String>,
     },
+    Lose(Key),
     Closed {},
     Stats {},
     Card {
@@ -95,10 +98,11 @@ fn run(shared: &Shared, up: &watch::Sender<bool>, command: Command) -> Result<Va
         }
         Command::Ledger {} => json!(inner.host.ledger.entries().collect::<Vec<_>>()),
         Command::Totals { tid, batch } => {
-            let open = inner.host.sessions.get(&tid).map(|s| format!("{:06}", s.batch));
+            let open = inner.host.sessions.get(&tid).map(|s| format!("{:06}", s.batches.newest()));
             let batch = batch.or(open).unwrap_or_default();
             json!({"tid": tid, "batch": batch, "totals": inner.host.ledger.totals(&tid, &batch)})
         }
+        Command::Lose(key) => json!(inner.host.lose(&key)),
         Command::Closed {} => json!(inner.host.closed),
         Command::Stats {} => json!(inner.stats),
         Command::Card { pan, answer, balance, pin, limit, partial } => {

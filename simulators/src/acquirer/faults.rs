@@ -25,6 +25,7 @@ pub const OPERATIONS: &[&str] = &[
     "reversal",
     "settlement",
     "batch-upload",
+    "batch-end",
     "other",
 ];
 
@@ -61,6 +62,7 @@ pub(super) fn operation(request: &Message) -> &'static str {
         ("0820", "301") => return "echo",
         ("0400", _) => return "reversal",
         ("0500", _) => return "settlement",
+        ("0320", "202" | "207") => return "batch-end",
         ("0320", _) => return "batch-upload",
         _ => {}
     }

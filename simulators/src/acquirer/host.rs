@@ -2,111 +2,19 @@
 //!
 //! No sockets and no clock here: a message and the time go in, an answer comes out.
 
+use super::batches::Batches;
 use super::cards::Cards;
-use super::fields::{CodecError, FieldTable};
+use super::config::{ConfigError, HostConfig, Terminal};
+use super::fields::FieldTable;
 use super::keys::{KeyForm, WorkingKeys};
-use super::ledger::{Ledger, Totals};
+use super::ledger::Ledger;
 use super::mac::MacAlgorithm;
 use super::message::Message;
 use super::settlement::Closed;
-use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fmt;
-use thiserror::Error;
 
 /// What this host calls itself in field 32 and 44.
 const ACQUIRER: &str = "48221234";
-
-/// A terminal known to this host.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Terminal {
-    /// Field 41, eight characters.
-    pub tid: String,
-    /// Field 42, fifteen characters.
-    pub mid: String,
-    /// Terminal master key, 32 hex digits; a test key, injected into the terminal by other means.
-    #[serde(deserialize_with = "from_hex")]
-    pub tmk: Vec<u8>,
-    /// Hand out a 16-byte MAC key where the sign-in form has room for it.
-    #[serde(default)]
-    pub double_mak: bool,
-    /// Batch to start with.
-    #[serde(default = "first_batch")]
-    pub batch: u32,
-}
-
-const fn first_batch() -> u32 {
-    1
-}
-
-fn from_hex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    hex::decode(text).map_err(|_| serde::de::Error::custom("a key is written in hex digits"))
-}
-
-impl fmt::Debug for Terminal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Terminal").field("tid", &self.tid).field("mid", &self.mid).finish_non_exhaustive()
-    }
-}
-
-impl Default for Terminal {
-    /// The terminal of the published examples: 12345678 at merchant 123456789012345, TMK 0123…3210.
-    fn default() -> Self {
-        Self {
-            tid: "12345678".into(),
-            mid: "123456789012345".into(),
-            tmk: vec![
-                0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32,
-                0x10,
-            ],
-            double_mak: false,
-            batch: 1,
-        }
-    }
-}
-
-/// How the host is set up; the JSON form is what `till-sim acquirer --config` reads.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct HostConfig {
-    /// Terminals allowed to speak.
-    pub terminals: Vec<Terminal>,
-    /// How field 64 is made.
-    pub mac: MacAlgorithm,
-    /// A field table in the form of `cup.toml`; empty = the common one.
-    pub fields: String,
-    /// Count cards outside the 62 range in the second half of field 48.
-    pub split_foreign: bool,
-}
-
-impl Default for HostConfig {
-    fn default() -> Self {
-        Self {
-            terminals: vec![Terminal::default()],
-            mac: MacAlgorithm::default(),
-            fields: String::new(),
-            split_foreign: false,
-        }
-    }
-}
-
-/// A configuration this host cannot run with.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum ConfigError {
-    /// The field table.
-    #[error(transparent)]
-    Table(#[from] CodecError),
-    /// A terminal's numbers or key.
-    #[error("terminal {tid:?}: {what}")]
-    Terminal {
-        /// Which.
-        tid: String,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-}
 
 /// The host's local time (Asia/Shanghai) as the messages carry it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,10 +50,7 @@ pub(super) struct Session {
     pub(super) terminal: Terminal,
     pub(super) keys: Option<WorkingKeys>,
     pub(super) sign_ins: u32,
-    pub(super) batch: u32,
-    /// The terminal's count in a 0500 whose batch is not ended yet, and whether it agreed.
-    pub(super) settling: Option<(Totals, bool)>,
-    pub(super) uploaded: Vec<(String, super::money::Fen)>,
+    pub(super) batches: Batches,
 }
 
 /// The host.
@@ -153,6 +58,7 @@ pub(super) struct Host {
     pub(super) table: FieldTable,
     pub(super) mac: MacAlgorithm,
     pub(super) split_foreign: bool,
+    pub(super) several_completions: bool,
     pub(super) sessions: BTreeMap<String, Session>,
     pub(super) cards: Cards,
     pub(super) ledger: Ledger,
@@ -207,20 +113,15 @@ impl Host {
             if !(1..=999_999).contains(&terminal.batch) {
                 return Err(bad("the batch is a number from 1 to 999999"));
             }
-            let session = Session {
-                batch: terminal.batch,
-                keys: None,
-                sign_ins: 0,
-                settling: None,
-                uploaded: Vec::new(),
-                terminal,
-            };
+            let batches = Batches::new(terminal.batch, config.settle_blocks_sales);
+            let session = Session { keys: None, sign_ins: 0, batches, terminal };
             sessions.insert(session.terminal.tid.clone(), session);
         }
         Ok(Self {
             table,
             mac: config.mac,
             split_foreign: config.split_foreign,
+            several_completions: config.several_completions,
             sessions,
             cards: Cards::default(),
             ledger: Ledger::default(),
@@ -288,7 +189,7 @@ impl Host {
             let sealed = keys.sealed(form, &session.terminal.tmk).ok()?;
             session.keys = Some(keys);
             session.sign_ins += 1;
-            Some((sealed, session.batch))
+            Some((sealed, session.batches.newest()))
         });
         match issued {
             Some((sealed, batch)) => {

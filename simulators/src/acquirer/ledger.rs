@@ -3,11 +3,11 @@
 use super::cards::Instrument;
 use super::message::Message;
 use super::money::Fen;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where an entry stands: terminal, batch and trace number name it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// Terminal, field 41.
     pub tid: String,
@@ -66,6 +66,11 @@ impl Kind {
         }
     }
 
+    /// Whether it counts as money taken in a settlement; holds count as nothing.
+    fn is_debit(self) -> bool {
+        matches!(self, Self::Sale | Self::Completion | Self::CompletionNotice)
+    }
+
     /// Notices are repeated until answered and never reversed.
     pub(super) fn is_notice(self) -> bool {
         matches!(self, Self::Refund | Self::CompletionNotice)
@@ -84,7 +89,7 @@ pub enum State {
     Voided,
     /// Undone by a reversal.
     Reversed,
-    /// A pre-authorisation that a completion used.
+    /// A pre-authorisation of which completions left nothing.
     Completed,
 }
 
@@ -122,6 +127,12 @@ pub struct Entry {
     pub original: Option<Key>,
     /// Given back so far by refunds.
     pub refunded: Fen,
+    /// Of a pre-authorisation: what it still holds.
+    pub held: Fen,
+    /// Of what completes or voids a pre-authorisation: how much of the hold it used up.
+    pub drew: Fen,
+    /// Not booked when it happened, but from the details of a settlement.
+    pub uploaded: bool,
     /// Field 39 of the reversal that undid it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reversal_reason: Option<String>,
@@ -136,6 +147,22 @@ pub struct Entry {
     /// The parameters that a repeat must share.
     #[serde(skip)]
     pub(super) parameters: String,
+}
+
+impl Entry {
+    /// Uses up a part of a hold; a negative part comes back. An entry that is no hold has nothing to draw on.
+    pub(super) fn draw(&mut self, part: Fen) {
+        if self.kind == Kind::PreAuth {
+            self.held = self.held.minus(part);
+            self.state = if self.held == Fen::ZERO { State::Completed } else { State::Approved };
+        }
+    }
+
+    /// Whether settlement counts it: money that moved and was not reversed.
+    pub(super) fn counts(&self) -> bool {
+        matches!(self.state, State::Approved | State::Voided)
+            && !matches!(self.kind, Kind::PreAuth | Kind::PreAuthVoid)
+    }
 }
 
 fn masked<S: Serializer>(instrument: &Instrument, serializer: S) -> Result<S::Ok, S::Error> {
@@ -156,6 +183,16 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Both together.
+    pub(super) const fn plus(self, other: Self) -> Self {
+        Self {
+            debit: self.debit.plus(other.debit),
+            debit_count: self.debit_count + other.debit_count,
+            credit: self.credit.plus(other.credit),
+            credit_count: self.credit_count + other.credit_count,
+        }
+    }
+
     /// The first 30 digits of one half of field 48.
     pub(super) fn to_field(self) -> Option<String> {
         let (debit, credit) = (self.debit.to_field()?, self.credit.to_field()?);
@@ -187,6 +224,11 @@ impl Ledger {
         self.entries.get_mut(key)
     }
 
+    /// Takes an entry out, as if its request had never been booked.
+    pub(super) fn remove(&mut self, key: &Key) -> Option<Entry> {
+        self.entries.remove(key)
+    }
+
     pub(super) fn insert(&mut self, entry: Entry) {
         self.entries.insert(entry.key.clone(), entry);
     }
@@ -209,19 +251,15 @@ impl Ledger {
         let mut totals = Totals::default();
         for entry in self.entries.values().filter(|e| e.key.tid == tid && e.key.batch == batch) {
             let other = foreign.is_some_and(|foreign| foreign == entry.instrument.clear().starts_with("62"));
-            if other || !matches!(entry.state, State::Approved | State::Voided) {
+            if other || !entry.counts() {
                 continue;
             }
-            match entry.kind {
-                Kind::Sale | Kind::Completion | Kind::CompletionNotice => {
-                    totals.debit = totals.debit.plus(entry.amount);
-                    totals.debit_count += 1;
-                }
-                Kind::Void | Kind::Refund | Kind::CompletionVoid => {
-                    totals.credit = totals.credit.plus(entry.amount);
-                    totals.credit_count += 1;
-                }
-                Kind::PreAuth | Kind::PreAuthVoid => {}
+            if entry.kind.is_debit() {
+                totals.debit = totals.debit.plus(entry.amount);
+                totals.debit_count += 1;
+            } else {
+                totals.credit = totals.credit.plus(entry.amount);
+                totals.credit_count += 1;
             }
         }
         totals

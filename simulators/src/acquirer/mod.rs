@@ -15,9 +15,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batches;
 mod booking;
 pub mod cards;
+mod config;
 mod control;
+mod decide;
 pub mod faults;
 pub mod fields;
 pub mod framing;
@@ -27,16 +30,19 @@ pub mod ledger;
 pub mod mac;
 pub mod message;
 pub mod money;
+mod reply;
+mod reversal;
 mod server;
 mod settlement;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use crate::background::Background;
 use crate::faults::Plan;
 use cards::{Card, Instrument};
-pub use host::{ConfigError, HostConfig, Terminal};
-use ledger::{Entry, Totals};
+pub use config::{ConfigError, HostConfig, Terminal};
+use ledger::{Entry, Key, Totals};
 use money::Fen;
 use serde::Serialize;
 use server::{Inner, Shared};
@@ -192,9 +198,17 @@ impl Acquirer {
         serde_json::json!(self.ledger())
     }
 
-    /// The batch a terminal is in; `None` for a terminal this host does not know.
+    /// Takes a booking back out of the ledger, as a host that lost it after answering: totals will differ. False where
+    /// there is no approved one. What it did to a card and to its original is undone too.
+    pub fn lose(&self, key: &Key) -> bool {
+        let lost = self.shared.lock().host.lose(key);
+        self.shared.changed.notify_all();
+        lost
+    }
+
+    /// The newest batch of a terminal, which it is told at sign-in; `None` for a terminal this host does not know.
     pub fn batch(&self, tid: &str) -> Option<u32> {
-        self.shared.lock().host.sessions.get(tid).map(|s| s.batch)
+        self.shared.lock().host.sessions.get(tid).map(|s| s.batches.newest())
     }
 
     /// Debit and credit of a batch (six digits, as in field 60.2).

@@ -1,4 +1,4 @@
-//! End of a batch: totals compared, records taken, batch closed (channels.md §1.7).
+//! End of a batch: totals compared (channels.md §1.7). The details and the end are in `upload`.
 
 use super::host::{Answer, Field60, Host, Now};
 use super::ledger::Totals;
@@ -13,32 +13,28 @@ pub struct Closed {
     pub tid: String,
     /// Batch.
     pub batch: String,
-    /// This host's count.
+    /// This host's count at the end, details that came late included.
     pub host: Totals,
     /// The terminal's count in its 0500.
     pub terminal: Totals,
     /// Whether the 0510 said so.
     pub balanced: bool,
-    /// Records uploaded that this host has not, or has with another amount, by trace number.
+    /// Details uploaded that this host has booked otherwise, or has undone, by trace number.
     pub differences: Vec<String>,
-    /// Records uploaded.
+    /// Details uploaded that this host had not booked and has booked now, by trace number.
+    pub booked: Vec<String>,
+    /// What this host has booked and a terminal that uploaded its details did not name, by trace number.
+    pub surplus: Vec<String>,
+    /// Details uploaded, each counted once.
     pub uploaded: usize,
 }
 
-/// The batch after this one: 999999 is followed by 000001.
-pub(super) const fn next_batch(batch: u32) -> u32 {
-    if batch >= 999_999 { 1 } else { batch + 1 }
-}
-
 impl Host {
-    /// 0500: field 48 compared with this host's count; digits 31 and 62 of the answer say 1 (balanced) or 2.
+    /// 0500: field 48 compared with this host's count; digits 31 and 62 of the answer say 1 (balanced) or 2. Asked again,
+    /// it compares again; of a batch already closed it says how the counts stand and changes nothing.
     pub(super) fn settle(&mut self, request: &Message, now: &Now) -> Answer {
         let tid = request.text(41).to_owned();
         let batch = Field60::of(request).batch().to_owned();
-        let Some(session) = self.sessions.get(&tid) else { return Self::refuse(request, now, "97") };
-        if batch != format!("{:06}", session.batch) {
-            return Self::refuse(request, now, "77");
-        }
         let field48 = request.text(48);
         let (Some(first), Some(second)) = (parse_half(field48, 0), parse_half(field48, 31)) else {
             return Self::refuse(request, now, "30");
@@ -47,20 +43,21 @@ impl Host {
         let agree = |mine: Totals, theirs: Totals| if mine == theirs { '1' } else { '2' };
         let (domestic, foreign) = (agree(host.0, first), agree(host.1, second));
         let balanced = (domestic, foreign) == ('1', '1');
-        let mut counted = first;
-        counted.debit = counted.debit.plus(second.debit);
-        counted.credit = counted.credit.plus(second.credit);
-        counted.debit_count += second.debit_count;
-        counted.credit_count += second.credit_count;
-        let halves = first.to_field().zip(second.to_field());
-        if let Some(session) = self.sessions.get_mut(&tid) {
-            session.settling = Some((counted, balanced));
-            session.uploaded.clear();
+        if !self.closed.iter().any(|closed| closed.tid == tid && closed.batch == batch) {
+            // The totals of the next batch show that the one before is over, end record or not.
+            let Some(session) = self.sessions.get(&tid) else { return Self::refuse(request, now, "97") };
+            if let Some(left) = session.batches.left_balanced().filter(|left| *left != batch) {
+                self.close_batch(&tid, &left);
+            }
+            let Some(session) = self.sessions.get_mut(&tid) else { return Self::refuse(request, now, "97") };
+            if let Err(code) = session.batches.begin(&batch, first.plus(second), balanced) {
+                return Self::refuse(request, now, code);
+            }
         }
         let mut message = Self::reply(request, now);
         let (rrn, _) = self.references(now);
         message.copy(request, &[49]).set(15, now.date.as_str()).set(32, Self::acquirer()).set(37, rrn);
-        if let Some((first, second)) = halves {
+        if let Some((first, second)) = first.to_field().zip(second.to_field()) {
             message.set(48, format!("{first}{domestic}{second}{foreign}"));
         }
         message.set(39, "00");
@@ -68,70 +65,12 @@ impl Host {
     }
 
     /// This host's count, domestic and foreign cards apart where the configuration asks for it.
-    pub(super) fn totals(&self, tid: &str, batch: &str) -> (Totals, Totals) {
+    fn totals(&self, tid: &str, batch: &str) -> (Totals, Totals) {
         if self.split_foreign {
             (self.ledger.totals_of(tid, batch, Some(false)), self.ledger.totals_of(tid, batch, Some(true)))
         } else {
             (self.ledger.totals(tid, batch), Totals::default())
         }
-    }
-
-    /// 0320: records (201, 203 to 206) are taken, an end record (202, 207) closes the batch.
-    pub(super) fn upload(&mut self, request: &Message, now: &Now) -> Answer {
-        let field60 = Field60::of(request);
-        let (tid, batch) = (request.text(41).to_owned(), field60.batch().to_owned());
-        let code = self.take_upload(&tid, &batch, field60.net(), request.text(48));
-        let mut message = Self::reply(request, now);
-        let (rrn, _) = self.references(now);
-        message.copy(request, &[48]).set(37, rrn).set(39, code);
-        Answer { message, mak: None }
-    }
-
-    fn take_upload(&mut self, tid: &str, batch: &str, net: &str, field48: &str) -> &'static str {
-        let end = matches!(net, "202" | "207");
-        let Some(session) = self.sessions.get_mut(tid) else { return "97" };
-        if session.settling.is_none() || format!("{:06}", session.batch) != batch {
-            // The end record of the batch just closed, sent again because its answer was lost.
-            let repeated = end && self.closed.last().is_some_and(|c| c.tid == tid && c.batch == batch);
-            return if repeated { "00" } else { "12" };
-        }
-        match net {
-            "201" => match parse_records(field48) {
-                Some(records) => {
-                    session.uploaded.extend(records);
-                    "00"
-                }
-                None => "30",
-            },
-            "203" | "204" | "205" | "206" => "00",
-            "202" | "207" => {
-                self.close_batch(tid);
-                "00"
-            }
-            _ => "40",
-        }
-    }
-
-    pub(super) fn close_batch(&mut self, tid: &str) {
-        let Some(session) = self.sessions.get_mut(tid) else { return };
-        let Some((terminal, balanced)) = session.settling.take() else { return };
-        let batch = format!("{:06}", session.batch);
-        session.batch = next_batch(session.batch);
-        let uploaded = std::mem::take(&mut session.uploaded);
-        let differs = |(trace, amount): &&(String, Fen)| {
-            !self.ledger.entries().any(|e| {
-                e.key.tid == tid && e.key.batch == batch && e.key.trace == *trace && e.amount == *amount
-            })
-        };
-        self.closed.push(Closed {
-            tid: tid.into(),
-            host: self.ledger.totals(tid, &batch),
-            terminal,
-            balanced,
-            differences: uploaded.iter().filter(differs).map(|(trace, _)| trace.clone()).collect(),
-            uploaded: uploaded.len(),
-            batch,
-        });
     }
 }
 
@@ -146,17 +85,10 @@ fn parse_half(text: &str, at: usize) -> Option<Totals> {
     })
 }
 
-/// Magstripe records: count n2, then type2 trace6 PAN20 amount12 each. The card numbers are not kept.
-fn parse_records(text: &str) -> Option<Vec<(String, Fen)>> {
-    let count: usize = text.get(..2)?.parse().ok()?;
-    let records = text.get(2..)?;
-    if !text.is_ascii() || records.len() != count * 40 {
-        return None;
-    }
-    let record = |at: usize| {
-        Some((records.get(at + 2..at + 8)?.to_owned(), Fen::from_field(records.get(at + 28..at + 40)?)?))
-    };
-    (0..count).map(|i| record(i * 40)).collect()
+/// Puts another debit amount into an answer's field 48, for the fault that falsifies amounts.
+pub(super) fn falsify(field48: &str, by: Fen) -> Option<String> {
+    let debit = Fen::from_field(field48.get(..12)?)?.plus(by).to_field()?;
+    Some(format!("{debit}{}", field48.get(12..)?))
 }
 
 #[cfg(test)]
@@ -164,16 +96,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn upload_records_must_be_whole() {
-        let one = ["01", "22", "000002", "00006200000000000005", "000000012850"].concat();
-        assert_eq!(parse_records(&one), Some(vec![("000002".into(), Fen::new(12_850))]));
-        assert_eq!(parse_records(&one[..41]), None);
-        assert_eq!(parse_records("02"), None);
-    }
-
-    #[test]
-    fn batches_wrap_to_one() {
-        assert_eq!(next_batch(999_999), 1);
-        assert_eq!(next_batch(12), 13);
+    fn halves_are_read_from_62_digits_only() {
+        let text = format!("000000012850001000000000500001{}{:031}", 0, 0);
+        let half = parse_half(&text, 0).unwrap();
+        assert_eq!((half.debit, half.debit_count), (Fen::new(12_850), 1));
+        assert_eq!((half.credit, half.credit_count), (Fen::new(500), 1));
+        assert_eq!(parse_half(&text[..61], 0), None);
+        assert_eq!(falsify(&text, Fen::new(1)).unwrap()[..12], *"000000012851");
     }
 }

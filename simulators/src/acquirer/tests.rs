@@ -1,7 +1,9 @@
 //! The acquirer over TCP, against a terminal written for the test.
 
 mod faulty;
+mod holds;
 mod money;
+mod settlement;
 mod terminal;
 mod vectors;
 

@@ -232,26 +232,6 @@ fn reversing_a_void_brings_the_sale_back() {
 }
 
 #[test]
-fn a_completion_uses_its_hold_within_115_per_cent() {
-    let acquirer = acquirer();
-    let mut terminal = Terminal::signed_in(acquirer.addr());
-    let hold = terminal.payment("0100", "10", "030000", "000002", "000000010000");
-    let held = terminal.pay(&hold);
-    let mut complete = |trace: &str, amount: &str| {
-        let mut request = terminal.payment("0200", "20", "000000", trace, amount);
-        request.copy(&held, &[38]).set(61, format!("000000000000{}", held.text(13)));
-        (terminal.pay(&request), request)
-    };
-    assert_eq!(complete("000003", "000000011501").0.text(39), "64");
-    let (done, request) = complete("000004", "000000011500");
-    assert_eq!(done.text(39), "00");
-    assert_eq!(complete("000005", "000000000100").0.text(39), "12", "the hold is used up");
-    assert_eq!(acquirer.card_balance(PAN), Some(START.minus(Fen::new(11_500))));
-    assert_eq!(terminal.pay(&terminal.reversal_of(&request, "98")).text(39), "00");
-    assert_eq!(acquirer.card_balance(PAN), Some(START.minus(Fen::new(10_000))), "the hold is back");
-}
-
-#[test]
 fn a_payment_code_over_8583_is_booked_and_never_shown() {
     let acquirer = acquirer();
     let mut terminal = Terminal::signed_in(acquirer.addr());
@@ -272,49 +252,6 @@ fn balance_is_told_and_not_booked() {
     let reply = terminal.pay(&ask);
     assert_eq!((reply.text(39), reply.text(54)), ("00", "1002156C000100000000"));
     assert!(acquirer.ledger().is_empty());
-}
-
-#[test]
-fn settlement_compares_takes_records_and_opens_the_next_batch() {
-    let acquirer = acquirer();
-    let mut terminal = Terminal::signed_in(acquirer.addr());
-    let sale = terminal.sale("000002", "000000012850");
-    assert_eq!(terminal.pay(&sale).text(39), "00");
-    let settle = |terminal: &mut Terminal, debit: &str| {
-        let totals = format!("{debit}001000000000000000");
-        let f48 = format!("{totals}0{:030}0", 0);
-        let f60 = format!("00{}201", terminal.batch);
-        let ask =
-            terminal.message("0500", &[(11, "000030"), (48, &f48), (49, "156"), (60, &f60), (63, "01 ")]);
-        terminal.ask(&ask).text(48).to_owned()
-    };
-    let upload = |terminal: &mut Terminal, net: &str, f48: &str| {
-        let f60 = format!("00{}{net}", terminal.batch);
-        let ask = terminal.message("0320", &[(11, "000031"), (48, f48), (60, &f60)]);
-        terminal.ask(&ask).text(39).to_owned()
-    };
-    assert_eq!(upload(&mut terminal, "202", "0001"), "12", "no settlement is open");
-    let answer = settle(&mut terminal, "000000012849");
-    assert_eq!((&answer[30..31], &answer[61..62]), ("2", "1"));
-    let late = terminal.sale("000003", "000000000100");
-    assert_eq!(terminal.pay(&late).text(39), "90", "no payment while the batch is counted");
-    let record = ["01", "22", "000002", "00006200000000000005", "000000012850"].concat();
-    assert_eq!(upload(&mut terminal, "201", &record), "00");
-    assert_eq!(upload(&mut terminal, "207", "0001"), "00");
-    assert_eq!(upload(&mut terminal, "207", "0001"), "00", "the end record may be repeated");
-    let closed = acquirer.closed().remove(0);
-    assert_eq!((closed.balanced, closed.uploaded, closed.differences.len()), (false, 1, 0));
-    assert_eq!(acquirer.batch("12345678"), Some(2));
-    assert_eq!(terminal.pay(&late).text(39), "77", "the old batch is over");
-    let reversal = terminal.reversal_of(&sale, "98");
-    assert_eq!(terminal.pay(&reversal).text(39), "12", "a settled sale is not reversed");
-    terminal.batch = "000002".into();
-    let next = terminal.sale("000004", "000000000777");
-    assert_eq!(terminal.pay(&next).text(39), "00");
-    let answer = settle(&mut terminal, "000000000777");
-    assert_eq!((&answer[30..31], &answer[61..62]), ("1", "1"));
-    assert_eq!(upload(&mut terminal, "202", "0001"), "00");
-    assert!(acquirer.closed()[1].balanced);
 }
 
 #[test]

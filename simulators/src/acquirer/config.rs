@@ -1,0 +1,106 @@
+//! How a host is set up.
+
+use super::fields::CodecError;
+use super::mac::MacAlgorithm;
+use serde::Deserialize;
+use std::fmt;
+use thiserror::Error;
+
+/// A terminal known to this host.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terminal {
+    /// Field 41, eight characters.
+    pub tid: String,
+    /// Field 42, fifteen characters.
+    pub mid: String,
+    /// Terminal master key, 32 hex digits; a test key, injected into the terminal by other means.
+    #[serde(deserialize_with = "from_hex")]
+    pub tmk: Vec<u8>,
+    /// Hand out a 16-byte MAC key where the sign-in form has room for it.
+    #[serde(default)]
+    pub double_mak: bool,
+    /// Batch to start with.
+    #[serde(default = "first_batch")]
+    pub batch: u32,
+}
+
+const fn first_batch() -> u32 {
+    1
+}
+
+fn from_hex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    hex::decode(text).map_err(|_| serde::de::Error::custom("a key is written in hex digits"))
+}
+
+impl fmt::Debug for Terminal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terminal").field("tid", &self.tid).field("mid", &self.mid).finish_non_exhaustive()
+    }
+}
+
+impl Default for Terminal {
+    /// The terminal of the published examples: 12345678 at merchant 123456789012345, TMK 0123…3210.
+    fn default() -> Self {
+        Self {
+            tid: "12345678".into(),
+            mid: "123456789012345".into(),
+            tmk: vec![
+                0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32,
+                0x10,
+            ],
+            double_mak: false,
+            batch: 1,
+        }
+    }
+}
+
+/// How the host is set up; the JSON form is what `till-sim acquirer --config` reads.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostConfig {
+    /// Terminals allowed to speak.
+    pub terminals: Vec<Terminal>,
+    /// How field 64 is made.
+    pub mac: MacAlgorithm,
+    /// A field table in the form of `cup.toml`; empty = the common one.
+    pub fields: String,
+    /// Count cards outside the 62 range in the second half of field 48.
+    pub split_foreign: bool,
+    /// Take no payment of any batch while one is being settled (90), and none of the next batch before that one is closed
+    /// (77). Without it payments are booked by the batch of field 60.2, and only the batch being settled is shut.
+    pub settle_blocks_sales: bool,
+    /// A hold may be completed several times, until nothing of it is left. Without it the first completion ends the hold and
+    /// gives the rest back.
+    pub several_completions: bool,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self {
+            terminals: vec![Terminal::default()],
+            mac: MacAlgorithm::default(),
+            fields: String::new(),
+            split_foreign: false,
+            settle_blocks_sales: false,
+            several_completions: false,
+        }
+    }
+}
+
+/// A configuration this host cannot run with.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The field table.
+    #[error(transparent)]
+    Table(#[from] CodecError),
+    /// A terminal's numbers or key.
+    #[error("terminal {tid:?}: {what}")]
+    Terminal {
+        /// Which.
+        tid: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}
