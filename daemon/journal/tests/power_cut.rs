@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use lab::{Op, recorder, run};
+use std::process::Stdio;
+use till_powercut::recorder::{AckedLines, record as trace};
+use till_powercut::{Op, Recording};
 
 fn lab_program() -> PathBuf {
     env!("CARGO_BIN_EXE_till-journal-lab").into()
@@ -26,29 +28,34 @@ fn wanted() -> usize {
 }
 
 /// Records sessions one after the other in one directory; `None` (and a word) where ptrace is not allowed.
-fn record(program: &Path, root: &Path, sessions: &[&[&str]]) -> Option<Vec<Op>> {
-    let mut ops = Vec::new();
+fn record(program: &Path, root: &Path, sessions: &[&[&str]]) -> Option<Recording> {
+    let mut recording = Recording::default();
     for session in sessions {
         let mut command = Command::new(program);
         command.arg("write").arg(root).args(*session);
-        match recorder::record(&mut command, root, std::mem::take(&mut ops)) {
-            Ok(more) => ops = more,
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut out = None;
+        let ended = trace(&mut command, root, &mut recording, &mut AckedLines, |child| {
+            // The pipe must be emptied, or the subject waits for us while we wait for it.
+            let mut pipe = child.stdout.take().unwrap();
+            out = Some(std::thread::spawn(move || std::io::read_to_string(&mut pipe)));
+        });
+        match ended {
+            Ok(status) => {
+                assert_eq!(status, 0, "the subject failed while being recorded: {:?}", out.unwrap().join());
+            }
             Err(e) => {
-                println!("skipped: this system does not allow ptrace ({e})");
+                println!("skipped: {e}");
                 return None;
             }
         }
     }
-    Some(ops)
+    Some(recording)
 }
 
-fn journal_recording(root: &Path) -> Option<Vec<Op>> {
+fn journal_recording(root: &Path) -> Option<Recording> {
     // A fresh start; a second start that begins a new epoch; group commit from several threads.
     record(&lab_program(), root, &[&["40", "1", "200000"], &["30", "2", "100"], &["40", "4", "200000"]])
-}
-
-fn acks(ops: &[Op]) -> usize {
-    ops.iter().filter(|o| matches!(o, Op::Ack { .. })).count()
 }
 
 fn new_root(dir: &tempfile::TempDir) -> PathBuf {
@@ -62,10 +69,11 @@ fn every_acknowledged_record_survives_every_cut() {
     let dir = tempfile::tempdir().unwrap();
     let root = new_root(&dir);
     let begun = Instant::now();
-    let Some(ops) = journal_recording(&root) else { return };
-    println!("{} operations, {} acknowledgements, recorded in {:?}", ops.len(), acks(&ops), begun.elapsed());
-    assert!(acks(&ops) > 80, "the recording is too short to mean anything");
-    let result = run::judge(&ops, &root, &lab_program(), wanted(), 1, 5);
+    let Some(seen) = journal_recording(&root) else { return };
+    let (ops, acks) = (seen.ops.len(), seen.acks.len());
+    println!("{ops} operations, {acks} acknowledgements, recorded in {:?}", begun.elapsed());
+    assert!(acks > 80, "the recording is too short to mean anything");
+    let result = lab::judge(&seen, &root, &lab_program(), wanted(), 1, 5);
     println!("{} disks judged in {:?}", result.states, begun.elapsed());
     assert!(result.failed.is_empty(), "{:#?}", result.failed);
     assert!(result.states >= wanted() / 2, "too few different disks: {}", result.states);
@@ -75,8 +83,8 @@ fn every_acknowledged_record_survives_every_cut() {
 fn control_stock_sled_without_the_shim_loses_records() {
     let dir = tempfile::tempdir().unwrap();
     let root = new_root(&dir);
-    let Some(ops) = record(&stock_program(), &root, &[&["60"]]) else { return };
-    let result = run::judge(&ops, &root, &stock_program(), 60, 2, 3);
+    let Some(seen) = record(&stock_program(), &root, &[&["60"]]) else { return };
+    let result = lab::judge(&seen, &root, &stock_program(), 60, 2, 3);
     let lost = result.failed.iter().filter(|f| f.said.contains("LOST")).count();
     println!("stock sled: {} of {} disks failed", result.failed.len(), result.states);
     assert!(lost > 0, "the laboratory did not catch a store that does not sync");
@@ -86,43 +94,32 @@ fn control_stock_sled_without_the_shim_loses_records() {
 fn control_acknowledging_before_the_sync_loses_records() {
     let dir = tempfile::tempdir().unwrap();
     let root = new_root(&dir);
-    let Some(mut ops) = record(&lab_program(), &root, &[&["40", "1", "200000"]]) else { return };
+    let Some(mut seen) = record(&lab_program(), &root, &[&["40", "1", "200000"]]) else { return };
     // The same program, had it answered one step earlier: each acknowledgement moves before the sync it waited for.
-    for at in 0..ops.len() {
-        if matches!(ops[at], Op::Ack { .. }) {
-            let sync = ops[..at].iter().rposition(is_segment_sync).unwrap();
-            let ack = ops.remove(at);
-            ops.insert(sync, ack);
-        }
+    for ack in &mut seen.acks {
+        ack.at = seen.ops[..ack.at].iter().rposition(is_segment_sync).unwrap();
     }
-    expect_loss(&ops, &root, "ack before sync");
+    expect_loss(&seen, &root, "ack before sync");
 }
 
 #[test]
 fn control_a_flight_recorder_that_never_syncs_loses_records() {
     let dir = tempfile::tempdir().unwrap();
     let root = new_root(&dir);
-    let Some(mut ops) = record(&lab_program(), &root, &[&["40", "1", "200000"]]) else { return };
-    ops = without_segment_syncs(ops);
-    expect_loss(&ops, &root, "no sync");
-}
-
-/// A sync's `since` counts operations, so a dropped one leaves a harmless one behind.
-fn without_segment_syncs(mut ops: Vec<Op>) -> Vec<Op> {
-    for op in &mut ops {
-        if is_segment_sync(op) {
-            *op = Op::Ack { thread: 99, count: 0 };
-        }
+    let Some(mut seen) = record(&lab_program(), &root, &[&["40", "1", "200000"]]) else { return };
+    // A sync's `since` counts operations, so a dropped one leaves a harmless one behind.
+    for op in seen.ops.iter_mut().filter(|op| is_segment_sync(op)) {
+        *op = Op::Nothing;
     }
-    ops
+    expect_loss(&seen, &root, "no sync");
 }
 
 fn is_segment_sync(op: &Op) -> bool {
     matches!(op, Op::Sync { path, .. } if Path::new(path).extension().is_some_and(|e| e == "log"))
 }
 
-fn expect_loss(ops: &[Op], root: &Path, what: &str) {
-    let result = run::judge(ops, root, &lab_program(), 80, 3, 3);
+fn expect_loss(recording: &Recording, root: &Path, what: &str) {
+    let result = lab::judge(recording, root, &lab_program(), 80, 3, 3);
     let lost = result.failed.iter().filter(|f| f.said.contains("LOST")).count();
     println!("{what}: {} of {} disks failed", result.failed.len(), result.states);
     assert!(lost > 0, "the laboratory did not catch a journal with {what}: {:#?}", result.failed);

@@ -1,73 +1,115 @@
-//! The power-cut laboratory: records what a program does to its files, builds every kind of disk a cut may leave.
-//!
-//! The recorder is ptrace, so the subject is the real program with all its threads and child processes. The model is
-//! stricter than ext4: a name is durable only after its directory was synced, `sync_file_range` is worth nothing,
-//! and what was not synced may be there, not there, or there in part, sector by sector.
+//! Takes cuts of a recording and has each judged by a program.
 
 #![allow(clippy::unwrap_used)] // clippy knows tests by their attribute only
 
-pub(crate) mod model;
-pub(crate) mod recorder;
-pub(crate) mod run;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
-/// One thing the subject did to the disk, or told the world.
-#[derive(Debug, Clone)]
-pub(crate) enum Op {
-    Create {
-        path: String,
-    },
-    Mkdir {
-        path: String,
-    },
-    Write {
-        path: String,
-        at: u64,
-        data: Vec<u8>,
-    },
-    Truncate {
-        path: String,
-        len: u64,
-    },
-    Allocate {
-        path: String,
-        end: u64,
-    },
-    /// Makes durable what was recorded before index `since` (when the call began).
-    Sync {
-        path: String,
-        since: usize,
-    },
-    Rename {
-        from: String,
-        to: String,
-    },
-    Link {
-        from: String,
-        to: String,
-    },
-    Unlink {
-        path: String,
-    },
-    /// Told outside: this record is safe.
-    Ack {
-        thread: u64,
-        count: u64,
-    },
+use till_powercut::Recording;
+use till_powercut::cuts::{Cut, Plan, cuts};
+use till_powercut::model::{Luck, Rules};
+
+/// What a judge said of one disk.
+pub(crate) struct Failure {
+    at: usize,
+    how: (Luck, Rules),
+    acked: Vec<String>,
+    pub(crate) said: String,
 }
 
-/// SplitMix64: small, seedable, the same everywhere.
-pub(crate) struct Rng(pub u64);
-
-impl Rng {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+impl std::fmt::Debug for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { at, how, acked, said } = self;
+        write!(f, "cut before operation {at} {how:?}, acknowledged {acked:?}: {said}")
     }
+}
 
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end.max(1) as u64).unwrap()
+/// A number of different disks, and those whose judge was not content.
+#[derive(Debug, Default)]
+pub(crate) struct Result {
+    pub(crate) states: usize,
+    pub(crate) failed: Vec<Failure>,
+}
+
+/// Cuts and judges. `judge VERIFY DIR ACKED...` must end with 0; stops early once `enough` failed.
+pub(crate) fn judge(
+    recording: &Recording,
+    root: &Path,
+    program: &Path,
+    wanted: usize,
+    seed: u64,
+    enough: usize,
+) -> Result {
+    // Memory-backed where there is any: these disks need no durability of their own.
+    let base = if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
+    let scratch = tempfile::tempdir_in(&base).or_else(|_| tempfile::tempdir()).unwrap();
+    let failed = Mutex::new(Vec::new());
+    let number = AtomicUsize::new(0);
+    let (disks, queue) = mpsc::sync_channel::<Cut>(8);
+    let queue = Mutex::new(queue);
+    let states = std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap().recv();
+                    let Ok(cut) = next else { return };
+                    let dir = scratch.path().join(number.fetch_add(1, Ordering::Relaxed).to_string());
+                    std::fs::create_dir(&dir).unwrap();
+                    cut.left.write(&dir).unwrap();
+                    let acked: Vec<String> = cut.acked.iter().map(|(t, c)| format!("{t}:{c}")).collect();
+                    let said = ask(program, &dir, &acked);
+                    let _ = std::fs::remove_dir_all(&dir);
+                    if let Err(said) = said {
+                        let how = (cut.luck, cut.rules);
+                        failed.lock().unwrap().push(Failure { at: cut.at, how, acked, said });
+                    }
+                }
+            });
+        }
+        let plan = Plan { wanted, seed, from: 0 };
+        let states = cuts(recording, root.to_str().unwrap(), None, &plan, |cut| {
+            failed.lock().unwrap().len() < enough && disks.send(cut).is_ok()
+        });
+        drop(disks);
+        states
+    });
+    Result { states, failed: failed.into_inner().unwrap() }
+}
+
+/// Runs the judge with a time limit; a hang is a failure.
+fn ask(program: &Path, dir: &Path, acked: &[String]) -> std::result::Result<(), String> {
+    let mut child = Command::new("timeout")
+        .args(["--signal=KILL", "60"])
+        .arg(program)
+        .arg("verify")
+        .arg(dir)
+        .args(acked)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    let output = {
+        let mut text = String::new();
+        let _ = std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut text);
+        let mut more = String::new();
+        let _ = std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut more);
+        text + &more
+    };
+    let status = child.wait().unwrap();
+    // A cut is no damage: it must not send anybody looking for a bad disk.
+    if status.success()
+        && output.contains("fine")
+        && !output.contains("damaged")
+        && !output.contains("rewritten")
+    {
+        return Ok(());
     }
+    let late = if begun.elapsed() > Duration::from_secs(59) { " (hung)" } else { "" };
+    Err(format!("{status}{late}: {output}"))
 }
