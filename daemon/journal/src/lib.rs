@@ -16,6 +16,7 @@ mod export;
 mod frame;
 mod journal;
 mod key;
+pub mod keyring;
 mod map;
 mod options;
 mod policy;
@@ -42,6 +43,7 @@ pub use frame::{
 };
 pub use journal::{Head, Journal, Stats};
 pub use key::DeviceKey;
+pub use keyring::{Keyring, KeyringError};
 pub use options::{MAX_GROUP, Options};
 pub use policy::install_panic_policy;
 pub use probe::{Probe, probe_main};
