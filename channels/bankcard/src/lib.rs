@@ -2,7 +2,7 @@
 //!
 //! Sans-I/O inside: [`dialect`] is an acquirer's way of speaking as data, [`codec`] and [`framing`] turn messages into
 //! bytes and back, [`mac`] and [`keys`] are the cryptography, [`messages`] builds requests, [`answers`] judges replies,
-//! [`reversal`] and [`session`] keep the rules between them. Uncertified; see the README.
+//! [`recovery`], [`reversal`] and [`session`] keep the rules between them. Uncertified; see the README.
 
 pub mod answers;
 pub mod card;
@@ -19,6 +19,7 @@ pub mod message;
 pub mod messages;
 pub mod outcome;
 pub mod plugin;
+pub mod recovery;
 pub mod reversal;
 pub mod session;
 pub mod settings;

@@ -72,6 +72,8 @@ pub fn request_refused(error: &RequestError) -> Decline {
         RequestError::Currency { .. } => ("currency", "收单行不支持该币种"),
         RequestError::Amount => ("amount", "金额超出范围"),
         RequestError::Number => ("number", "流水号或批次号超出范围"),
+        RequestError::Original => ("original-unknown", "原交易信息不全，请联系收单行"),
+        RequestError::Count => ("count", "笔数超出报文可表示的范围"),
     };
     refusal(DeclineClass::Merchant, code, error.to_string(), zh, NextStep::OtherMethod)
 }

@@ -7,29 +7,13 @@
 use crate::answers::Answer;
 use crate::dialect::Dialect;
 use crate::message::Message;
+use crate::recovery::{self, RecoveryError};
 use crate::tlv;
 use till_plugin::channel::UndoReason;
 use zeroize::Zeroizing;
 
 /// Fields a reversal repeats from its original, when the original had them.
 const REPEATED: [u8; 14] = [2, 3, 4, 11, 14, 22, 23, 25, 38, 41, 42, 49, 60, 61];
-const VERSION: u8 = 1;
-const MAX_BYTES: usize = 2048;
-
-/// Why stored recovery data is not usable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RecoveryError {
-    /// Not written by this channel, or damaged.
-    #[error("the recovery data of this payment is not readable: settle it with the acquirer by hand")]
-    Damaged,
-    /// The original's chip data is not TLV.
-    #[error("the chip data of the request is not readable")]
-    Chip,
-    /// Longer than the daemon stores.
-    #[error("the reversal would be longer than can be stored")]
-    TooLong,
-}
-
 /// A reversal that is ready to be sent but for reason and MAC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Armed(Message);
@@ -87,48 +71,28 @@ impl Armed {
         Ok(message)
     }
 
-    /// As bytes for the journal: version, type, field count, then number, length (two bytes, big-endian) and value of each field.
-    /// Independent of the dialect, so that a changed setting cannot orphan a reversal.
+    /// As bytes for the journal ([`recovery`]).
     pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, RecoveryError> {
-        let mut out = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
-        out.push(VERSION);
-        out.extend_from_slice(&self.0.mti_bytes());
-        out.push(u8::try_from(self.0.iter().count()).map_err(|_| RecoveryError::TooLong)?);
-        for (number, value) in self.0.iter() {
-            let length = u16::try_from(value.len()).map_err(|_| RecoveryError::TooLong)?;
-            if out.len() + 3 + value.len() > MAX_BYTES {
-                return Err(RecoveryError::TooLong);
-            }
-            out.push(number);
-            out.extend_from_slice(&length.to_be_bytes());
-            out.extend_from_slice(value);
-        }
-        Ok(out)
+        recovery::to_bytes(&self.0)
     }
 
     /// Reads what [`Armed::to_bytes`] wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecoveryError> {
-        let damaged = RecoveryError::Damaged;
-        let (head, mut rest) = bytes.split_at_checked(6).ok_or(damaged)?;
-        let mti: [u8; 4] = head[1..5].try_into().map_err(|_| damaged)?;
-        if head[0] != VERSION || mti != *b"0400" {
-            return Err(damaged);
-        }
-        let mut message = Message::new(mti);
-        while !rest.is_empty() {
-            let (head, after) = rest.split_at_checked(3).ok_or(damaged)?;
-            let length = usize::from(u16::from_be_bytes([head[1], head[2]]));
-            let (value, after) = after.split_at_checked(length).ok_or(damaged)?;
-            let known = REPEATED.contains(&head[0]) || head[0] == 55;
-            if !known || message.get(head[0]).is_some() {
-                return Err(damaged);
-            }
-            message.set(head[0], value);
-            rest = after;
-        }
-        let counted = message.iter().count() == usize::from(head[5]);
-        let whole = [3, 4, 11, 41, 42].iter().all(|number| message.get(*number).is_some());
-        if counted && whole { Ok(Self(message)) } else { Err(damaged) }
+        recovery::from_bytes(bytes).and_then(Self::try_from)
+    }
+
+    /// What it is the reversal of, field by field.
+    pub fn original(&self) -> &Message {
+        &self.0
+    }
+}
+
+impl TryFrom<Message> for Armed {
+    type Error = RecoveryError;
+
+    fn try_from(message: Message) -> Result<Self, RecoveryError> {
+        let own = message.iter().all(|(number, _)| REPEATED.contains(&number) || number == 55);
+        if message.mti_bytes() == *b"0400" && own { Ok(Self(message)) } else { Err(RecoveryError::Damaged) }
     }
 }
 

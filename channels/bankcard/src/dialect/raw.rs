@@ -247,8 +247,15 @@ fn request(rules: &RequestRules) -> Result<(), String> {
         ("sign_off_code", &rules.sign_off_code),
         ("echo_code", &rules.echo_code),
         ("settlement_code", &rules.settlement_code),
+        ("upload_code", &rules.upload_code),
+        ("upload_end_code", &rules.upload_end_code),
+        ("upload_end_unbalanced_code", &rules.upload_end_unbalanced_code),
     ] {
         digits(what, code, &[3])?;
+    }
+    digits("upload_card_class", &rules.upload_card_class, &[2])?;
+    if !(1..=999).contains(&rules.completion_percent) {
+        return Err("request.completion_percent is 1 to 999".into());
     }
     if rules.operator.len() != 3 || !rules.operator.is_ascii() {
         return Err("request.operator is three characters".into());

@@ -154,6 +154,16 @@ pub struct RequestRules {
     pub echo_code: String,
     /// 60.3 of a settlement.
     pub settlement_code: String,
+    /// 60.3 of uploaded records and notices.
+    pub upload_code: String,
+    /// 60.3 of the end of a batch whose totals agreed.
+    pub upload_end_code: String,
+    /// 60.3 of the end of a batch whose details were uploaded.
+    pub upload_end_unbalanced_code: String,
+    /// First two digits of an uploaded record.
+    pub upload_card_class: String,
+    /// Most that a completion may take of its hold, per cent.
+    pub completion_percent: u16,
     /// Field 63 of sign-in and settlement.
     pub operator: String,
     /// Tags of field 55 in wire order, upper-case hexadecimal.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use till_channel_bankcard::card::CardData;
 use till_channel_bankcard::dialect::{CUP, Dialect};
 use till_channel_bankcard::message::Message;
-use till_channel_bankcard::messages::{Numbers, Original, Requests, Terminal, Totals};
+use till_channel_bankcard::messages::{Detail, Numbers, Original, Requests, Terminal, Totals};
 use till_channel_bankcard::reversal::Armed;
 use till_channel_bankcard::{codec, framing, mac};
 use till_plugin::instrument::Cvm;
@@ -21,6 +21,7 @@ fn case(id: &str) -> Option<Value> {
 fn card(case: &Value) -> CardData {
     let field = |number: &str| case["fields"][number].as_str().map(str::to_owned);
     let entry = match &field("22").unwrap()[..2] {
+        "01" => "01",
         "02" => "02",
         "07" => "07",
         other => panic!("{other}"),
@@ -96,6 +97,82 @@ fn voids_and_refunds() {
         };
         requests.refund(Numbers { trace: 16, batch: BATCH }, money(case), &card(case), &original).unwrap()
     });
+}
+
+/// A hold of the constructed messages: trace 17 of batch 12 on 1 September.
+fn hold() -> Original {
+    Original {
+        numbers: Numbers { trace: 17, batch: BATCH },
+        reference: "090935010017".into(),
+        authorisation: Some("E5F6A7".into()),
+        date: "0901".into(),
+    }
+}
+
+#[test]
+fn holds_and_what_follows_them() {
+    same("preauth-void-req", |requests, case| {
+        requests.release(Numbers { trace: 18, batch: BATCH }, money(case), &card(case), &hold()).unwrap()
+    });
+    same("completion-void-req", |requests, case| {
+        let original = Original {
+            numbers: Numbers { trace: 19, batch: BATCH },
+            reference: "090940010019".into(),
+            authorisation: Some("F6A7B8".into()),
+            date: "0901".into(),
+        };
+        let numbers = Numbers { trace: 20, batch: BATCH };
+        requests.completion_void(numbers, money(case), &card(case), &original).unwrap()
+    });
+    same("completion-advice-req", |requests, case| {
+        let numbers = Numbers { trace: 21, batch: BATCH };
+        requests.completion_notice(numbers, money(case), &card(case), &hold()).unwrap()
+    });
+}
+
+/// No constructed message of the hold itself and of the completion asked for: they differ from those above by the table.
+#[test]
+fn a_hold_and_a_completion_are_the_table_s_rows() {
+    let Some(case) = case("preauth-void-req") else { return };
+    let dialect = Dialect::parse(CUP).unwrap();
+    let terminal = Terminal { id: "12345678".into(), merchant: "123456789012345".into() };
+    let requests = Requests { dialect: &dialect, terminal: &terminal };
+    let numbers = Numbers { trace: 19, batch: BATCH };
+    let row = |message: &Message| {
+        [3, 25, 60, 38, 61].map(|number| message.text(number).unwrap_or("-").to_owned()).join(" ")
+    };
+    let held = requests.hold(numbers, money(&case), &card(&case)).unwrap();
+    assert_eq!((held.mti(), row(&held).as_str()), ("0100", "030000 06 1000001200060 - -"));
+    let taken = requests.completion(numbers, money(&case), &card(&case), &hold()).unwrap();
+    assert_eq!(
+        (taken.mti(), row(&taken).as_str()),
+        ("0200", "000000 06 2000001200060 E5F6A7 0000000000000901")
+    );
+}
+
+#[test]
+fn uploads() {
+    same("batch-upload-mag-req", |requests, _| {
+        let detail = |trace, minor| Detail {
+            trace,
+            pan: String::from("6200000000000005").into(),
+            amount: Money::new(minor, Currency::CNY),
+        };
+        requests.records(Numbers { trace: 31, batch: BATCH }, &[detail(2, 1234), detail(3, 1)]).unwrap()
+    });
+    same("batch-end-balanced-req", |requests, _| {
+        requests.upload_end(Numbers { trace: 32, batch: BATCH }, true, 0).unwrap()
+    });
+}
+
+/// Policy case set-unbalanced: the end mark after eleven details.
+#[test]
+fn an_unbalanced_end_says_how_many_details_there_were() {
+    let dialect = Dialect::parse(CUP).unwrap();
+    let terminal = Terminal { id: "12345678".into(), merchant: "123456789012345".into() };
+    let requests = Requests { dialect: &dialect, terminal: &terminal };
+    let end = requests.upload_end(Numbers { trace: 33, batch: BATCH }, false, 11).unwrap();
+    assert_eq!((end.text(60), end.text(48)), (Some("00000012207"), Some("0011")));
 }
 
 #[test]

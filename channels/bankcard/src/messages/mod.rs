@@ -1,9 +1,17 @@
 //! The requests of a terminal, field by field (channels.md §1.3). Nothing here is signed or sent.
+//!
+//! Here what they share, sessions, sales and holds; [`follow`] has what follows a payment, [`settlement`] the end of a batch.
+
+mod follow;
+mod settlement;
 
 use crate::card::CardData;
 use crate::dialect::Dialect;
 use crate::message::Message;
 use till_plugin::{Currency, Money};
+
+pub use follow::Original;
+pub use settlement::{Detail, RECORDS, Totals};
 
 /// Why a request cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +30,16 @@ pub enum RequestError {
     /// Trace or batch outside 1 to 999999.
     #[error("trace and batch numbers go from 1 to 999999")]
     Number,
+    /// What is known of the original does not fit the fields that name it.
+    #[error(
+        "the host's reference or authorisation code of the original is not known: settle it with the acquirer"
+    )]
+    Original,
+    /// More records or payments than a message has digits for.
+    #[error(
+        "field 48 counts at most 999 payments a side in a settlement, and 8 records or 9999 details in an upload"
+    )]
+    Count,
 }
 
 /// Who sends: terminal and merchant number as the acquirer gave them.
@@ -50,28 +68,6 @@ impl Numbers {
     fn batch(self) -> Result<String, RequestError> {
         six(self.batch)
     }
-}
-
-/// An earlier transaction that a request refers to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Original {
-    /// Its numbers.
-    pub numbers: Numbers,
-    /// Host reference (field 37).
-    pub reference: String,
-    /// Authorisation code (field 38).
-    pub authorisation: Option<String>,
-    /// Its date at the host, `MMDD`.
-    pub date: String,
-}
-
-/// Totals of a batch: minor units and how many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Totals {
-    /// Sales and completions.
-    pub debit: (Money, u32),
-    /// Voids, refunds, completion voids.
-    pub credit: (Money, u32),
 }
 
 fn six(number: u32) -> Result<String, RequestError> {
@@ -135,7 +131,7 @@ impl Requests<'_> {
             .set(3, processing)
             .set(11, numbers.trace()?)
             .set(22, card.entry_mode())
-            .set(25, "00")
+            .set(25, if matches!(kind, "10" | "11" | "20" | "21" | "24") { "06" } else { "00" })
             .set(49, rules.currency_number());
         if card.track2.is_none() || rules.pan_with_track2 {
             message.set(2, card.pan.expose());
@@ -157,6 +153,8 @@ impl Requests<'_> {
                 .set_unless_empty(26, &rules.pin_capture_length)
                 .set_unless_empty(53, &rules.pin_control)
                 .set(52, block.as_slice()),
+            // A card named by its number alone has neither PIN nor track for field 53 to speak of.
+            None if card.entry == "01" => &mut message,
             None => message.set_unless_empty(53, &rules.no_pin_control),
         };
         Ok(message)
@@ -186,73 +184,16 @@ impl Requests<'_> {
         Ok(message)
     }
 
+    /// Pre-authorisation 0100: holds money.
+    pub fn hold(&self, numbers: Numbers, money: Money, card: &CardData) -> Result<Message, RequestError> {
+        let mut message = self.financial(*b"0100", "10", "030000", numbers, card)?;
+        message.set(4, amount(self.dialect, money)?);
+        Ok(message)
+    }
+
     /// Balance 0200. The answer is never kept.
     pub fn balance(&self, numbers: Numbers, card: &CardData) -> Result<Message, RequestError> {
         self.financial(*b"0200", "01", "310000", numbers, card)
-    }
-
-    /// Void 0200 of a transaction of the same batch, full amount.
-    pub fn void(
-        &self,
-        numbers: Numbers,
-        money: Money,
-        card: &CardData,
-        original: &Original,
-    ) -> Result<Message, RequestError> {
-        let mut message = self.financial(*b"0200", "23", "200000", numbers, card)?;
-        message
-            .set(4, amount(self.dialect, money)?)
-            .set(37, &original.reference)
-            .set(61, format!("{}{}", original.numbers.batch()?, original.numbers.trace()?));
-        if let Some(code) = &original.authorisation {
-            message.set(38, code);
-        }
-        Ok(message)
-    }
-
-    /// Refund 0220: a notice, repeated with the same trace when unanswered, never reversed.
-    pub fn refund(
-        &self,
-        numbers: Numbers,
-        money: Money,
-        card: &CardData,
-        original: &Original,
-    ) -> Result<Message, RequestError> {
-        let mut message = self.financial(*b"0220", "25", "200000", numbers, card)?;
-        message
-            .set(4, amount(self.dialect, money)?)
-            .set(37, &original.reference)
-            .set(61, format!("000000000000{}", original.date))
-            .set(63, "000");
-        Ok(message)
-    }
-
-    /// Settlement 0500: field 48 holds debit and credit totals of domestic cards, then of foreign ones, 31 digits each,
-    /// the last of which is the host's result.
-    pub fn settlement(
-        &self,
-        numbers: Numbers,
-        domestic: Totals,
-        foreign: Option<Totals>,
-        operator: Option<&str>,
-    ) -> Result<Message, RequestError> {
-        let mut message = self.management(*b"0500", numbers.batch, &self.dialect.request.settlement_code)?;
-        let foreign = foreign.map_or_else(|| Ok("0".repeat(31)), |totals| self.totals(totals))?;
-        message
-            .set(11, numbers.trace()?)
-            .set(48, format!("{}{foreign}", self.totals(domestic)?))
-            .set(49, self.dialect.request.currency_number())
-            .set(63, self.operator(operator));
-        Ok(message)
-    }
-
-    fn totals(&self, totals: Totals) -> Result<String, RequestError> {
-        let half = |(money, count): (Money, u32)| {
-            same_currency(self.dialect, money)?;
-            let fits = (0..=999_999_999_999).contains(&money.minor()) && count <= 999;
-            if fits { Ok(format!("{:012}{count:03}", money.minor())) } else { Err(RequestError::Amount) }
-        };
-        Ok(format!("{}{}0", half(totals.debit)?, half(totals.credit)?))
     }
 
     fn operator(&self, operator: Option<&str>) -> String {
