@@ -7,10 +7,13 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::disk;
 use crate::error::{JournalError, Result};
 use crate::frame::{self, Hash, KIND_CHECKPOINT, Record, Subject};
+use crate::landmarks::Landmarks;
 use crate::map::{Epoch, SegmentAt};
 use crate::recover::create_store;
+use crate::retain::KIND_SUMMARY;
 use crate::segment::{self, Header, Writer};
 use crate::shared::{Shared, TailItem, lock};
+use crate::snapshot;
 use crate::ticket::{Answer, Appended};
 
 /// Most appends of one commit.
@@ -59,9 +62,12 @@ pub(crate) struct Committer {
     /// Newest record encoded (durable once its commit is).
     seq: u64,
     hash: Hash,
-    last_checkpoint: u64,
+    /// The newest checkpoint, snapshot and summary encoded.
+    marks: Landmarks,
     /// An epoch that could not be begun is tried again from here.
     next_epoch_at: u64,
+    /// The epoch's first trusted time, ms.
+    epoch_began: Option<i64>,
     /// Free bytes when the commit began.
     free: u64,
     // The commit being made.
@@ -82,7 +88,7 @@ impl Committer {
     pub(crate) fn new(
         shared: Arc<Shared>,
         writer: Writer,
-        last_checkpoint: u64,
+        (marks, epoch_began): (Landmarks, Option<i64>),
         spare: Sender<Chore>,
     ) -> Self {
         let (seq, hash) = shared.head();
@@ -100,8 +106,9 @@ impl Committer {
             epoch_first,
             seq,
             hash,
-            last_checkpoint,
+            marks,
             next_epoch_at,
+            epoch_began,
             free: 0,
             buffer: Vec::new(),
             items: Vec::new(),
@@ -142,18 +149,31 @@ impl Committer {
 
     fn serve(&mut self, requests: Vec<Request>) -> Result<()> {
         self.free = disk::free_bytes(&self.shared.options.dir);
-        if self.shared.poisoned().is_none() && self.seq.saturating_add(1) >= self.next_epoch_at {
+        let due = self.seq.saturating_add(1) >= self.next_epoch_at || self.is_old();
+        if due && self.shared.poisoned().is_none() {
             self.begin_epoch()?;
         }
         for request in requests {
             self.add(request)?;
         }
         self.commit()?;
-        if self.seq.saturating_sub(self.last_checkpoint) >= checkpoint::EVERY {
+        if self.seq.saturating_sub(self.marks.checkpoint) >= checkpoint::EVERY {
             self.add_checkpoint(false)?;
             self.commit()?;
         }
         self.shared.has_room()
+    }
+
+    /// Whether the epoch has lasted its days. A clock that jumps ahead begins one epoch, not one after the other.
+    fn is_old(&self) -> bool {
+        let days = i64::from(self.shared.options.epoch_days);
+        let Some(began) = self.epoch_began.filter(|_| days > 0) else { return false };
+        let enough = self.epoch_first.saturating_add(checkpoint::EVERY);
+        if self.seq < enough {
+            return false;
+        }
+        let now = self.shared.clock.now();
+        now.clock_ok && now.wall_ms.saturating_sub(began) > days.saturating_mul(86_400_000)
     }
 
     /// Takes one request into the commit, or refuses it cleanly. An error is the end of the journal.
@@ -203,6 +223,14 @@ impl Committer {
             prev_hash: self.hash,
             hash: [0; 32],
         };
+        if snapshot::is_seal(record.kind, &record.payload) {
+            self.marks.snapshot = record.seq;
+        } else if record.kind == KIND_SUMMARY {
+            self.marks.summary = record.seq;
+        }
+        if self.epoch_began.is_none() && record.stamp.clock_ok {
+            self.epoch_began = Some(record.stamp.wall_ms);
+        }
         let start = self.buffer.len();
         record.seal_into(&self.shared.key, &mut self.buffer);
         self.hash = record.hash;
@@ -309,11 +337,13 @@ impl Committer {
             // No space for a new epoch: the old one goes on, and this is tried again later.
             Err(e) if e.is_full() => {
                 self.next_epoch_at = self.seq.saturating_add(checkpoint::EVERY);
+                self.epoch_began = None;
                 return Ok(());
             }
             Err(e) => return Err(e),
         };
         self.epoch = next;
+        self.epoch_began = None;
         self.epoch_first = self.seq.saturating_add(1);
         self.next_epoch_at = self.epoch_first.saturating_add(self.shared.options.epoch_records);
         let mut map = lock(&self.shared.map);
@@ -330,12 +360,14 @@ impl Committer {
             total_records: self.seq,
             clean_stop,
             head: self.hash,
+            last_snapshot: self.marks.snapshot,
+            last_summary: self.marks.summary,
         }
         .encode();
         match self.make_room(frame::frame_len(payload.len()), Urgency::Finish) {
             Ok(()) => {
                 self.encode(NewRecord { kind: KIND_CHECKPOINT, subject: [0; 16], payload }, 0);
-                self.last_checkpoint = self.seq;
+                self.marks.checkpoint = self.seq;
                 Ok(())
             }
             // A checkpoint is a convenience; the disk is left to records that matter.
@@ -361,7 +393,7 @@ impl Committer {
             return Err(e);
         }
         // Nothing since the last one: a stop adds nothing to it.
-        if self.seq > self.last_checkpoint {
+        if self.seq > self.marks.checkpoint {
             self.add_checkpoint(true)?;
             self.commit()?;
         }

@@ -102,6 +102,19 @@ pub enum JournalError {
         /// Records allowed.
         max: usize,
     },
+    /// A state that is too large for a snapshot.
+    #[error(
+        "a snapshot of {len} bytes is too large (at most {max}); the state must shed what it need not remember"
+    )]
+    SnapshotTooLarge {
+        /// Bytes given.
+        len: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// The system gave no random bytes.
+    #[error("no random bytes from the system; nothing was written, try again")]
+    NoRandomness,
     /// A kind the journal keeps for its own records.
     #[error("record kind {kind:#06x} is reserved for the journal; use kinds below 0xff00")]
     ReservedKind {

@@ -11,11 +11,14 @@ use crate::clock::Clock;
 use crate::committer::{Committer, NewRecord, Order, Request, Urgency, run_chores};
 use crate::disk;
 use crate::error::{JournalError, Result};
-use crate::frame::{FIRST_RESERVED_KIND, Hash, KIND_CHECKPOINT, MAX_PAYLOAD};
+use crate::frame::{self, FIRST_RESERVED_KIND, Hash, MAX_PAYLOAD};
 use crate::key::DeviceKey;
+use crate::landmarks::{self, Landmarks};
 use crate::options::{MAX_GROUP, Options};
-use crate::recover;
+use crate::recover::{self, Deep};
 use crate::report::{OpenEvent, OpenReport};
+use crate::retain;
+use crate::segment::Image;
 use crate::shared::{Shared, feed_store, lock};
 use crate::ticket::{Ticket, ticket};
 
@@ -68,7 +71,7 @@ impl Journal {
     /// epoch's store once. Fails without changing anything when the shim is not active, the file system is
     /// unsuitable, another process has the journal, the disk is read-only or full, or the key is another device's.
     pub fn open(options: Options, key: DeviceKey, clock: Arc<dyn Clock>) -> Result<(Self, OpenReport)> {
-        let opened = recover::open(&options, &key, clock.as_ref())?;
+        let mut opened = recover::open(&options, &key, clock.as_ref())?;
         let queue = options.queue;
         let shared = Arc::new(Shared::new(
             options,
@@ -76,10 +79,11 @@ impl Journal {
             clock,
             (opened.lock, opened.ballast, opened.map, opened.live, opened.head),
         ));
-        let last_checkpoint = last_checkpoint(&shared)?;
+        let landmarks = bring_up_old(&shared, &opened.deep, &mut opened.report)?;
+        let marks = (landmarks, epoch_began(&shared)?);
         let (orders, incoming) = mpsc::sync_channel(queue);
         let (chores, chores_in) = mpsc::channel();
-        let committer = Committer::new(Arc::clone(&shared), opened.writer, last_checkpoint, chores);
+        let committer = Committer::new(Arc::clone(&shared), opened.writer, marks, chores);
         let (for_store, for_chores) = (Arc::clone(&shared), Arc::clone(&shared));
         let threads = vec![
             spawn(&shared, "till-journal-store", move || feed_store(&for_store))?,
@@ -121,6 +125,17 @@ impl Journal {
                 return Err(JournalError::PayloadTooLarge { len: record.payload.len(), max: MAX_PAYLOAD });
             }
         }
+        self.own_order(records, urgency)
+    }
+
+    /// Appends records of the journal's own kinds.
+    pub(crate) fn append_own(&self, records: Vec<NewRecord>, urgency: Urgency) -> Result<Ticket> {
+        let (order, ticket) = self.own_order(records, urgency)?;
+        let _ = self.0.orders.send(order);
+        Ok(ticket)
+    }
+
+    fn own_order(&self, records: Vec<NewRecord>, urgency: Urgency) -> Result<(Order, Ticket)> {
         if let Some(e) = self.0.shared.poisoned() {
             return Err(e);
         }
@@ -152,6 +167,13 @@ impl Journal {
             ballast_bytes: shared.ballast.held(),
             poisoned: shared.poisoned().is_some(),
         }
+    }
+
+    /// Has `f` called once when the journal stops accepting records (a failed write or sync; every append is refused
+    /// from then on), at once when it already has. Called on a thread of the journal before the failed append is
+    /// answered: it must not block or append. A service ends itself then, so that a restart recovers from disk.
+    pub fn on_poison(&self, f: impl FnOnce(JournalError) + Send + 'static) {
+        self.shared().on_poison(Box::new(f));
     }
 
     /// What was repaired since opening; each event is given out once.
@@ -220,10 +242,33 @@ fn spawn(shared: &Arc<Shared>, name: &str, run: impl FnOnce() + Send + 'static) 
         .map_err(|e| JournalError::io("start a thread for", &shared.options.dir, e))
 }
 
-/// Seq of the newest checkpoint; zero when there is none near the head, which only makes the next one come early.
-fn last_checkpoint(shared: &Arc<Shared>) -> Result<u64> {
-    let head = shared.head().0;
-    let from = head.saturating_sub(crate::checkpoint::EVERY).max(lock(&shared.map).first_seq());
-    let page = crate::read::page(shared, from, usize::MAX)?;
-    Ok(page.iter().rev().find(|r| r.kind == KIND_CHECKPOINT).map_or(0, |r| r.seq))
+/// Finds the landmarks, then settles the epochs that are no longer written.
+fn bring_up_old(shared: &Arc<Shared>, deep: &Deep, report: &mut OpenReport) -> Result<Landmarks> {
+    let find = || landmarks::before(shared, shared.head().0);
+    let mut found = find();
+    if matches!(found, Err(JournalError::Damaged { .. })) {
+        // They stand in an older epoch (the live one has just begun), and that is damaged: repaired first.
+        report.events.append(&mut recover::settle_old(shared, deep, None)?);
+        found = find();
+    }
+    let found = found?;
+    shared.last_snapshot.store(found.snapshot, Ordering::Release);
+    shared.last_summary.store(found.summary, Ordering::Release);
+    let summary = retain::newest(shared)?;
+    report.events.append(&mut recover::settle_old(shared, deep, summary.as_ref())?);
+    Deep::done(&shared.options.dir)?;
+    Ok(found)
+}
+
+/// The first trusted time in the live epoch's first segment.
+fn epoch_began(shared: &Arc<Shared>) -> Result<Option<i64>> {
+    let path = {
+        let map = lock(&shared.map);
+        map.segments.iter().find(|s| s.epoch == map.live).map(|s| s.path.clone())
+    };
+    let Some(path) = path else { return Ok(None) };
+    let Ok(image) = Image::read(&path, &shared.key)? else { return Ok(None) };
+    let mut stamps =
+        image.frames.iter().filter_map(|f| frame::decode(image.bytes(f)).ok()).map(|(r, _)| r.stamp);
+    Ok(stamps.find(|s| s.clock_ok).map(|s| s.wall_ms))
 }

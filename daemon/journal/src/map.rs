@@ -51,6 +51,11 @@ impl Map {
         (at, after)
     }
 
+    /// Where the epoch that holds `seq` begins.
+    pub(crate) fn epoch_first(&self, seq: u64) -> u64 {
+        self.epochs.get(&self.epoch_of(seq).0).map_or(1, |e| e.first_seq)
+    }
+
     /// The segment that should hold `seq`: the last one that begins at or before it.
     pub(crate) fn segment_of(&self, seq: u64) -> Option<&SegmentAt> {
         self.segments.iter().rev().find(|s| s.first_seq <= seq)

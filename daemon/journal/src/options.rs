@@ -27,6 +27,9 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Records after which a new epoch (a new store directory) is begun; at least 100.
     pub epoch_records: u64,
+    /// Days (by trusted time) after which a new epoch is begun, so that a quiet till's old records can go at their time;
+    /// zero for never. An epoch of fewer than 1000 records goes on.
+    pub epoch_days: u32,
     /// Free bytes (besides what the ballast lacks) below which `Urgency::New` is refused.
     pub free_floor: u64,
     /// Bytes held back in a ballast file and given up for `Urgency::Finish` on a full disk; zero for none.
@@ -36,8 +39,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// The settings for a till: probe in a thread (set a command in a daemon), 1 MiB segments, 200 000 records an
-    /// epoch, 64 MiB floor, 8 MiB ballast.
+    /// The settings for a till: probe in a thread (set a command in a daemon), 1 MiB segments, 200 000 records or
+    /// 92 days an epoch, 64 MiB floor, 8 MiB ballast.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -47,6 +50,7 @@ impl Options {
             force_filesystem: false,
             segment_bytes: 1 << 20,
             epoch_records: 200_000,
+            epoch_days: 92,
             free_floor: 64 << 20,
             ballast_bytes: 8 << 20,
             queue: 1024,

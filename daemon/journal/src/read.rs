@@ -6,10 +6,9 @@ use std::sync::atomic::Ordering;
 use crate::error::{JournalError, Result};
 use crate::frame::{self, Record, Subject};
 use crate::journal::Journal;
-use crate::options::Options;
-use crate::recover::{Recovery, open_checked};
+use crate::recover::Recovery;
 use crate::report::OpenReport;
-use crate::segment::{Header, Image};
+use crate::segment::Image;
 use crate::shared::{Shared, lock};
 use crate::store::Store;
 
@@ -46,53 +45,78 @@ impl Journal {
             tail.items.iter().filter(|i| i.subject == *subject).map(|i| i.seq).collect()
         };
         let epochs: Vec<u32> = lock(&shared.map).epochs.keys().copied().collect();
+        // What a removal took meanwhile is no fault.
+        let gone = |epoch: u32| !lock(&shared.map).epochs.contains_key(&epoch);
         for epoch in epochs {
-            seqs.extend(store_of(shared, epoch)?.by_subject(subject)?);
+            match store_of(shared, epoch).and_then(|store| store.by_subject(subject)) {
+                Ok(found) => seqs.extend(found),
+                Err(_) if gone(epoch) => {}
+                Err(e) => return Err(e),
+            }
         }
         seqs.sort_unstable();
         seqs.dedup();
-        seqs.into_iter().map(|seq| self.get(seq)).collect()
+        let mut out = Vec::with_capacity(seqs.len());
+        for seq in seqs {
+            match self.get(seq) {
+                Ok(record) => out.push(record),
+                Err(JournalError::NotFound { first, .. }) if seq < first => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(out)
     }
 
     /// Gives every record from `from` on to `f`, in order, each one checked against the key and the chain.
-    /// Returns the seq of the last one. For folding state at a start: pass 1.
+    /// Returns the seq of the last one. For folding state at a start: pass 1, or what follows a snapshot.
     ///
     /// Read from the segments, one at a time, so that a start does not fill memory with the store's pages; what a
     /// segment does not hold comes from the store.
-    pub fn replay(&self, from: u64, mut f: impl FnMut(&Record)) -> Result<u64> {
-        let shared = self.shared();
-        let mut at = from.max(lock(&shared.map).first_seq());
-        let mut prev = None;
-        let mut give = |record: &Record, at: &mut u64| {
-            if record.seq != *at || prev.is_some_and(|p| p != record.prev_hash) {
-                return Err(damaged(shared, record.seq, "it does not follow the record before it"));
-            }
-            prev = Some(record.hash);
-            *at = at.saturating_add(1);
-            f(record);
-            Ok(())
-        };
-        while at <= shared.head().0 {
-            let (begun, head) = (at, shared.head().0);
-            let path = lock(&shared.map).segment_of(at).map(|s| s.path.clone());
-            // An unreadable segment is no reason to stop: the store is asked below.
-            if let Some(Ok(Ok(image))) = path.map(|p| Image::read(&p, &shared.key)) {
-                for frame in image.frames.iter().filter(|f| f.seq >= begun && f.seq <= head) {
-                    let Ok((record, _)) = frame::decode(image.bytes(frame)) else { break };
-                    give(&record, &mut at)?;
-                }
-            }
-            if at == begun {
-                for record in page(shared, at, REPLAY_PAGE)? {
-                    give(&record, &mut at)?;
-                }
-            }
-            if at == begun {
-                return Err(damaged(shared, at, "neither the store nor the segments hold it"));
+    pub fn replay(&self, from: u64, f: impl FnMut(&Record)) -> Result<u64> {
+        walk(self.shared(), from, None, f)
+    }
+}
+
+/// Gives the records from `from` to `to` (`None`: to the head, also what is appended meanwhile) to `f`.
+pub(crate) fn walk(
+    shared: &Arc<Shared>,
+    from: u64,
+    to: Option<u64>,
+    mut f: impl FnMut(&Record),
+) -> Result<u64> {
+    let end = || to.map_or(u64::MAX, |to| to).min(shared.head().0);
+    let mut at = from.max(lock(&shared.map).first_seq());
+    let mut prev = None;
+    let mut give = |record: &Record, at: &mut u64| {
+        if record.seq != *at || prev.is_some_and(|p| p != record.prev_hash) {
+            return Err(damaged(shared, record.seq, "it does not follow the record before it"));
+        }
+        prev = Some(record.hash);
+        *at = at.saturating_add(1);
+        f(record);
+        Ok(())
+    };
+    while at <= end() {
+        let (begun, last) = (at, end());
+        let path = lock(&shared.map).segment_of(at).map(|s| s.path.clone());
+        // An unreadable segment is no reason to stop: the store is asked below.
+        if let Some(Ok(Ok(image))) = path.map(|p| Image::read(&p, &shared.key)) {
+            for frame in image.frames.iter().filter(|f| f.seq >= begun && f.seq <= last) {
+                let Ok((record, _)) = frame::decode(image.bytes(frame)) else { break };
+                give(&record, &mut at)?;
             }
         }
-        Ok(at.saturating_sub(1))
+        if at == begun {
+            let limit = usize::try_from(last - at + 1).unwrap_or(usize::MAX).min(REPLAY_PAGE);
+            for record in page(shared, at, limit)? {
+                give(&record, &mut at)?;
+            }
+        }
+        if at == begun {
+            return Err(damaged(shared, at, "neither the store nor the segments hold it"));
+        }
     }
+    Ok(at.saturating_sub(1))
 }
 
 pub(crate) fn damaged(shared: &Shared, seq: u64, detail: &str) -> JournalError {
@@ -101,33 +125,26 @@ pub(crate) fn damaged(shared: &Shared, seq: u64, detail: &str) -> JournalError {
 
 /// The store of an epoch; an older epoch's is probed and opened at its first use.
 pub(crate) fn store_of(shared: &Arc<Shared>, epoch: u32) -> Result<Arc<Store>> {
-    let mut map = lock(&shared.map);
-    if let Some(store) = map.epochs.get(&epoch).and_then(|e| e.store.as_ref()) {
-        return Ok(Arc::clone(store));
+    let opened = || lock(&shared.map).epochs.get(&epoch).map(|e| e.store.clone());
+    if let Some(Some(store)) = opened() {
+        return Ok(store);
     }
-    let first = map.segments.iter().find(|s| s.epoch == epoch && s.number == 1).map(|s| s.path.clone());
-    let Some(path) = first else {
-        return Err(damaged(shared, 0, &format!("the first segment of epoch {epoch} is not readable")));
-    };
-    let bytes = std::fs::read(&path).map_err(|e| JournalError::io("read", &path, e))?;
-    let header = Header::decode(&bytes).map_err(|e| damaged(shared, 0, &e.to_string()))?;
-    let before = (header.first_seq.saturating_sub(1), header.prev_hash);
-    let last = map.segments.iter().rev().find(|s| s.epoch == epoch).map(|s| s.path.clone());
-    let image = match last {
-        Some(path) => Image::read(&path, &shared.key)?.ok(),
-        None => None,
-    };
-    let options: &Options = &shared.options;
+    // Not under the map's lock, which an append needs at a segment's end: probing takes its time.
+    let _one_at_a_time = lock(&shared.opening);
+    match opened() {
+        Some(Some(store)) => return Ok(store),
+        Some(None) => {}
+        None => return Err(damaged(shared, 0, &format!("epoch {epoch} is not there"))),
+    }
     let mut recovery = Recovery {
-        options,
+        options: &shared.options,
         key: &shared.key,
         now_ms: shared.clock.now().wall_ms,
         report: OpenReport::default(),
     };
-    let checked = open_checked(&mut recovery, epoch)?;
-    let store = recovery.settle_store(epoch, checked, before, image.as_ref())?;
+    let store = recovery.open_old(epoch)?;
     lock(&shared.events).append(&mut recovery.report.events);
-    if let Some(entry) = map.epochs.get_mut(&epoch) {
+    if let Some(entry) = lock(&shared.map).epochs.get_mut(&epoch) {
         entry.store = Some(Arc::clone(&store));
     }
     Ok(store)

@@ -44,6 +44,20 @@ pub enum OpenEvent {
         /// What was wrong.
         why: String,
     },
+    /// A removal of old epochs that was interrupted after its summary was finished.
+    RemovalFinished {
+        /// First epoch kept.
+        below: u32,
+    },
+    /// An older epoch is lost in both copies from some record on. New payments go on; what is lost cannot be read.
+    EpochDamaged {
+        /// The epoch.
+        epoch: u32,
+        /// First record that is lost.
+        seq: u64,
+        /// What was found.
+        why: String,
+    },
     /// An unfinished, never acknowledged commit was cut off.
     TailCut {
         /// The segment.
@@ -62,6 +76,7 @@ impl OpenEvent {
                 | Self::StoreRebuilt { .. }
                 | Self::SegmentRepaired { .. }
                 | Self::SnapshotsRemoved { .. }
+                | Self::EpochDamaged { .. }
         )
     }
 }
@@ -85,6 +100,14 @@ impl fmt::Display for OpenEvent {
             Self::SegmentRepaired { path, why } => {
                 write!(f, "segment {} rewritten from the store ({why})", path.display())
             }
+            Self::RemovalFinished { below } => {
+                write!(f, "finished removing what is older than epoch {below}; its summary is in the journal")
+            }
+            Self::EpochDamaged { epoch, seq, why } => write!(
+                f,
+                "old records lost in both copies, from {seq} on in epoch {epoch} ({why}); restore them from a backup, \
+                 payments go on"
+            ),
             Self::TailCut { path, next_seq } => {
                 write!(f, "unfinished commit cut from {}; next record is {next_seq}", path.display())
             }

@@ -43,6 +43,8 @@ pub(crate) struct Tail {
     hurry: bool,
 }
 
+type OnPoison = Box<dyn FnOnce(JournalError) + Send>;
+
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) key: DeviceKey,
@@ -59,6 +61,15 @@ pub(crate) struct Shared {
     pub(crate) events: Mutex<Vec<OpenEvent>>,
     pub(crate) commits: AtomicU64,
     pub(crate) repaired: AtomicU64,
+    /// Where the newest snapshot was closed; zero for none.
+    pub(crate) last_snapshot: AtomicU64,
+    /// Where the newest summary of removed records stands; zero for none.
+    pub(crate) last_summary: AtomicU64,
+    /// One snapshot, removal or backup at a time.
+    pub(crate) maintenance: Mutex<()>,
+    /// One older store opened (or removed) at a time; never taken under the map's lock.
+    pub(crate) opening: Mutex<()>,
+    on_poison: Mutex<Vec<OnPoison>>,
     /// Held for as long as the journal is open.
     _lock: File,
 }
@@ -90,6 +101,11 @@ impl Shared {
             events: Mutex::new(Vec::new()),
             commits: AtomicU64::new(0),
             repaired: AtomicU64::new(0),
+            last_snapshot: AtomicU64::new(0),
+            last_summary: AtomicU64::new(0),
+            maintenance: Mutex::new(()),
+            opening: Mutex::new(()),
+            on_poison: Mutex::new(Vec::new()),
             _lock: file,
         }
     }
@@ -124,10 +140,31 @@ impl Shared {
 
     /// Ends all appends. The first reason stays.
     pub(crate) fn poison(&self, why: &JournalError) {
-        let _ = self.poison.set(why.to_string().into());
-        // Under the lock, so that nobody checks before and sleeps after.
-        let _tail = self.tail();
-        self.moved.notify_all();
+        let first = self.poison.set(why.to_string().into()).is_ok();
+        {
+            // Under the lock, so that nobody checks before and sleeps after.
+            let _tail = self.tail();
+            self.moved.notify_all();
+        }
+        if first {
+            self.tell_poisoned();
+        }
+    }
+
+    /// Has `f` called once, when the journal is poisoned; at once when it is already.
+    pub(crate) fn on_poison(&self, f: OnPoison) {
+        lock(&self.on_poison).push(f);
+        if self.poisoned().is_some() {
+            self.tell_poisoned();
+        }
+    }
+
+    fn tell_poisoned(&self) {
+        let Some(e) = self.poisoned() else { return };
+        // Each is taken out by one thread only, whoever comes first.
+        for f in std::mem::take(&mut *lock(&self.on_poison)) {
+            f(e.clone());
+        }
     }
 
     pub(crate) fn poisoned(&self) -> Option<JournalError> {

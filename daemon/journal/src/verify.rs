@@ -1,15 +1,15 @@
 //! Verification of everything: each record against the key, the chain, both copies and the index.
 
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::disk;
-use crate::error::Result;
+use crate::error::{JournalError, Result};
 use crate::frame::{self, Hash};
 use crate::journal::Journal;
 use crate::read::store_of;
-use crate::recover::DEEP_MARK;
+use crate::recover::Deep;
+use crate::retain;
 use crate::segment::{Image, Tail};
 use crate::shared::{Shared, lock};
 use crate::store::Store;
@@ -69,18 +69,34 @@ impl Journal {
             (map.live, epochs, map.segments.clone())
         };
         let mut report = VerifyReport { first_seq: lock(&shared.map).first_seq(), ..VerifyReport::default() };
-        let mut walk = Walk { shared, report: &mut report, expect: None, head: head.0 };
+        // What was removed by a summary is not missing; what is missing beyond it is.
+        let expect = match retain::newest(shared)? {
+            Some(summary) => (summary.last.saturating_add(1), summary.head_hash),
+            None => (1, [0; 32]),
+        };
+        if report.first_seq > expect.0 {
+            let gone = report.first_seq - expect.0;
+            report.lost += gone;
+            report.note(|| {
+                format!("records {} to {} are gone, no summary covers them", expect.0, expect.0 + gone - 1)
+            });
+        }
+        let expect = (report.first_seq == expect.0).then_some(expect);
+        let mut marked = BTreeSet::new();
+        let mut walk = Walk { shared, report: &mut report, expect, head: head.0 };
         for (index, (epoch, first)) in epochs.iter().enumerate() {
             let end = epochs.get(index + 1).map_or(head.0, |(_, next)| next.saturating_sub(1));
             let files: Vec<_> = paths.iter().filter(|s| s.epoch == *epoch).map(|s| s.path.clone()).collect();
+            let before = walk.report.segment_damage + walk.report.index_damage;
             walk.epoch(*epoch, *first, end, &files, *epoch == live)?;
+            if walk.report.segment_damage + walk.report.index_damage > before {
+                marked.insert(*epoch);
+            }
         }
         report.head_seq = head.0;
         report.head_hash = head.1;
-        if report.segment_damage > 0 || report.index_damage > 0 {
-            let mark = shared.options.dir.join(DEEP_MARK);
-            fs::write(&mark, b"").map_err(|e| crate::JournalError::io("write", &mark, e))?;
-            disk::sync_path(&shared.options.dir)?;
+        if !marked.is_empty() {
+            Deep::add(&shared.options.dir, &marked)?;
         }
         Ok(report)
     }
@@ -96,7 +112,17 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn epoch(&mut self, epoch: u32, first: u64, end: u64, files: &[PathBuf], live: bool) -> Result<()> {
-        let store = store_of(self.shared, epoch)?;
+        let store = match store_of(self.shared, epoch) {
+            Ok(store) => store,
+            // Lost in the segments too, else the store had been made from them.
+            Err(e @ JournalError::Damaged { .. }) => {
+                self.report.lost += end.saturating_sub(first).saturating_add(1);
+                self.report.note(|| format!("epoch {epoch}, records {first} to {end}: {e}"));
+                self.expect = None;
+                return Ok(());
+            }
+            Err(e) => return Err(e),
+        };
         let mut at = first;
         let mut indexed = 0u64;
         for (index, path) in files.iter().enumerate() {

@@ -8,7 +8,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{fill, key, numbers, open, open_with, options};
+use common::{copy, fill, key, numbers, open, open_with, options};
 use till_journal::{JournalError, OpenEvent, decode, decode_exact};
 
 const RECORDS: u64 = 900;
@@ -18,19 +18,6 @@ fn closed(dir: &Path) {
     let (journal, _) = open(dir);
     fill(&journal, 0, RECORDS);
     journal.close().unwrap();
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {

@@ -1,5 +1,7 @@
 //! Opening: from whatever a kill, a cut or a bad disk left to two copies that agree.
 
+mod mark;
+mod old;
 mod segments;
 mod stores;
 
@@ -22,10 +24,12 @@ use crate::segment::{self, Header, Tail, Writer};
 use crate::shim::shim_active;
 use crate::store::Store;
 
-pub(crate) use stores::{Checked, create_store, open_checked};
+use segments::Known;
 
-/// Name of the mark that asks the next open to read every segment.
-pub(crate) const DEEP_MARK: &str = "check-at-next-open";
+pub(crate) use mark::Deep;
+pub(crate) use old::{remove_epochs, settle_old};
+pub(crate) use stores::open_checked;
+pub(crate) use stores::{Checked, create_store};
 
 /// What the parts of opening share.
 pub(crate) struct Recovery<'a> {
@@ -44,6 +48,8 @@ pub(crate) struct Opened {
     pub(crate) writer: Writer,
     /// Newest record; seq 0 when there is none.
     pub(crate) head: (u64, Hash),
+    /// Epochs whose segments a verification found damaged.
+    pub(crate) deep: Deep,
     pub(crate) report: OpenReport,
 }
 
@@ -59,12 +65,13 @@ pub(crate) fn open(options: &Options, key: &DeviceKey, clock: &dyn Clock) -> Res
     let mut recovery = Recovery { options, key, now_ms: clock.now().wall_ms, report: OpenReport::default() };
     let ballast = recovery.make_room()?;
     recovery.remove_leftovers()?;
-    let (map, live, writer, head) = recovery.bring_up()?;
+    let deep = Deep::read(&options.dir)?;
+    let (map, live, writer, head) = recovery.bring_up(&deep)?;
     if ballast.is_missing() && disk::free_bytes(&options.dir) > options.free_floor + ballast.wanted() {
         ballast.take()?;
     }
     disk::sync_path(&options.dir)?;
-    Ok(Opened { lock, ballast, map, live, writer, head, report: recovery.report })
+    Ok(Opened { lock, ballast, map, live, writer, head, deep, report: recovery.report })
 }
 
 /// One process at a time. An old one may still be exiting, so a while is waited.
@@ -118,28 +125,13 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Epochs that have a store directory.
-    fn store_epochs(&self) -> Result<Vec<u32>> {
-        let mut out = Vec::new();
-        for path in disk::list(&self.options.dir)? {
-            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            if name.len() == 8
-                && path.is_dir()
-                && let Ok(epoch) = name.parse()
-            {
-                out.push(epoch);
-            }
-        }
-        Ok(out)
-    }
-
-    fn bring_up(&mut self) -> Result<Parts> {
+    fn bring_up(&mut self, deep: &Deep) -> Result<Parts> {
         let found = segment::find(&self.options.segments())?;
         self.check_key(&found)?;
         let newest = found.iter().map(|f| f.epoch).max().unwrap_or(0);
         let mut epoch = newest;
         // A store beyond the segments is either an unfinished rotation (empty) or all that is left (not empty).
-        for beyond in self.store_epochs()?.into_iter().filter(|e| *e > newest) {
+        for beyond in old::store_epochs(&self.options.dir)?.into_iter().filter(|e| *e > newest) {
             if let Checked::Good(store) = open_checked(self, beyond)?
                 && store.last()?.is_some()
             {
@@ -150,14 +142,15 @@ impl Recovery<'_> {
             return self.create();
         }
         let checked = open_checked(self, epoch)?;
-        let before = self.link_before(epoch, &found, checked.store())?;
-        let deep = self.options.dir.join(DEEP_MARK).exists();
-        let last = self.settle_segments(epoch, &found, checked.store(), before, deep)?;
+        let before = self.link_before(epoch, &found, checked.store(), None)?;
+        let deep = deep.names(epoch);
+        let known = Known { store: checked.store(), before, deep, closed: false };
+        let last = self.settle_segments(epoch, &found, &known)?;
         if deep && let Some(store) = checked.store() {
             store.clear_index()?;
         }
         let store = self.settle_store(epoch, checked, before, Some(&last))?;
-        let map = self.map(epoch, &store)?;
+        let map = self.map(epoch, &store, BTreeMap::new())?;
         let clean = last.tail == Tail::Clean;
         if !clean {
             self.report.add(OpenEvent::TailCut { path: last.path.clone(), next_seq: last.next_seq() });
@@ -166,10 +159,6 @@ impl Recovery<'_> {
         let writer = Writer::resume(&last.path, last.header.clone(), last.end, clean)?;
         disk::sync_tree(&self.options.store_dir(epoch))?;
         disk::sync_path(&self.options.segments())?;
-        if deep {
-            let mark = self.options.dir.join(DEEP_MARK);
-            fs::remove_file(&mark).map_err(|e| JournalError::io("remove", &mark, e))?;
-        }
         Ok((map, store, writer, head))
     }
 
@@ -186,7 +175,7 @@ impl Recovery<'_> {
         };
         let writer = Writer::start(&self.options.segments(), header)?;
         self.report.add(OpenEvent::Created);
-        let map = self.map(1, &store)?;
+        let map = self.map(1, &store, BTreeMap::new())?;
         Ok((map, store, writer, (0, [0; 32])))
     }
 
@@ -214,6 +203,7 @@ impl Recovery<'_> {
         epoch: u32,
         found: &[segment::Found],
         store: Option<&Arc<Store>>,
+        known: Option<(u64, Hash)>,
     ) -> Result<(u64, Hash)> {
         // The epoch's own first segment says it.
         if let Some(file) = found.iter().find(|f| f.epoch == epoch && f.number == 1)
@@ -221,9 +211,13 @@ impl Recovery<'_> {
         {
             return Ok((header.first_seq.saturating_sub(1), header.prev_hash));
         }
+        if let Some(known) = known {
+            return Ok(known);
+        }
         // Else the last record of the epoch before it.
-        if let Some(file) = found.iter().rev().find(|f| f.epoch < epoch)
+        if let Some(file) = found.iter().rev().find(|f| f.epoch.checked_add(1) == Some(epoch))
             && let Ok(image) = segment::Image::read(&file.path, self.key)?
+            && image.tail == Tail::Clean
         {
             return Ok((image.next_seq().saturating_sub(1), image.last_hash));
         }
@@ -245,13 +239,20 @@ impl Recovery<'_> {
         JournalError::Damaged { dir: self.options.dir.clone(), seq, detail: detail.to_owned() }
     }
 
-    /// A place in quarantine for `name`; the directory is made.
-    fn quarantine(&self, name: &str) -> Result<PathBuf> {
+    /// A place in quarantine for `name`, with the reason in its name; the directory is made.
+    fn quarantine(&self, name: &str, why: &str) -> Result<PathBuf> {
         let dir = self.options.dir.join("quarantine");
         disk::make_dir(&dir)?;
+        let words: Vec<String> = why
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .filter(|w| !w.is_empty())
+            .take(8)
+            .map(|w| w.chars().take(12).collect::<String>().to_ascii_lowercase())
+            .collect();
+        let why = words.join("-");
         let mut turn = 0u32;
         loop {
-            let path = dir.join(format!("{}-{turn}-{name}", self.now_ms));
+            let path = dir.join(format!("{}-{turn}-{name}-{why}", self.now_ms));
             if !path.exists() {
                 return Ok(path);
             }
@@ -260,8 +261,11 @@ impl Recovery<'_> {
     }
 
     /// Which epochs and segments there are, and what each begins with.
-    fn map(&self, live: u32, store: &Arc<Store>) -> Result<Map> {
-        let mut epochs = BTreeMap::new();
+    ///
+    /// `firsts`: where epochs begin, as settling found; else their segments say it.
+    fn map(&self, live: u32, store: &Arc<Store>, firsts: BTreeMap<u32, u64>) -> Result<Map> {
+        let mut epochs: BTreeMap<u32, Epoch> =
+            firsts.into_iter().map(|(epoch, first_seq)| (epoch, Epoch { first_seq, store: None })).collect();
         let mut segments = Vec::new();
         for file in segment::find(&self.options.segments())? {
             // An older epoch's unreadable header is met (and told) when that segment is needed.

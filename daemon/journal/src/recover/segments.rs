@@ -12,6 +12,17 @@ use crate::report::OpenEvent;
 use crate::segment::{self, Found, Header, Image, Tail};
 use crate::store::Store;
 
+/// What a settling of segments rests on besides the files.
+pub(super) struct Known<'a> {
+    pub(super) store: Option<&'a Arc<Store>>,
+    /// Seq and hash the epoch's first record must follow.
+    pub(super) before: (u64, Hash),
+    /// Reads every segment, not the last one only.
+    pub(super) deep: bool,
+    /// A later epoch follows: nothing can be an unfinished commit.
+    pub(super) closed: bool,
+}
+
 /// A stretch of records to write anew, and the files it goes to.
 struct Gap {
     /// First and last file number; the last may be exceeded when nothing follows.
@@ -20,6 +31,8 @@ struct Gap {
     limit: u64,
     /// A readable segment follows: all must fit in these files.
     bounded: bool,
+    /// What was wrong with the first file.
+    why: String,
 }
 
 impl Recovery<'_> {
@@ -28,19 +41,21 @@ impl Recovery<'_> {
         &mut self,
         epoch: u32,
         found: &[Found],
-        store: Option<&Arc<Store>>,
-        before: (u64, Hash),
-        deep: bool,
+        known: &Known<'_>,
     ) -> Result<Image> {
+        let &Known { store, before, deep, closed } = known;
         let files: Vec<&Found> = found.iter().filter(|f| f.epoch == epoch).collect();
         let store_head = match store {
             Some(store) => store.last()?.map_or(0, |(seq, _)| seq),
             None => 0,
         };
-        if !deep && let Some(last) = self.settle_quickly(&files, before, store_head)? {
+        if !deep
+            && !closed
+            && let Some(last) = self.settle_quickly(&files, before, store_head)?
+        {
             return Ok(last);
         }
-        self.settle_thoroughly(epoch, &files, store, before, store_head)
+        self.settle_thoroughly(epoch, &files, known, store_head)
     }
 
     /// The usual case: headers in order, lengths right, the last segment whole and not behind the store.
@@ -74,10 +89,10 @@ impl Recovery<'_> {
         &mut self,
         epoch: u32,
         files: &[&Found],
-        store: Option<&Arc<Store>>,
-        before: (u64, Hash),
+        known: &Known<'_>,
         store_head: u64,
     ) -> Result<Image> {
+        let &Known { store, before, closed, .. } = known;
         let dir = self.options.segments();
         let max = files.last().map_or(1, |f| f.number);
         let mut expect = (before.0.saturating_add(1), before.1);
@@ -87,7 +102,7 @@ impl Recovery<'_> {
             let presumed = self.header(epoch, number, expect);
             let path = presumed.path(&dir);
             let next = next_readable(files, number)?;
-            let (image, why) = self.examine(&path, &presumed, next.as_ref(), store_head)?;
+            let (image, why) = self.examine(&path, &presumed, next.as_ref(), (store_head, closed))?;
             let Some(why) = why else {
                 if let Some(image) = image {
                     expect = (image.next_seq(), image.last_hash);
@@ -101,6 +116,7 @@ impl Recovery<'_> {
                     files: (number, header.number - 1),
                     limit: header.first_seq.saturating_sub(1),
                     bounded: true,
+                    why: why.clone(),
                 },
                 None => Gap {
                     files: (number, max),
@@ -108,6 +124,7 @@ impl Recovery<'_> {
                         image.as_ref().map_or(0, |i| i.newest_stray.max(i.next_seq().saturating_sub(1))),
                     ),
                     bounded: false,
+                    why: why.clone(),
                 },
             };
             let end = self.rewrite_gap(epoch, &gap, &mut expect, store, image.as_ref())?;
@@ -139,7 +156,7 @@ impl Recovery<'_> {
         path: &Path,
         presumed: &Header,
         next: Option<&Header>,
-        store_head: u64,
+        (store_head, closed): (u64, bool),
     ) -> Result<(Option<Image>, Option<String>)> {
         if !path.exists() {
             return Ok((None, Some("the file is gone".into())));
@@ -158,7 +175,7 @@ impl Recovery<'_> {
             Some(why.clone())
         } else {
             match next {
-                Some(_) if image.tail == Tail::Torn => {
+                _ if image.tail == Tail::Torn && (closed || next.is_some()) => {
                     Some("bytes that are no record follow its last one".into())
                 }
                 Some(next) if next.number == presumed.number + 1 && image.next_seq() != next.first_seq => {
@@ -197,7 +214,7 @@ impl Recovery<'_> {
             let full = segment::HEADER_LEN + body.len() + group.len() > usize_of(header.size);
             // Bounded by a following segment the last file takes all: it may grow, never spill over.
             if full && !body.is_empty() && !(gap.bounded && number == gap.files.1) {
-                self.replace(&header, &body)?;
+                self.replace(&header, &body, &gap.why)?;
                 number += 1;
                 let first = frame::decode(&group).map_err(|e| self.damaged(expect.0, &e.to_string()))?.0;
                 header = self.header(epoch, number, (first.seq, first.prev_hash));
@@ -209,10 +226,10 @@ impl Recovery<'_> {
             return Err(self.damaged(expect.0, "the rest of an atomic group is lost"));
         }
         header.size = header.size.max((segment::HEADER_LEN + body.len()).next_multiple_of(4096) as u64);
-        self.replace(&header, &body)?;
+        self.replace(&header, &body, &gap.why)?;
         while gap.files.1 > number {
             number += 1;
-            self.replace(&self.header(epoch, number, *expect), &[])?;
+            self.replace(&self.header(epoch, number, *expect), &[], &gap.why)?;
         }
         Ok(number)
     }
@@ -241,12 +258,12 @@ impl Recovery<'_> {
     }
 
     /// Puts a new segment in the old one's place; the old one stays in quarantine.
-    fn replace(&self, header: &Header, frames: &[u8]) -> Result<()> {
+    fn replace(&self, header: &Header, frames: &[u8], why: &str) -> Result<()> {
         let dir = self.options.segments();
         let path = header.path(&dir);
         if path.exists() {
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("segment");
-            let kept = self.quarantine(name)?;
+            let kept = self.quarantine(name, why)?;
             // A second name, not a move: until the new file has the name, the old one keeps it.
             if fs::hard_link(&path, &kept).is_err() {
                 fs::copy(&path, &kept).map_err(|e| JournalError::io("copy", &path, e))?;

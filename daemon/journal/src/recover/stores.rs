@@ -252,7 +252,7 @@ impl Recovery<'_> {
         drop(store);
         disk::sync_tree(&aside)?;
         if path.exists() {
-            let to = self.quarantine(&format!("{epoch:08}"))?;
+            let to = self.quarantine(&format!("{epoch:08}"), &why)?;
             disk::rename(&path, &to)?;
             self.report.add(OpenEvent::StoreQuarantined { to, why });
         }

@@ -29,6 +29,55 @@ impl Clock for TestClock {
     }
 }
 
+/// A clock that a test sets.
+#[derive(Debug, Default)]
+pub(crate) struct SetClock {
+    pub(crate) days: AtomicU64,
+    pub(crate) suspect: std::sync::atomic::AtomicBool,
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Stamp {
+        let days = i64::try_from(self.days.load(Ordering::Relaxed)).unwrap();
+        Stamp {
+            wall_ms: 1_800_000_000_000 + days * 86_400_000,
+            boottime_ms: 7,
+            clock_ok: !self.suspect.load(Ordering::Relaxed),
+        }
+    }
+
+    fn boot_id(&self) -> [u8; 16] {
+        [0xb1; 16]
+    }
+}
+
+pub(crate) fn open_at(options: Options, clock: &Arc<SetClock>) -> (Journal, OpenReport) {
+    Journal::open(options, key(), Arc::clone(clock) as Arc<dyn Clock>).unwrap()
+}
+
+/// Bytes that a directory takes on the disk, in blocks.
+pub(crate) fn disk_bytes(dir: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .map(|p| if p.is_dir() { disk_bytes(&p) } else { p.metadata().unwrap().blocks() * 512 })
+        .sum()
+}
+
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
 pub(crate) fn key() -> DeviceKey {
     DeviceKey::new(&[42; 32])
 }
