@@ -218,7 +218,9 @@ fn more_gone_than_the_summary_says_is_found() {
     // The whole epoch in both copies: told at the open, counted as lost, and refused when read.
     let root = dir.path().join("epoch");
     copy(&model, &root);
-    segments(&root).iter().for_each(|p| fs::remove_file(p).unwrap());
+    for path in segments(&root) {
+        fs::remove_file(path).unwrap();
+    }
     fs::remove_dir_all(root.join(format!("{kept:08}"))).unwrap();
     for _ in 0..2 {
         let (journal, report) = open_at(small(&root), &clock);
