@@ -6,9 +6,9 @@
 use std::time::{Duration, Instant};
 
 use till_plugin::channel::{
-    Approval, Authorise, Channel, ChannelDescription, ChannelEvent, Decline, DeclineClass, FollowUp,
-    NextStep, Operation as Does, Outcome, Prepared, QueryOutcome, QueryRule, Refund, ResolveProfile,
-    UndoOutcome, UndoReason, UndoRule, Unknown, UnknownReason,
+    Approval, Authorise, Channel, ChannelDescription, ChannelEvent, Decline, DeclineClass, Follow,
+    FollowKind, FollowUp, LegRule, NextStep, Operation as Does, Outcome, Prepared, QueryOutcome, QueryRule,
+    ResolveProfile, UndoOutcome, UndoReason, UndoRule, Unknown, UnknownReason,
 };
 use till_plugin::driver::{DeviceState, Health};
 use till_plugin::host::Level;
@@ -28,6 +28,8 @@ use crate::time::host_time;
 /// What the recovery record says: how the customer was to pay. Order and amount the daemon keeps itself.
 const SCANNED: &[u8] = b"alipay 1 scanned";
 const SHOWN: &[u8] = b"alipay 1 shown";
+/// The same of a refund: everything else is in the request, which the daemon keeps.
+const REFUND: &[u8] = b"alipay 1 refund";
 
 /// An order number no sale ever has: the daemon's numbers begin with the terminal's.
 const PROBE_ORDER: &str = "TILLPROBE00000000";
@@ -339,27 +341,54 @@ impl Channel for Alipay {
         }
     }
 
-    fn refund(&mut self, request: &Refund) -> Outcome {
-        let outcome = match refund_amount(request) {
+    fn leg_rules(&self) -> Vec<LegRule> {
+        let query = QueryRule {
+            first_ms: self.config.query_first_ms,
+            every_ms: self.config.query_every_ms,
+            until_ms: self.config.query_until_ms,
+            // A refund is not undone, so that it never arrived must stand until the last question.
+            settle_ms: self.config.query_until_ms,
+        };
+        vec![LegRule {
+            operation: Does::Refund,
+            resolve: ResolveProfile { query: Some(query), undo: None, single_slot: false },
+            instrument: false,
+            partial: true,
+        }]
+    }
+
+    fn prepare_follow(&mut self, request: &Follow) -> Result<Prepared, Decline> {
+        let _ = refund_call(request)?;
+        if !self.host.now().trusted {
+            return Err(NotMade::Clock.decline());
+        }
+        let masked = request.original.approval.account.clone().unwrap_or_default();
+        Ok(Prepared { recovery: Sensitive::new(REFUND.to_vec()), masked })
+    }
+
+    fn follow(&mut self, request: &Follow, _prepared: &Prepared) -> Outcome {
+        let outcome = match refund_call(request) {
             Err(refused) => Outcome::NotSent(refused),
-            Ok(amount) => {
+            Ok((call, amount)) => {
                 let order = &request.original.ids.order;
-                match self.exchange(&calls::refund(order, &request.ids.order, amount, None)) {
+                match self.exchange(&Ok(call)) {
                     Err(no) => Outcome::NotSent(no.decline()),
                     Ok(answered) => outcome::refund(&self.codes, &answered, Expected { order, amount }),
                 }
             }
         };
         let outcome = match outcome {
-            Outcome::Approved(approval) => Outcome::Approved(of_refund(approval, request)),
+            Outcome::Approved(approval) => {
+                of_refund(approval, request).map_or_else(Outcome::Unknown, Outcome::Approved)
+            }
             other => other,
         };
         self.count(outcome)
     }
 
-    fn query_refund(&mut self, request: &Refund) -> QueryOutcome {
-        let amount = match refund_amount(request) {
-            Ok(amount) => amount,
+    fn query_follow(&mut self, request: &Follow, _original: &FollowUp) -> QueryOutcome {
+        let amount = match refund_call(request) {
+            Ok((_, amount)) => amount,
             Err(no) => return QueryOutcome::Unknown(Unknown::new(UnknownReason::Mismatch, no.text)),
         };
         let order = &request.original.ids.order;
@@ -368,7 +397,9 @@ impl Channel for Alipay {
             Err(no) => not_asked(&no),
             Ok(answered) => match outcome::refund_query(&self.codes, &answered, expected, &request.ids.order)
             {
-                QueryOutcome::Paid(approval) => QueryOutcome::Paid(of_refund(approval, request)),
+                QueryOutcome::Paid(approval) => {
+                    of_refund(approval, request).map_or_else(QueryOutcome::Unknown, QueryOutcome::Paid)
+                }
                 other => other,
             },
         }
@@ -426,24 +457,42 @@ fn text<'a>(secret: &'a Sensitive<Vec<u8>>, name: &str) -> Result<&'a str, Plugi
     })
 }
 
-/// A refund is never more than its payment: refused here, before anything is sent.
-fn refund_amount(request: &Refund) -> Result<Fen, Decline> {
+/// The request of a refund, or why there is none: refused here, before anything is sent. A whole payment goes back this
+/// way too, also on its own day; a cancel is for unknown outcomes.
+fn refund_call(request: &Follow) -> Result<(Call, Fen), Decline> {
+    if request.kind != FollowKind::Refund {
+        let text =
+            format!("Alipay at the till gives money back by refund, it has no {}", request.kind.as_str());
+        return Err(refuse(DeclineClass::Channel, "unsupported", &text));
+    }
     let (part, whole) = (fen(request.amount)?, fen(request.original.amount)?);
     if part > whole {
-        return Err(refuse(
-            DeclineClass::Device,
-            "refund-too-large",
-            "the refund is larger than the payment; change the amount",
-        ));
+        return Err(Decline {
+            text_zh: "退款金额大于原付款，请更改金额".into(),
+            ..refuse(
+                DeclineClass::Device,
+                "refund-too-large",
+                "the refund is larger than the payment; change the amount",
+            )
+        });
     }
-    Ok(part)
+    let reason = fit_subject(&request.reason);
+    let call = calls::refund(&request.original.ids.order, &request.ids.order, part, reason.as_deref())
+        .map_err(|e| NotMade::Call(e).decline())?;
+    Ok((call, part))
 }
 
-/// The refund's own number is what its answer stands for.
-fn of_refund(approval: Approval, request: &Refund) -> Approval {
+/// The refund's own number is what its answer stands for. It must be of the trade that the payment's approval named.
+fn of_refund(approval: Approval, request: &Follow) -> Result<Approval, Unknown> {
+    let paid = &request.original.approval.reference;
+    // Empty where people decided that it was paid, without an answer of the gateway.
+    if !paid.is_empty() && approval.reference != *paid {
+        let text = "the answer to the refund names another trade than the payment's; it is not believed";
+        return Err(Unknown::new(UnknownReason::Mismatch, text));
+    }
     let mut approval = approval;
     approval.echo.order = Some(request.ids.order.clone());
-    approval
+    Ok(approval)
 }
 
 till_plugin::export_channel!(Alipay, id = "org.tilld.alipay");

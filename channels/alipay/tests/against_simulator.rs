@@ -2,9 +2,12 @@
 //! daemon does is done here in its simplest form: query, and cancel what is not paid.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // in helpers too: what fails there fails the test
 
+mod follow;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use follow::{another, follow, query_follow, refund_of};
 use till_channel_alipay::plugin::Alipay;
 use till_plugin::channel::*;
 use till_plugin::instrument::ScannedCode;
@@ -14,7 +17,6 @@ use till_simulators::alipay::{Account, Buyer, Certificate, Gateway, Settings, St
 use till_simulators::faults::{Fault, Rule};
 
 const ORDER: &str = "T0120260901000001";
-const REFUND: &str = "T0120260901000002";
 const CODE: &str = "280000000000000001";
 const OWED: i64 = 12_850;
 
@@ -307,24 +309,23 @@ fn slow_is_not_down_and_down_is_not_sent() {
     assert!(matches!(till.authorise(&request, &prepared), Outcome::NotSent(_)));
 }
 
-fn refund(shop: &mut Shop, amount: i64) -> Refund {
+fn refund(shop: &mut Shop, amount: i64) -> Follow {
     let Outcome::Approved(approval) = shop.pay() else { panic!("not approved") };
-    let original = Reference { ids: ids(ORDER), amount: cny(OWED), approval };
-    Refund { ids: ids(REFUND), original, amount: cny(amount), instrument: None, extra: Extra::new() }
+    refund_of(approval, OWED, amount)
 }
 
 #[test]
 fn a_refund_happens_once_however_often_it_is_asked_for() {
     let mut shop = shop().faults([Rule::once("alipay.trade.refund", Fault::DropAfterBooking {})]);
     let request = refund(&mut shop, 850);
-    assert_eq!(shop.till.query_refund(&request), QueryOutcome::NotFound);
-    assert!(matches!(shop.till.refund(&request), Outcome::Unknown(_)));
-    assert!(matches!(shop.till.query_refund(&request), QueryOutcome::Paid(a) if a.amount == cny(850)));
+    assert_eq!(query_follow(&mut shop.till, &request), QueryOutcome::NotFound);
+    assert!(matches!(follow(&mut shop.till, &request), Outcome::Unknown(_)));
+    assert!(matches!(query_follow(&mut shop.till, &request), QueryOutcome::Paid(a) if a.amount == cny(850)));
     // The same number again moves nothing; that it moved nothing is not read as a failure.
-    assert!(matches!(shop.till.refund(&request), Outcome::Unknown(_)));
+    assert!(matches!(follow(&mut shop.till, &request), Outcome::Unknown(_)));
     assert_eq!(shop.kept(), OWED - 850);
-    let rest = Refund { ids: ids("T0120260901000003"), amount: cny(OWED), ..request };
-    assert!(matches!(shop.till.refund(&rest), Outcome::Declined(_)), "more than is left");
+    let rest = another(&request, "T0120260901000003", OWED);
+    assert!(matches!(follow(&mut shop.till, &rest), Outcome::Declined(_)), "more than is left");
     assert_eq!(shop.kept(), OWED - 850);
 }
 

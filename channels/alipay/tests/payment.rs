@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // in helpers too: what fails there fails the test
 
 mod common;
+mod follow;
 
 use std::time::Duration;
 
 use common::*;
+use follow::{follow, query_follow, refund_of};
 use till_plugin::Channel;
 use till_plugin::channel::*;
 use till_plugin::driver::DeviceState;
@@ -366,19 +368,12 @@ fn a_shown_code_is_closed_and_cancelled_if_it_does_not_close() {
     }
 }
 
-fn refund_of(amount: i64) -> Refund {
+fn refund(amount: i64) -> Follow {
     let approval = match pay_answered(&paid(ORDER, "128.50")) {
         Outcome::Approved(a) => a,
         other => panic!("{other:?}"),
     };
-    let original = Reference { ids: ids(ORDER), amount: cny(12_850), approval };
-    Refund {
-        ids: ids(REFUND),
-        original,
-        amount: cny(amount),
-        instrument: None,
-        extra: till_plugin::Extra::new(),
-    }
+    refund_of(approval, 12_850, amount)
 }
 
 #[test]
@@ -388,10 +383,10 @@ fn a_refund_counts_only_when_money_moved_in_it() {
             "{{\"code\":\"10000\",\"out_trade_no\":\"{ORDER}\",\"trade_no\":\"{TRADE}\",\"fund_change\":\"{change}\",\"refund_fee\":\"{total}\"}}"
         )
     };
-    let request = refund_of(200);
+    let request = refund(200);
     let run = |node: &str| {
         let gateway = Gateway::answering([(REFUNDED, node.to_owned())]);
-        let outcome = open(&gateway.url).1.refund(&request);
+        let outcome = follow(&mut open(&gateway.url).1, &request);
         let sent =
             serde_json::json!({"out_trade_no": ORDER, "refund_amount": "2.00", "out_request_no": REFUND});
         assert_eq!(gateway.seen().content(), sent);
@@ -416,7 +411,7 @@ fn a_refund_counts_only_when_money_moved_in_it() {
     }
     assert!(matches!(run(&failed("40004", "ACQ.SELLER_BALANCE_NOT_ENOUGH")), Outcome::Declined(_)));
     let gateway = Gateway::new([]);
-    assert!(matches!(open(&gateway.url).1.refund(&refund_of(12_851)), Outcome::NotSent(_)));
+    assert!(matches!(follow(&mut open(&gateway.url).1, &refund(12_851)), Outcome::NotSent(_)));
     assert!(gateway.quiet());
 }
 
@@ -428,10 +423,10 @@ fn a_refund_query_proves_or_says_not_done() {
              \"refund_amount\":\"2.00\",\"total_amount\":\"128.50\"{status}}}"
         )
     };
-    let request = refund_of(200);
+    let request = refund(200);
     let ask = |node: &str| {
         let gateway = Gateway::answering([(REFUND_QUERY, node.to_owned())]);
-        let outcome = open(&gateway.url).1.query_refund(&request);
+        let outcome = query_follow(&mut open(&gateway.url).1, &request);
         assert_eq!(gateway.seen().method(), "alipay.trade.fastpay.refund.query");
         outcome
     };

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use till_plugin::channel::{
     Approval, AttemptIds, Authorise, Channel, ChannelDescription, ChannelEvent, Decline, DeclineClass, Echo,
-    FollowUp, NextStep, Operation, Outcome, Prepared, QueryOutcome, QueryRule, Refund, ResolveProfile,
-    UndoOutcome, UndoReason, UndoRule, Void,
+    Follow, FollowKind, FollowUp, LegRule, NextStep, Operation, Outcome, Prepared, QueryOutcome, QueryRule,
+    ResolveProfile, UndoOutcome, UndoReason, UndoRule,
 };
 use till_plugin::driver::{DeviceState, Health};
 use till_plugin::instrument::Cvm;
@@ -62,6 +62,7 @@ impl Cash {
                     self.currency,
                     amount.currency()
                 ),
+                "钱箱币种不符，请用其他方式付款",
             ))
         }
     }
@@ -69,12 +70,14 @@ impl Cash {
     fn work_out(&self, request: &Authorise) -> Result<Worked, Decline> {
         let owed = self.owed(request.amount)?;
         if request.hold {
-            return Err(no("unsupported", "cash cannot be held; take it, or use another way to pay".into()));
+            let text = "cash cannot be held; take it, or use another way to pay";
+            return Err(no("unsupported", text.into(), "现金不支持预授权，请直接收款"));
         }
         let Instrument::Cash { tendered } = &request.instrument else {
             return Err(no(
                 "wrong-instrument",
                 "this channel takes cash only; use the channel of the card or code".into(),
+                "此渠道只收现金",
             ));
         };
         let tendered = self.owed(*tendered)?;
@@ -133,30 +136,41 @@ impl Cash {
     }
 
     /// Money out of the drawer: an entry of its own against the sale's, never a change to it.
-    fn counter_entry(&mut self, ids: &AttemptIds, amount: Money, original: Money) -> Outcome {
-        let worked = self.owed(amount).and_then(|owed| {
-            let due = self.steps.due(owed).map_err(|e| self.refused(&e))?;
-            Ok(Worked { due, rounded_by: due - owed, change: 0 })
-        });
-        match worked {
-            Err(refused) => Outcome::NotSent(refused),
-            Ok(_) if original.currency() != amount.currency() || amount.minor() > original.minor() => {
-                Outcome::NotSent(no(
-                    "refund-too-large",
-                    "the refund is larger than the payment; change the amount".into(),
-                ))
+    fn counter_entry(&self, request: &Follow) -> Result<Worked, Decline> {
+        let (amount, sold) = (request.amount, request.original.amount);
+        match request.kind {
+            FollowKind::Void if amount != sold => {
+                return Err(no(
+                    "void-amount",
+                    "a void is for the whole payment; use a refund for a part".into(),
+                    "撤销须为全额，部分退款请用退货",
+                ));
             }
-            Ok(worked) => {
-                self.refunds += 1;
-                Outcome::Approved(self.booked(ids, amount, worked))
+            FollowKind::Void | FollowKind::Refund => {}
+            other => {
+                let text = format!("cash is never held, so there is nothing to {}", other.as_str());
+                return Err(no("unsupported", text, "现金不支持预授权"));
             }
         }
+        let owed = self.owed(amount)?;
+        let due = self.steps.due(owed).map_err(|e| self.refused(&e))?;
+        if sold.currency() != amount.currency() || amount.minor() > sold.minor() {
+            let text = "the refund is larger than the payment; change the amount";
+            return Err(no("refund-too-large", text.into(), "退款金额大于原付款，请更改金额"));
+        }
+        Ok(Worked { due, rounded_by: due - owed, change: 0 })
     }
 }
 
-fn no(code: &str, text: String) -> Decline {
-    Decline::local(DeclineClass::Device, code, text)
+fn no(code: &str, text: String, text_zh: &str) -> Decline {
+    Decline { text_zh: text_zh.into(), ..Decline::local(DeclineClass::Device, code, text) }
 }
+
+/// There is nothing to remember of cash; the version is for whatever there may be.
+const RECOVERY: &[u8] = b"cash 1";
+
+/// Nothing of cash is ever unknown for long: the first question settles it.
+const QUERY: QueryRule = QueryRule { first_ms: 0, every_ms: 1_000, until_ms: 0, settle_ms: 0 };
 
 impl Channel for Cash {
     fn open(host: Host, settings: Settings) -> Result<Self, PluginError> {
@@ -184,9 +198,8 @@ impl Channel for Cash {
                 Operation::Probe,
             ],
             currencies: vec![self.currency.code().into()],
-            // Nothing of cash is ever unknown for long: the first question settles it.
             resolve: ResolveProfile {
-                query: Some(QueryRule { first_ms: 0, every_ms: 1_000, until_ms: 0, settle_ms: 0 }),
+                query: Some(QUERY),
                 undo: Some(UndoRule { not_before_ms: 0, pause_ms: 1_000, pause_max_ms: 1_000, tries: 0 }),
                 single_slot: false,
             },
@@ -200,7 +213,7 @@ impl Channel for Cash {
 
     fn prepare(&mut self, request: &Authorise) -> Result<Prepared, Decline> {
         self.work_out(request)?;
-        Ok(Prepared { recovery: Sensitive::new(b"cash 1".to_vec()), masked: String::new() })
+        Ok(Prepared { recovery: Sensitive::new(RECOVERY.to_vec()), masked: String::new() })
     }
 
     fn authorise(&mut self, request: &Authorise, _prepared: &Prepared) -> Outcome {
@@ -218,12 +231,12 @@ impl Channel for Cash {
 
     fn query(&mut self, _original: &FollowUp) -> QueryOutcome {
         QueryOutcome::NotPaid(Decline {
-            text_zh: "现金收款未入账：钱箱未打开，请重新收款或退还顾客".into(),
             next: NextStep::PresentAgain,
             ..no(
                 "interrupted",
                 "the till stopped before the cash was booked and the drawer did not open; take the cash again, or hand it back"
                     .into(),
+                "现金收款未入账：钱箱未打开，请重新收款或退还顾客",
             )
         })
     }
@@ -232,24 +245,38 @@ impl Channel for Cash {
         UndoOutcome::Undone { money_moved: false, reference: None }
     }
 
-    fn void(&mut self, request: &Void) -> Outcome {
-        if request.amount != request.original.amount {
-            return Outcome::NotSent(no(
-                "void-amount",
-                "a void is for the whole payment; use a refund for a part".into(),
-            ));
+    fn leg_rules(&self) -> Vec<LegRule> {
+        let rule = |operation, partial| LegRule {
+            operation,
+            // Nothing to undo: an entry that was not booked opened no drawer, and one that was is never unknown.
+            resolve: ResolveProfile { query: Some(QUERY), undo: None, single_slot: false },
+            instrument: false,
+            partial,
+        };
+        vec![rule(Operation::Void, false), rule(Operation::Refund, true)]
+    }
+
+    fn prepare_follow(&mut self, request: &Follow) -> Result<Prepared, Decline> {
+        self.counter_entry(request)?;
+        Ok(Prepared { recovery: Sensitive::new(RECOVERY.to_vec()), masked: String::new() })
+    }
+
+    fn follow(&mut self, request: &Follow, _prepared: &Prepared) -> Outcome {
+        match self.counter_entry(request) {
+            Err(refused) => Outcome::NotSent(refused),
+            Ok(worked) => {
+                self.refunds += 1;
+                Outcome::Approved(self.booked(&request.ids, request.amount, worked))
+            }
         }
-        self.counter_entry(&request.ids, request.amount, request.original.amount)
     }
 
-    fn refund(&mut self, request: &Refund) -> Outcome {
-        self.counter_entry(&request.ids, request.amount, request.original.amount)
-    }
-
-    fn query_refund(&mut self, _request: &Refund) -> QueryOutcome {
+    fn query_follow(&mut self, _request: &Follow, _original: &FollowUp) -> QueryOutcome {
         QueryOutcome::NotPaid(no(
             "interrupted",
-            "the till stopped before the refund was booked and the drawer did not open; start the refund again".into(),
+            "the till stopped before the money out was booked and the drawer did not open; start it again"
+                .into(),
+            "退款未入账：钱箱未打开，请重新操作",
         ))
     }
 

@@ -90,25 +90,96 @@ fn rounding_is_on_the_receipt_and_the_sale_keeps_its_amount() {
     assert!(a.receipt.iter().any(|(_, v)| v == "CNY -0.04"), "{:?}", a.receipt);
 }
 
-fn refund(amount: Money, sold: Money) -> Refund {
+fn out_of(kind: FollowKind, amount: Money, sold: Money) -> Follow {
     let approval = approved(pay(&mut open(""), &sale(cny(1), cny(1))).unwrap());
-    let original = Reference { ids: ids("T0120260101000001"), amount: sold, approval };
-    Refund { ids: ids("T0120260101000002"), original, amount, instrument: None, extra: Extra::new() }
+    Follow {
+        ids: ids("T0120260101000002"),
+        kind,
+        original: Reference { ids: ids("T0120260101000001"), amount: sold, approval },
+        original_recovery: Sensitive::new(Vec::new()),
+        amount,
+        instrument: None,
+        operator: Some("01".into()),
+        reason: "torn bag".into(),
+        extra: Extra::new(),
+    }
+}
+
+fn refund(amount: Money, sold: Money) -> Follow {
+    out_of(FollowKind::Refund, amount, sold)
+}
+
+fn follow(cash: &mut Cash, request: &Follow) -> Result<Outcome, Decline> {
+    let prepared = cash.prepare_follow(request)?;
+    Ok(cash.follow(request, &prepared))
 }
 
 #[test]
 fn a_refund_is_an_entry_of_its_own_and_never_more_than_the_sale() {
     let mut cash = open("");
-    let a = approved(cash.refund(&refund(cny(500), cny(12_850))));
+    let a = approved(follow(&mut cash, &refund(cny(500), cny(12_850))).unwrap());
     assert_eq!((a.amount, a.open_drawer, a.reference.as_str()), (cny(500), true, "T0120260101000002"));
+    assert_eq!(a.echo.order.as_deref(), Some("T0120260101000002"), "the daemon compares it");
     assert!(a.change.is_none());
-    assert!(matches!(cash.refund(&refund(cny(12_851), cny(12_850))), Outcome::NotSent(_)));
-    assert!(matches!(cash.refund(&refund(cny(0), cny(12_850))), Outcome::NotSent(_)));
-    assert!(matches!(cash.refund(&refund(cny(-5), cny(12_850))), Outcome::NotSent(_)));
-    let r = refund(cny(500), cny(12_850));
-    let void = Void { ids: r.ids, original: r.original, amount: r.amount, instrument: None, extra: r.extra };
-    assert!(matches!(cash.void(&void), Outcome::NotSent(_)));
-    assert!(matches!(cash.void(&Void { amount: cny(12_850), ..void }), Outcome::Approved(_)));
+    let prepared = Prepared { recovery: Sensitive::new(Vec::new()), masked: String::new() };
+    let jpy = |minor| Money::new(minor, "JPY".parse().unwrap());
+    for (wrong, code) in [
+        (refund(cny(12_851), cny(12_850)), "refund-too-large"),
+        (refund(cny(0), cny(12_850)), "amount"),
+        (refund(cny(-5), cny(12_850)), "amount"),
+        (refund(jpy(5), cny(12_850)), "currency"),
+        (refund(cny(5), jpy(12_850)), "refund-too-large"),
+        (out_of(FollowKind::Void, cny(500), cny(12_850)), "void-amount"),
+        (out_of(FollowKind::Capture, cny(500), cny(12_850)), "unsupported"),
+        (out_of(FollowKind::Release, cny(12_850), cny(12_850)), "unsupported"),
+    ] {
+        assert_eq!(follow(&mut cash, &wrong).unwrap_err().code, code, "{wrong:?}");
+        // The daemon may send what it prepared before a restart: the drawer stays closed all the same.
+        assert!(matches!(cash.follow(&wrong, &prepared), Outcome::NotSent(d) if d.code == code));
+    }
+    assert_eq!(cash.statistics()[1], ("refunds".into(), 1));
+}
+
+#[test]
+fn a_void_hands_the_whole_payment_back_and_opens_the_drawer() {
+    let a = approved(follow(&mut open(""), &out_of(FollowKind::Void, cny(12_850), cny(12_850))).unwrap());
+    assert_eq!((a.amount, a.open_drawer), (cny(12_850), true));
+}
+
+#[test]
+fn what_is_handed_back_is_rounded_as_what_was_taken() {
+    let settings = "{\"rounding_step\":10}";
+    let taken = approved(pay(&mut open(settings), &sale(cny(1_234), cny(1_300))).unwrap());
+    let back = approved(follow(&mut open(settings), &refund(cny(1_234), cny(1_234))).unwrap());
+    assert_eq!(back.extra["cash-due-minor"], taken.extra["cash-due-minor"]);
+    assert_eq!(back.amount, cny(1_234), "the books keep the amount, the drawer the rounded one");
+}
+
+#[test]
+fn money_out_that_was_interrupted_is_answered_as_not_handed_out_at_once() {
+    let mut cash = open("");
+    let request = Follow { instrument: None, ..refund(cny(500), cny(12_850)) };
+    let original = FollowUp {
+        ids: request.ids.clone(),
+        amount: request.amount,
+        recovery: Sensitive::new(Vec::new()),
+        attempt: 1,
+        extra: Extra::new(),
+    };
+    assert!(
+        matches!(cash.query_follow(&request, &original), QueryOutcome::NotPaid(d) if d.code == "interrupted")
+    );
+}
+
+#[test]
+fn every_operation_after_a_sale_has_its_rule() {
+    let cash = open("");
+    let rules = cash.leg_rules();
+    let listed: Vec<_> = rules.iter().map(|r| (r.operation, r.partial, r.instrument)).collect();
+    assert_eq!(listed, [(Operation::Void, false, false), (Operation::Refund, true, false)]);
+    assert!(rules.iter().all(|r| r.resolve.query.is_some() && r.resolve.undo.is_none()));
+    let operations = cash.describe().operations;
+    assert!(rules.iter().all(|r| operations.contains(&r.operation)));
 }
 
 #[test]

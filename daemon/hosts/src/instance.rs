@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use till_plugin::channel::ChannelDescription;
+use till_plugin::channel::{ChannelDescription, LegRule};
 use till_plugin::driver::DriverDescription;
 use till_plugin::proto::{self, Layer};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -65,6 +65,9 @@ pub struct HostInfo {
     pub start_took: Duration,
     /// Its description message.
     pub description: Vec<u8>,
+    /// What a channel does besides a sale, and how; asked once, when it was made. Empty for drivers, and for channels
+    /// built before there were rules.
+    pub leg_rules: Vec<LegRule>,
 }
 
 impl HostInfo {

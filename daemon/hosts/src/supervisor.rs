@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::actor::{self, Command};
+use crate::actor::{self, Command, Means};
 use crate::event::{EventSender, Events};
 use crate::instance::Instance;
+use crate::log::{InstanceLog, NoLog};
 use crate::quarantine::{Quarantine, QuarantineEntry};
 use crate::spawn::Spawner;
 use crate::spec::{InstanceSpec, SpecError};
@@ -125,16 +126,19 @@ impl Default for Timing {
 /// Runs instances. Dropping it ends all hosts at once; [`Supervisor::shutdown`] ends them in order.
 #[derive(Debug)]
 pub struct Supervisor {
-    config: Arc<SupervisorConfig>,
-    spawner: Arc<Spawner>,
-    quarantine: Arc<Quarantine>,
-    ports: Arc<Ports>,
+    means: Means,
     instances: Mutex<BTreeMap<String, Instance>>,
 }
 
 impl Supervisor {
-    /// Makes the state folder, reads the quarantine, starts the thread that starts processes.
+    /// Without logs for its instances: for drivers and tests. See [`Supervisor::with_log`].
     pub fn new(config: SupervisorConfig) -> Result<Self, SupervisorError> {
+        Self::with_log(config, Arc::new(NoLog))
+    }
+
+    /// Makes the state folder, reads the quarantine, starts the thread that starts processes. `log` keeps what instances
+    /// append to their logs.
+    pub fn with_log(config: SupervisorConfig, log: Arc<dyn InstanceLog>) -> Result<Self, SupervisorError> {
         let host = &config.host_binary;
         if !host.is_file() {
             return Err(SupervisorError::HostBinary { path: host.clone() });
@@ -146,7 +150,8 @@ impl Supervisor {
         let quarantine = Arc::new(Quarantine::open(config.state_dir.join("quarantine.toml")).map_err(state)?);
         let spawner = Arc::new(Spawner::start().map_err(|e| SupervisorError::Thread(e.to_string()))?);
         let ports = Arc::new(Ports::new(config.device_root.clone()));
-        Ok(Self { config: Arc::new(config), spawner, quarantine, ports, instances: Mutex::default() })
+        let means = Means { config: Arc::new(config), spawner, quarantine, ports, log };
+        Ok(Self { means, instances: Mutex::default() })
     }
 
     /// Starts an instance; its state comes with the events. Needs a running tokio runtime.
@@ -158,14 +163,7 @@ impl Supervisor {
             return Err(StartError::Running { id: spec.id });
         }
         let (events, receiver) = EventSender::new();
-        let instance = actor::start(
-            spec,
-            self.config.clone(),
-            self.spawner.clone(),
-            self.quarantine.clone(),
-            self.ports.clone(),
-            events,
-        );
+        let instance = actor::start(spec, self.means.clone(), events);
         instances.insert(instance.id().to_owned(), instance.clone());
         Ok((instance, receiver))
     }
@@ -182,13 +180,13 @@ impl Supervisor {
 
     /// What stands in quarantine, also from earlier runs, by instance id.
     pub fn quarantined(&self) -> BTreeMap<String, QuarantineEntry> {
-        self.quarantine.entries()
+        self.means.quarantine.entries()
     }
 
     /// Lifts the quarantine of an instance and starts it. `Ok(false)`: it was not in quarantine.
     pub fn release_quarantine(&self, id: &str) -> Result<bool, SupervisorError> {
-        let was = self.quarantine.release(id).map_err(|e| SupervisorError::State {
-            path: self.config.state_dir.clone(),
+        let was = self.means.quarantine.release(id).map_err(|e| SupervisorError::State {
+            path: self.means.config.state_dir.clone(),
             detail: e.to_string(),
         })?;
         if was && let Some(instance) = self.get(id) {

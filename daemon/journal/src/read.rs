@@ -67,6 +67,37 @@ impl Journal {
         Ok(out)
     }
 
+    /// At most `limit` (at most [`MAX_PAGE`]) records about one subject with a seq above `after`, in order. Go on from the
+    /// last one's seq; an empty answer is the end. For logs that are too long for [`by_subject`](Self::by_subject).
+    pub fn by_subject_after(&self, subject: &Subject, after: u64, limit: usize) -> Result<Vec<Record>> {
+        let shared = self.shared();
+        let limit = limit.min(MAX_PAGE);
+        // The tail first: what leaves it meanwhile is found in the store.
+        let mut seqs: Vec<u64> = {
+            let tail = shared.tail();
+            tail.items.iter().filter(|i| i.subject == *subject && i.seq > after).map(|i| i.seq).collect()
+        };
+        let epochs: Vec<u32> = {
+            let map = lock(&shared.map);
+            // Epochs before the one that holds `after` have nothing to say, and are not opened.
+            let (first, _) = map.epoch_of(after.max(map.first_seq()));
+            map.epochs.keys().copied().filter(|e| *e >= first).collect()
+        };
+        let mut found = 0;
+        for epoch in epochs {
+            if found >= limit {
+                break;
+            }
+            let some = store_of(shared, epoch)?.by_subject_after(subject, after, limit - found)?;
+            found += some.len();
+            seqs.extend(some);
+        }
+        seqs.sort_unstable();
+        seqs.dedup();
+        seqs.truncate(limit);
+        seqs.into_iter().map(|seq| self.get(seq)).collect()
+    }
+
     /// Gives every record from `from` on to `f`, in order, each one checked against the key and the chain.
     /// Returns the seq of the last one. For folding state at a start: pass 1, or what follows a snapshot.
     ///
@@ -274,6 +305,34 @@ mod tests {
         store.remove(3).unwrap();
         assert_eq!(journal.verify().unwrap().store_damage, 1);
         assert!(journal.verify().unwrap().is_whole());
+    }
+
+    #[test]
+    fn a_long_log_is_read_page_by_page_without_a_gap_and_without_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = journal(dir.path());
+        for n in 0..60_u8 {
+            append(&journal, 1 + n % 3);
+            if n == 30 {
+                // Some in the store, some perhaps still in the tail.
+                journal.shared().drained().unwrap();
+            }
+        }
+        let whole: Vec<u64> = journal.by_subject(&[2; 16]).unwrap().iter().map(|r| r.seq).collect();
+        assert_eq!(whole.len(), 20);
+        for limit in [1, 7, 20, 1000] {
+            let (mut at, mut got) = (0, Vec::new());
+            loop {
+                let page = journal.by_subject_after(&[2; 16], at, limit).unwrap();
+                assert!(page.len() <= limit && page.iter().all(|r| r.subject == [2; 16]));
+                let Some(last) = page.last() else { break };
+                at = last.seq;
+                got.extend(page.iter().map(|r| r.seq));
+            }
+            assert_eq!(got, whole, "pages of {limit}");
+        }
+        assert!(journal.by_subject_after(&[2; 16], u64::MAX, 10).unwrap().is_empty());
+        assert!(journal.by_subject_after(&[9; 16], 0, 10).unwrap().is_empty());
     }
 
     #[test]

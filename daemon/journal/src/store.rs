@@ -151,6 +151,22 @@ impl Store {
         })
     }
 
+    /// Seqs of one subject's records after one, in order, at most `limit`.
+    pub(crate) fn by_subject_after(&self, subject: &Subject, after: u64, limit: usize) -> Result<Vec<u64>> {
+        let Some(from) = after.checked_add(1) else { return Ok(Vec::new()) };
+        guarded("scan", || {
+            let mut out = Vec::new();
+            let range = index_key(subject, from)..=index_key(subject, u64::MAX);
+            for item in self.ix.range(range).take(limit) {
+                let (key, _) = item?;
+                if let Some(seq) = key.get(16..).and_then(parse_seq) {
+                    out.push(seq);
+                }
+            }
+            Ok(out)
+        })
+    }
+
     /// Whether the index finds a record.
     pub(crate) fn is_indexed(&self, subject: &Subject, seq: u64) -> Result<bool> {
         guarded("read", || self.ix.contains_key(index_key(subject, seq)))

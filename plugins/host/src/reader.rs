@@ -9,7 +9,7 @@ use till_plugin::proto::{FrameBuffer, FromHost, ToHost};
 use till_plugin::{ErrorCode, PluginError};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::shared::{Call, Shared, Work};
+use crate::shared::{Answer, Call, Shared, Work};
 use crate::{end, exit};
 
 /// Reads until the daemon ends.
@@ -54,7 +54,9 @@ fn handle(shared: &'static Shared, message: ToHost) {
             }
         }
         ToHost::Ping { nonce } => shared.link.send(&FromHost::Pong { nonce, busy_ms: shared.busy_ms() }),
-        ToHost::StoreDone { id, error } => shared.put_done(id, error),
+        ToHost::StoreDone { id, error } => shared.answered(id, Answer::Stored(error)),
+        ToHost::LogAppended { id, result } => shared.answered(id, Answer::Appended(result)),
+        ToHost::LogPage { id, result } => shared.answered(id, Answer::Page(result)),
         ToHost::Stop => shared.push(Work::Stop),
     }
 }

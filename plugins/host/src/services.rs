@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use till_plugin::PluginError;
-use till_plugin::host::{StoreError, TransportError, WriteError};
-use till_plugin::proto::service::{self, LogLine, ReadRequest, WriteRequest};
-use till_plugin::proto::{FromHost, MAX_READ, MAX_STORE, decode, encode};
+use till_plugin::host::{LogEntry, LogError, StoreError, TransportError, WriteError};
+use till_plugin::proto::service::{self, LogLine, LogReadRequest, ReadRequest, WriteRequest};
+use till_plugin::proto::{FromHost, MAX_LOG_ENTRY, MAX_READ, MAX_STORE, decode, encode};
 use till_plugin_abi1::HostV1;
 use till_plugin_abi1::abi_stable::std_types::{RResult, RSlice, RVec};
 use zeroize::Zeroize;
 
 use crate::clock;
-use crate::shared::{Shared, lock, state};
+use crate::shared::{Answer, Shared, lock, state};
 use crate::transport::deadline;
 use crate::wake::Woken;
 
-/// Longest that a durable write may take outside a call.
-const STORE_PATIENCE: Duration = Duration::from_secs(10);
+/// Longest that the daemon may take to answer.
+const DAEMON_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is handed to the plugin.
 pub(crate) const fn host() -> HostV1 {
@@ -94,6 +94,14 @@ fn serve(shared: &Shared, number: u32, request: &[u8]) -> Result<Vec<u8>, Plugin
             encode(&left.map(|l| u64::try_from(l.as_millis()).unwrap_or(u64::MAX)))
         }
         service::CANCELLED_1 => encode(&shared.cancelled()),
+        service::LOG_APPEND_1 => {
+            let bytes: Vec<u8> = decode(request)?;
+            encode(&append(shared, bytes))
+        }
+        service::LOG_READ_1 => {
+            let LogReadRequest { after, max } = decode(request)?;
+            encode(&read_log(shared, after, max))
+        }
         _ => Err(PluginError::unsupported(&format!("service {number}"))),
     }
 }
@@ -116,23 +124,55 @@ fn put(shared: &Shared, key: String, value: Vec<u8>) -> Result<(), StoreError> {
     if total > MAX_STORE {
         return error(format!("all values together would have {total} bytes, the limit is {MAX_STORE}"));
     }
-    let (answer, answered) = sync_channel(1);
-    let id = shared.expect_put(answer);
-    shared.link.send(&FromHost::StorePut { id, key: key.clone(), value: value.clone() });
-    let patience = shared
-        .deadline()
-        .map_or(STORE_PATIENCE, |d| d.saturating_duration_since(Instant::now()).min(STORE_PATIENCE));
-    match answered.recv_timeout(patience) {
-        Ok(None) => {
+    let frame = |id| FromHost::StorePut { id, key: key.clone(), value: value.clone() };
+    match ask(shared, frame) {
+        Ok(Answer::Stored(None)) => {
             lock(&shared.store).insert(key, value);
             Ok(())
         }
-        Ok(Some(detail)) => error(detail),
-        Err(_) => {
-            shared.forget_put(id);
-            error(format!("not durable within {patience:?}; it may be yet"))
+        Ok(Answer::Stored(Some(detail))) => error(detail),
+        Ok(_) => error("the daemon answered something else".into()),
+        Err(patience) => error(format!("not durable within {patience:?}; it may be yet")),
+    }
+}
+
+/// Appends to the instance's log and waits until the entry is durable.
+fn append(shared: &Shared, bytes: Vec<u8>) -> Result<u64, LogError> {
+    let length = bytes.len();
+    if length == 0 || length > MAX_LOG_ENTRY {
+        let detail = format!("an entry of {length} bytes; it must have 1 to {MAX_LOG_ENTRY}");
+        return Err(LogError::Refused { detail });
+    }
+    match ask(shared, |id| FromHost::LogAppend { id, bytes }) {
+        Ok(Answer::Appended(result)) => result,
+        Ok(_) => Err(LogError::Undecided { detail: "the daemon answered something else".into() }),
+        Err(patience) => Err(LogError::Undecided { detail: format!("not durable within {patience:?}") }),
+    }
+}
+
+/// Reads the instance's log.
+fn read_log(shared: &Shared, after: u64, max: u32) -> Result<Vec<LogEntry>, LogError> {
+    match ask(shared, |id| FromHost::LogRead { id, after, max }) {
+        Ok(Answer::Page(result)) => result,
+        Ok(_) => Err(LogError::Refused { detail: "the daemon answered something else".into() }),
+        Err(patience) => {
+            Err(LogError::Refused { detail: format!("not read within {patience:?}; try again") })
         }
     }
+}
+
+/// Asks the daemon and waits for its answer, as long as the running call may take; gives how long it waited in vain.
+fn ask(shared: &Shared, frame: impl FnOnce(u64) -> FromHost) -> Result<Answer, Duration> {
+    let (answer, answered) = sync_channel(1);
+    let id = shared.expect(answer);
+    shared.link.send(&frame(id));
+    let patience = shared
+        .deadline()
+        .map_or(DAEMON_PATIENCE, |d| d.saturating_duration_since(Instant::now()).min(DAEMON_PATIENCE));
+    answered.recv_timeout(patience).map_err(|_| {
+        shared.forget(id);
+        patience
+    })
 }
 
 /// Encodes or gives an empty message: for messages that always encode.

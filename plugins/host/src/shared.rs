@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use rustix::event::PollFlags;
+use till_plugin::host::{LogEntry, LogError};
 use till_plugin::proto::{Create, message::Secret};
 use zeroize::Zeroizing;
 
@@ -53,8 +54,18 @@ pub(crate) struct Shared {
     entered: AtomicU64,
     secrets: Mutex<Vec<Secret>>,
     pub(crate) store: Mutex<BTreeMap<String, Vec<u8>>>,
-    puts: Mutex<BTreeMap<u64, SyncSender<Option<String>>>>,
-    next_put: AtomicU64,
+    asked: Mutex<BTreeMap<u64, SyncSender<Answer>>>,
+    next_question: AtomicU64,
+}
+
+/// What the daemon answers to what a service asked of it.
+pub(crate) enum Answer {
+    /// A stored value: why it failed, or none.
+    Stored(Option<String>),
+    /// An append to the log.
+    Appended(Result<u64, LogError>),
+    /// A read of the log.
+    Page(Result<Vec<LogEntry>, LogError>),
 }
 
 static STATE: OnceLock<Shared> = OnceLock::new();
@@ -86,8 +97,8 @@ impl Shared {
             entered: AtomicU64::new(0),
             secrets: Mutex::default(),
             store: Mutex::default(),
-            puts: Mutex::default(),
-            next_put: AtomicU64::new(1),
+            asked: Mutex::default(),
+            next_question: AtomicU64::new(1),
         };
         Ok(STATE.get_or_init(|| shared))
     }
@@ -195,22 +206,22 @@ impl Shared {
         Some(Zeroizing::new(secret.value.expose().clone()))
     }
 
-    /// A number for a put, whose answer goes to `answer`.
-    pub(crate) fn expect_put(&self, answer: SyncSender<Option<String>>) -> u64 {
-        let id = self.next_put.fetch_add(1, Ordering::Relaxed);
-        lock(&self.puts).insert(id, answer);
+    /// A number for a question to the daemon, whose answer goes to `answer`.
+    pub(crate) fn expect(&self, answer: SyncSender<Answer>) -> u64 {
+        let id = self.next_question.fetch_add(1, Ordering::Relaxed);
+        lock(&self.asked).insert(id, answer);
         id
     }
 
-    /// Nobody waits for this put any more.
-    pub(crate) fn forget_put(&self, id: u64) {
-        lock(&self.puts).remove(&id);
+    /// Nobody waits for this answer any more.
+    pub(crate) fn forget(&self, id: u64) {
+        lock(&self.asked).remove(&id);
     }
 
-    /// The daemon has answered a put.
-    pub(crate) fn put_done(&self, id: u64, error: Option<String>) {
-        if let Some(answer) = lock(&self.puts).remove(&id) {
-            let _ = answer.try_send(error);
+    /// The daemon has answered.
+    pub(crate) fn answered(&self, id: u64, answer: Answer) {
+        if let Some(waiting) = lock(&self.asked).remove(&id) {
+            let _ = waiting.try_send(answer);
         }
     }
 }

@@ -31,6 +31,14 @@ pub trait Services: Send + Sync {
     fn load(&self, key: &str) -> Option<Vec<u8>>;
     /// Stores a value; durable when it returns.
     fn store(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
+    /// Appends to the instance's log; durable when it returns `Ok`.
+    fn log_append(&self, _bytes: &[u8]) -> Result<u64, LogError> {
+        Err(LogError::Refused { detail: "there is none here".into() })
+    }
+    /// Entries of the instance's log after one, oldest first, at most `max`.
+    fn log_read(&self, _after: u64, _max: u32) -> Result<Vec<LogEntry>, LogError> {
+        Err(LogError::Refused { detail: "there is none here".into() })
+    }
     /// Hands an encoded event out at once (see [`proto::event`]).
     fn emit(&self, kind: u32, payload: Vec<u8>);
     /// Time left for the call that is running; `None` outside a call.
@@ -106,6 +114,45 @@ impl Host {
     /// Stores a small value durably (all values of an instance together at most 64 KiB). Not for secrets.
     pub fn store(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         self.services.store(key, value)
+    }
+
+    /// Appends an entry to this instance's log and returns its number; durable when it returns `Ok`.
+    ///
+    /// The log is the place for books that must outlive everything (the ledger of a stored-value channel): it is kept in
+    /// the daemon's journal, append-only, chained, rebuilt from its second copy, in every backup. Entries have 1 to
+    /// [`proto::MAX_LOG_ENTRY`] bytes; numbers grow, with gaps. No card numbers and no secrets: tokens and hashes.
+    ///
+    /// After [`LogError::Undecided`] the entry may be there: read the log before anything is decided on it.
+    pub fn log_append(&self, bytes: &[u8]) -> Result<u64, LogError> {
+        let length = bytes.len();
+        if length == 0 || length > proto::MAX_LOG_ENTRY {
+            return Err(LogError::Refused {
+                detail: format!("an entry of {length} bytes; it must have 1 to {}", proto::MAX_LOG_ENTRY),
+            });
+        }
+        self.services.log_append(bytes)
+    }
+
+    /// Entries of this instance's log with a number above `after` (0: from the first), oldest first; at most `max` and at
+    /// most [`proto::MAX_LOG_PAGE`]. Go on from the last one's number; an empty answer is the end.
+    pub fn log_read(&self, after: u64, max: u32) -> Result<Vec<LogEntry>, LogError> {
+        let most = u32::try_from(proto::MAX_LOG_PAGE).unwrap_or(u32::MAX);
+        self.services.log_read(after, max.min(most))
+    }
+
+    /// Gives every entry of this instance's log after `after` to `f`, oldest first; returns the last one's number, or
+    /// `after` when there is none. For folding books at a start: `after` 0.
+    pub fn log_replay(&self, after: u64, mut f: impl FnMut(&LogEntry)) -> Result<u64, LogError> {
+        let mut at = after;
+        loop {
+            let page = self.log_read(at, u32::MAX)?;
+            let Some(last) = page.last().map(|e| e.seq) else { return Ok(at) };
+            if page.iter().any(|e| e.seq <= at) || last <= at {
+                return Err(LogError::Refused { detail: "the log answers out of order; report it".into() });
+            }
+            page.iter().for_each(&mut f);
+            at = last;
+        }
     }
 
     /// Tells a driver event before the running call returns.
@@ -216,6 +263,40 @@ pub struct StoreError {
     pub key: String,
     /// Why.
     pub detail: String,
+}
+
+/// One entry of an instance's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// Its number: grows from entry to entry, with gaps.
+    pub seq: u64,
+    /// What was appended.
+    pub bytes: Vec<u8>,
+}
+
+/// Why the instance's log did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum LogError {
+    /// Certainly nothing was written (or read).
+    #[error("the log of this plugin instance: {detail}")]
+    Refused {
+        /// Why, and what to do.
+        detail: String,
+    },
+    /// The entry may be durable or not.
+    #[error(
+        "the log of this plugin instance: {detail}; the entry may be there: read the log before going on"
+    )]
+    Undecided {
+        /// Why.
+        detail: String,
+    },
+}
+
+impl From<LogError> for PluginError {
+    fn from(e: LogError) -> Self {
+        Self::new(crate::ErrorCode::Internal, e.to_string())
+    }
 }
 
 /// The transport of a device, as opened by the daemon.

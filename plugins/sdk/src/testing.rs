@@ -17,7 +17,8 @@ use std::time::Duration;
 use crate::channel::ChannelEvent;
 use crate::driver::DriverEvent;
 use crate::host::{
-    Host, Level, Now, Read, Services, StoreError, TransportError, TransportInfo, TransportKind, WriteError,
+    Host, Level, LogEntry, LogError, Now, Read, Services, StoreError, TransportError, TransportInfo,
+    TransportKind, WriteError,
 };
 use crate::proto::{decode, event};
 use crate::sensitive::Sensitive;
@@ -46,8 +47,21 @@ struct Bench {
     events: Vec<(u32, Vec<u8>)>,
     secrets: BTreeMap<String, Vec<u8>>,
     store: BTreeMap<String, Vec<u8>>,
+    entries: Vec<LogEntry>,
+    log_fault: Option<LogFault>,
     remaining: Option<Duration>,
     cancelled: bool,
+}
+
+/// How the next append to the log goes wrong.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum LogFault {
+    /// Refused; nothing is written.
+    Refused,
+    /// Undecided, and the entry is there.
+    UndecidedWritten,
+    /// Undecided, and the entry is not there.
+    UndecidedLost,
 }
 
 /// A host in memory. Clones share everything.
@@ -162,6 +176,21 @@ impl TestHost {
     /// Values that the plugin stored.
     pub fn stored(&self) -> BTreeMap<String, Vec<u8>> {
         self.lock().store.clone()
+    }
+
+    /// The instance's log.
+    pub fn log_entries(&self) -> Vec<LogEntry> {
+        self.lock().entries.clone()
+    }
+
+    /// Makes the next append to the log go wrong.
+    pub fn fail_log(&self, fault: LogFault) {
+        self.lock().log_fault = Some(fault);
+    }
+
+    /// The log loses everything after its first `kept` entries, as if the plugin's machine had stopped before them.
+    pub fn cut_log(&self, kept: usize) {
+        self.lock().entries.truncate(kept);
     }
 
     fn take_events(&self, kind: u32) -> Vec<Vec<u8>> {
@@ -282,6 +311,29 @@ impl Services for TestHost {
     fn store(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         self.lock().store.insert(key.into(), value.into());
         Ok(())
+    }
+
+    fn log_append(&self, bytes: &[u8]) -> Result<u64, LogError> {
+        let mut bench = self.lock();
+        let detail = || "as the test wants it".to_owned();
+        let fault = bench.log_fault.take();
+        if fault == Some(LogFault::Refused) {
+            return Err(LogError::Refused { detail: detail() });
+        }
+        // With gaps, as in the daemon's journal.
+        let seq = bench.entries.last().map_or(0, |e| e.seq) + 2;
+        if fault != Some(LogFault::UndecidedLost) {
+            bench.entries.push(LogEntry { seq, bytes: bytes.into() });
+        }
+        if fault.is_some() {
+            return Err(LogError::Undecided { detail: detail() });
+        }
+        Ok(seq)
+    }
+
+    fn log_read(&self, after: u64, max: u32) -> Result<Vec<LogEntry>, LogError> {
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        Ok(self.lock().entries.iter().filter(|e| e.seq > after).take(max).cloned().collect())
     }
 
     fn emit(&self, kind: u32, payload: Vec<u8>) {

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::error::{Failure, FailureKind, HostError, Remedy};
 use crate::event::{EventSender, InstanceEvent, InstanceState};
 use crate::instance::{HostInfo, Instance, Status};
+use crate::log::InstanceLog;
 use crate::quarantine::Quarantine;
 use crate::spawn::Spawner;
 use crate::spec::InstanceSpec;
@@ -68,6 +69,7 @@ struct Actor {
     spawner: Arc<Spawner>,
     quarantine: Arc<Quarantine>,
     ports: Arc<Ports>,
+    log: Arc<dyn InstanceLog>,
     appeared: Appeared,
     /// Where the transport leads that was opened last.
     attached: String,
@@ -76,22 +78,26 @@ struct Actor {
     status: watch::Sender<Status>,
 }
 
+/// What all instances of a supervisor share.
+#[derive(Clone, Debug)]
+pub(crate) struct Means {
+    pub(crate) config: Arc<SupervisorConfig>,
+    pub(crate) spawner: Arc<Spawner>,
+    pub(crate) quarantine: Arc<Quarantine>,
+    pub(crate) ports: Arc<Ports>,
+    pub(crate) log: Arc<dyn InstanceLog>,
+}
+
 /// Starts the task of an instance.
-pub(crate) fn start(
-    spec: InstanceSpec,
-    config: Arc<SupervisorConfig>,
-    spawner: Arc<Spawner>,
-    quarantine: Arc<Quarantine>,
-    ports: Arc<Ports>,
-    events: EventSender,
-) -> Instance {
+pub(crate) fn start(spec: InstanceSpec, means: Means, events: EventSender) -> Instance {
     let (sender, commands) = mpsc::unbounded_channel();
     let status = Status { state: InstanceState::Starting, host: None, starts: 0, last_failure: None };
     let (status, watch) = watch::channel(status);
     let instance = Instance::new(spec.id.clone(), spec.plugin.clone(), sender, watch);
+    let Means { config, spawner, quarantine, ports, log } = means;
     let (appeared, attached) = (ports.appeared(), String::new());
     let actor =
-        Actor { spec, config, spawner, quarantine, ports, appeared, attached, events, commands, status };
+        Actor { spec, config, spawner, quarantine, ports, log, appeared, attached, events, commands, status };
     tokio::spawn(actor.run());
     instance
 }

@@ -1,6 +1,7 @@
 //! One host process, from its start to its end.
 
 mod ending;
+mod logs;
 mod serving;
 
 use std::ffi::OsString;

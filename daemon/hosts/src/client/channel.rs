@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use till_plugin::Money;
 use till_plugin::channel::{
-    Authorise, Capture, ChannelDescription, Decline, FollowUp, Outcome, Prepared, QueryOutcome, Refund,
-    Settle, SettleOutcome, SignIn, SignedIn, UndoOutcome, UndoReason, Upload, Void,
+    Account, AccountOutcome, Authorise, ChannelDescription, Decline, Follow, FollowUp, LegRule, Outcome,
+    Prepared, QueryOutcome, Settle, SettleOutcome, SignIn, SignedIn, UndoOutcome, UndoReason, Upload,
 };
 use till_plugin::driver::Health;
 use till_plugin::proto::method;
@@ -98,24 +98,74 @@ impl ChannelClient {
         self.instance.call(method::UNDO_1, &(original, reason), timeout).await
     }
 
-    /// Completes a hold.
-    pub async fn capture(&self, request: &Capture, timeout: Duration) -> Result<Outcome, HostError> {
-        self.instance.call(method::CAPTURE_1, request, timeout).await
+    /// What the channel does besides a sale, as it said when its process became ready; empty while it is not ready, and
+    /// for a plugin built before there were rules.
+    pub fn leg_rules(&self) -> Vec<LegRule> {
+        self.instance.status().host.map(|h| h.leg_rules.clone()).unwrap_or_default()
     }
 
-    /// Voids an approved payment.
-    pub async fn void(&self, request: &Void, timeout: Duration) -> Result<Outcome, HostError> {
-        self.instance.call(method::VOID_1, request, timeout).await
+    /// Checks a follow-on request and builds what must be durable before it leaves. The inner `Err` is a local refusal.
+    pub async fn prepare_follow(
+        &self,
+        request: &Follow,
+        timeout: Duration,
+    ) -> Result<Result<Prepared, Decline>, HostError> {
+        self.instance.call(method::PREPARE_FOLLOW_1, request, timeout).await
     }
 
-    /// Gives money back.
-    pub async fn refund(&self, request: &Refund, timeout: Duration) -> Result<Outcome, HostError> {
-        self.instance.call(method::REFUND_1, request, timeout).await
+    /// Sends a void, refund, capture or release.
+    pub async fn follow(
+        &self,
+        request: &Follow,
+        prepared: &Prepared,
+        timeout: Duration,
+    ) -> Result<Outcome, HostError> {
+        self.instance.call(method::FOLLOW_1, &(request, prepared), timeout).await
     }
 
-    /// Asks what became of a refund.
-    pub async fn query_refund(&self, request: &Refund, timeout: Duration) -> Result<QueryOutcome, HostError> {
-        self.instance.call(method::QUERY_REFUND_1, request, timeout).await
+    /// Sends one, to be cancelled or waited for (`wait::<Outcome>()`).
+    pub fn begin_follow(
+        &self,
+        request: &Follow,
+        prepared: &Prepared,
+        timeout: Duration,
+    ) -> Result<PendingCall, HostError> {
+        self.instance.begin(method::FOLLOW_1, &(request, prepared), timeout)
+    }
+
+    /// Asks what became of one. The instrument is left out of `request`, whatever it holds; `original` is the follow-on's
+    /// own ids, amount and recovery data.
+    pub async fn query_follow(
+        &self,
+        request: &Follow,
+        original: &FollowUp,
+        timeout: Duration,
+    ) -> Result<QueryOutcome, HostError> {
+        let request = &Follow { instrument: None, ..request.clone() };
+        self.instance.call(method::QUERY_FOLLOW_1, &(request, original), timeout).await
+    }
+
+    /// Checks a request about an account and keeps what a later load without the card needs.
+    pub async fn prepare_account(
+        &self,
+        request: &Account,
+        timeout: Duration,
+    ) -> Result<Result<Prepared, Decline>, HostError> {
+        self.instance.call(method::PREPARE_ACCOUNT_1, request, timeout).await
+    }
+
+    /// Does what is asked with an account. Safe to repeat with the same order number.
+    pub async fn account(&self, request: &Account, timeout: Duration) -> Result<AccountOutcome, HostError> {
+        self.instance.call(method::ACCOUNT_1, request, timeout).await
+    }
+
+    /// Asks what became of a request about an account.
+    pub async fn query_account(
+        &self,
+        original: &FollowUp,
+        timeout: Duration,
+    ) -> Result<QueryOutcome, HostError> {
+        self.instance.call(method::QUERY_ACCOUNT_1, original, timeout).await
     }
 
     /// Compares totals of a batch.
@@ -125,7 +175,7 @@ impl ChannelClient {
 
     /// Uploads records of a mismatched batch.
     pub async fn upload(&self, request: &Upload, timeout: Duration) -> Result<Outcome, HostError> {
-        self.instance.call(method::UPLOAD_1, request, timeout).await
+        self.instance.call(method::UPLOAD_2, request, timeout).await
     }
 
     /// Balance of a card.

@@ -5,6 +5,7 @@
 mod bad;
 mod bench;
 mod calls;
+mod follow;
 mod good;
 mod load;
 mod orphan;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
+use crate::service::instance_log::KIND_INSTANCE_LOG;
 use till_core::record::{KIND, Record};
 use till_journal::Journal;
 use zbus::OwnedFd;
@@ -89,11 +90,14 @@ fn write_records(journal: &Journal, from: u64, to: u64, file: File) -> std::io::
         let Some(last) = page.last().map(|r| r.seq) else { break };
         for r in page.iter().filter(|r| r.seq <= to) {
             let decoded = (r.kind == KIND).then(|| Record::decode(&r.payload).ok()).flatten();
+            let other = if r.kind == KIND_INSTANCE_LOG { "instance-log" } else { "journal" };
+            // The subject of an instance's log is no payment.
+            let about_payment = r.kind != KIND_INSTANCE_LOG && r.subject != [0; 16];
             let line = serde_json::json!({
                 "seq": r.seq,
                 "epoch": r.epoch,
-                "kind": decoded.as_ref().map_or("journal", Record::name),
-                "payment": (r.subject != [0; 16]).then(|| hex(&r.subject)),
+                "kind": decoded.as_ref().map_or(other, Record::name),
+                "payment": about_payment.then(|| hex(&r.subject)),
                 "wall-ms": r.stamp.wall_ms,
                 "boot-ms": r.stamp.boottime_ms,
                 "boot-id": hex(&r.boot_id),

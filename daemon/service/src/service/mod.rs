@@ -1,6 +1,7 @@
 //! The life of the daemon: open the journal, fold it, serve the bus, start the plugins, be ready, stop in order.
 
 pub mod clock;
+pub mod instance_log;
 mod instances;
 mod notify;
 pub mod recover;
@@ -94,7 +95,8 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
         ClockConfig::Always => ClockTrust::Always,
         ClockConfig::Never => ClockTrust::Never,
     };
-    let supervisor = Arc::new(Supervisor::new(hosts)?);
+    let log = Arc::new(instance_log::JournalLog::new(journal.clone()));
+    let supervisor = Arc::new(Supervisor::with_log(hosts, log)?);
 
     let parts = Parts {
         journal: journal.clone(),

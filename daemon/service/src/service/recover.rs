@@ -72,7 +72,8 @@ pub fn recover(config: &Config, clock: Arc<TillClock>, probe: Probe) -> Result<R
     Ok(Recovered { journal, report, till, device_key, sealing_key })
 }
 
-fn fold(journal: &Journal) -> Result<Till, ServiceError> {
+/// Everything that the records say. Frames of other kinds (a plugin's log, the journal's own) are not the till's.
+pub fn fold(journal: &Journal) -> Result<Till, ServiceError> {
     let mut till = Till::new();
     let mut failed = None;
     journal

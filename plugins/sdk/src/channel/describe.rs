@@ -33,6 +33,10 @@ pub enum Operation {
     Probe,
     /// Show a code to the customer.
     ShowCode,
+    /// Give a hold back without taking it.
+    Release,
+    /// Accounts of the channel's own: issue, load, block, redeem … ([`super::Account`]).
+    Account,
 }
 
 /// Answer to `describe`.

@@ -8,10 +8,22 @@
 //! makes it durable → [`Channel::authorise`] → the daemon makes the outcome durable → everybody hears of it. After a
 //! crash in between the daemon uses [`Channel::query`] and [`Channel::undo`] with the same ids; it never repeats an
 //! authorisation.
+//!
+//! Order of what follows a payment ([`Follow`]: void, refund, capture, release): [`Channel::prepare_follow`] → durable →
+//! [`Channel::follow`] → durable. A channel says in [`Channel::leg_rules`] which of these it does, and how.
+//!
+//! Order of what is done with an account ([`Account`]: issue, load, block …): [`Channel::prepare_account`] → durable →
+//! [`Channel::account`] → durable; unknown ones are asked about by [`Channel::query_account`] and may be sent again with
+//! the same key.
 
+mod account;
 mod describe;
+mod follow;
 mod outcome;
 mod request;
+#[doc(hidden)]
+pub mod retired;
+mod upload;
 
 use std::time::Duration;
 
@@ -19,15 +31,15 @@ use crate::driver::Health;
 use crate::host::{Host, Settings};
 use crate::{Money, PluginError};
 
+pub use account::{Account, AccountEntry, AccountOperation, AccountOutcome, AccountReport, AccountStanding};
 pub use describe::{ChannelDescription, Operation, QueryRule, ResolveProfile, UndoRule};
+pub use follow::{Follow, FollowKind, LegRule};
 pub use outcome::{
     Approval, ChannelEvent, Decline, DeclineClass, Echo, NextStep, Outcome, QueryOutcome, SettleOutcome,
     UndoOutcome, UndoReason, Unknown, UnknownReason,
 };
-pub use request::{
-    AttemptIds, Authorise, Capture, FollowUp, Prepared, Reference, Refund, Settle, SignIn, SignedIn, Upload,
-    Void,
-};
+pub use request::{AttemptIds, Authorise, FollowUp, Prepared, Reference, Settle, SignIn, SignedIn};
+pub use upload::{RecordKind, Upload, UploadRecord};
 
 /// A payment channel.
 ///
@@ -57,34 +69,41 @@ pub trait Channel: Sized + Send + 'static {
     /// Sends the request and waits for its answer.
     fn authorise(&mut self, request: &Authorise, prepared: &Prepared) -> Outcome;
 
-    /// Asks what became of an authorisation, capture or void.
+    /// Asks what became of an authorisation.
     fn query(&mut self, _original: &FollowUp) -> QueryOutcome {
         QueryOutcome::Unknown(Unknown::new(UnknownReason::Unsupported, "this channel cannot be asked"))
     }
 
-    /// Undoes an authorisation whose outcome is unknown (cancel, reverse, reversal). Safe to repeat.
+    /// Undoes an authorisation whose outcome is unknown (cancel, reverse, reversal), or a void, capture or release whose
+    /// [`LegRule::resolve`] has an undo rule: then ids, amount and recovery data are the follow-on's own. Safe to repeat.
     fn undo(&mut self, original: &FollowUp, reason: UndoReason) -> UndoOutcome;
 
-    /// Completes a pre-authorisation.
-    fn capture(&mut self, _request: &Capture) -> Outcome {
-        Outcome::unsupported("capture")
+    /// What this channel does besides a sale, and how: one rule an operation. Asked once, when the instance is made.
+    fn leg_rules(&self) -> Vec<LegRule> {
+        Vec::new()
     }
 
-    /// Voids an approved payment of the open batch, full amount.
-    fn void(&mut self, _request: &Void) -> Outcome {
-        Outcome::unsupported("void")
+    /// Checks a follow-on request and builds what a later query or undo of it needs. No byte leaves. An `Err` is a local
+    /// refusal: nothing was sent.
+    fn prepare_follow(&mut self, request: &Follow) -> Result<Prepared, Decline> {
+        Err(Decline::local(
+            DeclineClass::Channel,
+            "unsupported",
+            format!("this channel does not do {}", request.kind.as_str()),
+        ))
     }
 
-    /// Gives money back.
-    fn refund(&mut self, _request: &Refund) -> Outcome {
-        Outcome::unsupported("refund")
+    /// Sends the follow-on request and waits for its answer. The same [`AttemptIds::order`] never moves money twice.
+    fn follow(&mut self, request: &Follow, _prepared: &Prepared) -> Outcome {
+        Outcome::unsupported(request.kind.as_str())
     }
 
-    /// Asks what became of a refund.
-    fn query_refund(&mut self, _request: &Refund) -> QueryOutcome {
+    /// Asks what became of a follow-on request. `request` comes without its instrument; `original` holds the follow-on's
+    /// own ids, amount and recovery data, and the number of this try.
+    fn query_follow(&mut self, request: &Follow, _original: &FollowUp) -> QueryOutcome {
         QueryOutcome::Unknown(Unknown::new(
             UnknownReason::Unsupported,
-            "this channel cannot be asked about refunds",
+            format!("this channel cannot be asked about a {}", request.kind.as_str()),
         ))
     }
 
@@ -93,9 +112,32 @@ pub trait Channel: Sized + Send + 'static {
         SettleOutcome::Unknown(Unknown::new(UnknownReason::Unsupported, "this channel has no settlement"))
     }
 
-    /// Uploads one detail record of a mismatched batch, or its end mark.
+    /// Uploads records of a mismatched batch, or its end mark.
     fn upload(&mut self, _request: &Upload) -> Outcome {
         Outcome::unsupported("upload")
+    }
+
+    /// Checks a request about an account and keeps what a later [`Channel::account`] without the card needs (its token).
+    /// No byte leaves and nothing changes.
+    fn prepare_account(&mut self, request: &Account) -> Result<Prepared, Decline> {
+        Err(Decline::local(
+            DeclineClass::Channel,
+            "unsupported",
+            format!("this channel has no accounts to {}", request.operation.as_str()),
+        ))
+    }
+
+    /// Does what is asked with an account. The same [`AttemptIds::order`] again gives the same answer and changes nothing.
+    fn account(&mut self, request: &Account) -> AccountOutcome {
+        AccountOutcome::unsupported(request.operation.as_str())
+    }
+
+    /// Asks what became of a request about an account: its own ids, amount (zero where it moves none) and recovery data.
+    fn query_account(&mut self, _original: &FollowUp) -> QueryOutcome {
+        QueryOutcome::Unknown(Unknown::new(
+            UnknownReason::Unsupported,
+            "this channel cannot be asked about accounts",
+        ))
     }
 
     /// Balance of a card. Never stored.

@@ -74,49 +74,6 @@ pub struct FollowUp {
     pub extra: Extra,
 }
 
-/// Completes a hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Capture {
-    /// Own numbers.
-    pub ids: AttemptIds,
-    /// The hold.
-    pub original: Reference,
-    /// How much of it.
-    pub amount: Money,
-    /// Room for later facts.
-    pub extra: Extra,
-}
-
-/// Voids an approved payment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Void {
-    /// Own numbers.
-    pub ids: AttemptIds,
-    /// The payment.
-    pub original: Reference,
-    /// Its amount.
-    pub amount: Money,
-    /// The card presented again, where the network asks for it.
-    pub instrument: Option<Instrument>,
-    /// Room for later facts.
-    pub extra: Extra,
-}
-
-/// Gives money back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refund {
-    /// Own numbers; the order number is the refund's idempotency key.
-    pub ids: AttemptIds,
-    /// The payment.
-    pub original: Reference,
-    /// How much of it.
-    pub amount: Money,
-    /// The card presented again, where the network asks for it.
-    pub instrument: Option<Instrument>,
-    /// Room for later facts.
-    pub extra: Extra,
-}
-
 /// An earlier approved request, as the network knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {
@@ -165,19 +122,4 @@ pub struct Settle {
     pub operator: Option<String>,
     /// Room for later facts.
     pub extra: Extra,
-}
-
-/// One record of a batch upload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Upload {
-    /// Own numbers.
-    pub ids: AttemptIds,
-    /// Batch.
-    pub batch: u32,
-    /// The records; empty: end of the upload.
-    pub records: Vec<Reference>,
-    /// Records of the whole upload, for the end mark.
-    pub count: u32,
-    /// Whether totals were balanced.
-    pub balanced: bool,
 }

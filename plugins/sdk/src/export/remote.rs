@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use till_plugin_abi1::HostV1;
 use till_plugin_abi1::abi_stable::std_types::{RResult, RSlice};
 
-use crate::host::{Level, Now, Read, Services, StoreError, TransportError, WriteError};
-use crate::proto::service::{self, LogLine, ReadRequest, WriteRequest};
+use crate::error::{ErrorCode, PluginError};
+use crate::host::{Level, LogEntry, LogError, Now, Read, Services, StoreError, TransportError, WriteError};
+use crate::proto::service::{self, LogLine, LogReadRequest, ReadRequest, WriteRequest};
 use crate::proto::{decode, encode};
 use crate::sensitive::Sensitive;
 
@@ -28,6 +29,27 @@ impl Remote {
         match (self.host.service)(self.host.context, number, RSlice::from_slice(&request)) {
             RResult::ROk(reply) => decode(reply.as_slice()).ok(),
             RResult::RErr(_) => None,
+        }
+    }
+
+    /// A question about the log. A host that does not know it has certainly done nothing; any other doubt is doubt.
+    fn log_ask<Q: Serialize + ?Sized, R: DeserializeOwned>(
+        &self,
+        number: u32,
+        request: &Q,
+    ) -> Result<R, LogError> {
+        let refused = |detail: &str| Err(LogError::Refused { detail: detail.into() });
+        let Ok(request) = encode(request) else { return refused("the request cannot be encoded") };
+        match (self.host.service)(self.host.context, number, RSlice::from_slice(&request)) {
+            RResult::ROk(reply) => decode(reply.as_slice()).unwrap_or_else(|_| {
+                Err(LogError::Undecided { detail: "the host's answer is no answer".into() })
+            }),
+            RResult::RErr(e) => match decode::<PluginError>(e.as_slice()) {
+                Ok(e) if e.code == ErrorCode::Unsupported => {
+                    refused("this tilld keeps no logs for plugins; install a newer one")
+                }
+                _ => Err(LogError::Undecided { detail: "the host does not answer".into() }),
+            },
         }
     }
 }
@@ -75,6 +97,14 @@ impl Services for Remote {
     fn store(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         self.ask(service::STORE_1, &(key, value))
             .unwrap_or_else(|| Err(StoreError { key: key.into(), detail: "the host does not answer".into() }))
+    }
+
+    fn log_append(&self, bytes: &[u8]) -> Result<u64, LogError> {
+        self.log_ask(service::LOG_APPEND_1, bytes)
+    }
+
+    fn log_read(&self, after: u64, max: u32) -> Result<Vec<LogEntry>, LogError> {
+        self.log_ask(service::LOG_READ_1, &LogReadRequest { after, max })
     }
 
     fn emit(&self, kind: u32, payload: Vec<u8>) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::channel::{Authorise, Channel, FollowUp, Prepared, UndoReason};
+use crate::channel::{Authorise, Channel, Follow, FollowUp, Prepared, UndoReason};
 use crate::driver::Driver;
 use crate::error::PluginError;
 use crate::host::{Host, Settings};
@@ -105,14 +105,23 @@ impl<C: Channel> Served for ServeChannel<C> {
                 let (original, reason): (FollowUp, UndoReason) = decode(request)?;
                 encode(&c.undo(&original, reason))
             }
-            method::CAPTURE_1 => encode(&c.capture(&decode(request)?)),
-            method::VOID_1 => encode(&c.void(&decode(request)?)),
-            method::REFUND_1 => encode(&c.refund(&decode(request)?)),
-            method::QUERY_REFUND_1 => encode(&c.query_refund(&decode(request)?)),
+            method::LEG_RULES_1 => encode(&c.leg_rules()),
+            method::PREPARE_FOLLOW_1 => encode(&c.prepare_follow(&decode(request)?)),
+            method::FOLLOW_1 => {
+                let (follow, prepared): (Follow, Prepared) = decode(request)?;
+                encode(&c.follow(&follow, &prepared))
+            }
+            method::QUERY_FOLLOW_1 => {
+                let (follow, original): (Follow, FollowUp) = decode(request)?;
+                encode(&c.query_follow(&follow, &original))
+            }
             method::SETTLE_1 => encode(&c.settle(&decode(request)?)),
-            method::UPLOAD_1 => encode(&c.upload(&decode(request)?)),
+            method::UPLOAD_2 => encode(&c.upload(&decode(request)?)),
             method::BALANCE_1 => encode(&c.balance(&decode(request)?)),
             method::PROBE_1 => encode(&c.probe()?),
+            method::PREPARE_ACCOUNT_1 => encode(&c.prepare_account(&decode(request)?)),
+            method::ACCOUNT_1 => encode(&c.account(&decode(request)?)),
+            method::QUERY_ACCOUNT_1 => encode(&c.query_account(&decode(request)?)),
             _ => Err(unknown_method(number)),
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::PluginError;
-use crate::host::{Level, TransportInfo};
+use crate::host::{Level, LogEntry, LogError, TransportInfo};
 use crate::sensitive::{Sensitive, wire};
 
 /// From the daemon to a plugin host.
@@ -41,6 +41,20 @@ pub enum ToHost {
     },
     /// Drop the instance and end.
     Stop,
+    /// Answer to [`FromHost::LogAppend`].
+    LogAppended {
+        /// Id of the append.
+        id: u64,
+        /// Number of the entry, which is durable; or why not.
+        result: Result<u64, LogError>,
+    },
+    /// Answer to [`FromHost::LogRead`].
+    LogPage {
+        /// Id of the read.
+        id: u64,
+        /// The entries, or why there are none.
+        result: Result<Vec<LogEntry>, LogError>,
+    },
 }
 
 /// Everything an instance is made from.
@@ -122,6 +136,22 @@ pub enum FromHost {
     },
     /// The instance is finished (device gone, panic); the host ends.
     Ended(PluginError),
+    /// Append to the instance's log; answered by [`ToHost::LogAppended`] when durable.
+    LogAppend {
+        /// Given back.
+        id: u64,
+        /// The entry, at most [`super::MAX_LOG_ENTRY`] bytes.
+        bytes: Vec<u8>,
+    },
+    /// Read the instance's log; answered by [`ToHost::LogPage`].
+    LogRead {
+        /// Given back.
+        id: u64,
+        /// Entries after this one; 0: from the first.
+        after: u64,
+        /// At most this many, and at most [`super::MAX_LOG_PAGE`].
+        max: u32,
+    },
 }
 
 /// Who the host loaded and how it is confined.

@@ -32,6 +32,12 @@ pub const MAX_READ: usize = 64 * 1024;
 /// Largest total of an instance's stored values, bytes.
 pub const MAX_STORE: usize = 64 * 1024;
 
+/// Longest entry of an instance's log, bytes.
+pub const MAX_LOG_ENTRY: usize = 2 * 1024;
+
+/// Most entries that one read of an instance's log gives; a frame holds that many of the longest.
+pub const MAX_LOG_PAGE: usize = 64;
+
 /// Call numbers. The high byte is the area: 0 common, 1 drivers, 2 channels.
 pub mod method {
     /// `() -> DriverDescription | ChannelDescription`
@@ -70,22 +76,38 @@ pub mod method {
     pub const QUERY_1: u32 = 0x0212;
     /// `(FollowUp, UndoReason) -> UndoOutcome`
     pub const UNDO_1: u32 = 0x0213;
-    /// `Capture -> Outcome`
+    /// Retired: `Capture -> Outcome`
     pub const CAPTURE_1: u32 = 0x0220;
-    /// `Void -> Outcome`
+    /// Retired: `Void -> Outcome`
     pub const VOID_1: u32 = 0x0221;
-    /// `Refund -> Outcome`
+    /// Retired: `Refund -> Outcome`
     pub const REFUND_1: u32 = 0x0222;
-    /// `Refund -> QueryOutcome`
+    /// Retired: `Refund -> QueryOutcome`
     pub const QUERY_REFUND_1: u32 = 0x0223;
+    /// `() -> Vec<LegRule>`
+    pub const LEG_RULES_1: u32 = 0x0224;
+    /// `Follow -> Result<Prepared, Decline>`
+    pub const PREPARE_FOLLOW_1: u32 = 0x0225;
+    /// `(Follow, Prepared) -> Outcome`
+    pub const FOLLOW_1: u32 = 0x0226;
+    /// `(Follow, FollowUp) -> QueryOutcome`
+    pub const QUERY_FOLLOW_1: u32 = 0x0227;
     /// `Settle -> SettleOutcome`
     pub const SETTLE_1: u32 = 0x0230;
-    /// `Upload -> Outcome`
+    /// Retired: `Upload -> Outcome` without the records' recovery data
     pub const UPLOAD_1: u32 = 0x0231;
+    /// `Upload -> Outcome`
+    pub const UPLOAD_2: u32 = 0x0232;
     /// `Authorise -> Result<Money, Decline>`
     pub const BALANCE_1: u32 = 0x0240;
     /// `() -> Health`
     pub const PROBE_1: u32 = 0x0241;
+    /// `Account -> Result<Prepared, Decline>`
+    pub const PREPARE_ACCOUNT_1: u32 = 0x0250;
+    /// `Account -> AccountOutcome`
+    pub const ACCOUNT_1: u32 = 0x0251;
+    /// `FollowUp -> QueryOutcome`
+    pub const QUERY_ACCOUNT_1: u32 = 0x0252;
 }
 
 /// Event numbers.

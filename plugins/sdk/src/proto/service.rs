@@ -26,6 +26,10 @@ pub const EMIT_1: u32 = 9;
 pub const REMAINING_1: u32 = 10;
 /// `() -> bool`
 pub const CANCELLED_1: u32 = 11;
+/// `Vec<u8> -> Result<u64, LogError>`
+pub const LOG_APPEND_1: u32 = 12;
+/// `LogReadRequest -> Result<Vec<LogEntry>, LogError>`
+pub const LOG_READ_1: u32 = 13;
 
 /// A log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,4 +56,13 @@ pub struct WriteRequest {
     pub bytes: Vec<u8>,
     /// Wait at most this long in total, ms.
     pub wait_ms: u64,
+}
+
+/// A read of the instance's log.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogReadRequest {
+    /// Entries after this one; 0: from the first.
+    pub after: u64,
+    /// At most this many.
+    pub max: u32,
 }

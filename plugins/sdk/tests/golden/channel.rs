@@ -1,10 +1,11 @@
 //! Messages of channels.
 
 use till_plugin::channel::{
-    Approval, AttemptIds, Authorise, Capture, ChannelDescription, ChannelEvent, Decline, DeclineClass, Echo,
-    FollowUp, NextStep, Operation, Outcome, Prepared, QueryOutcome, QueryRule, Reference, Refund,
-    ResolveProfile, Settle, SettleOutcome, SignIn, SignedIn, UndoOutcome, UndoReason, UndoRule, Unknown,
-    UnknownReason, Upload, Void,
+    Account, AccountEntry, AccountOperation, AccountOutcome, AccountReport, AccountStanding, Approval,
+    AttemptIds, Authorise, ChannelDescription, ChannelEvent, Decline, DeclineClass, Echo, Follow, FollowKind,
+    FollowUp, LegRule, NextStep, Operation, Outcome, Prepared, QueryOutcome, QueryRule, RecordKind,
+    Reference, ResolveProfile, Settle, SettleOutcome, SignIn, SignedIn, UndoOutcome, UndoReason, UndoRule,
+    Unknown, UnknownReason, Upload, UploadRecord, retired,
 };
 use till_plugin::driver::{DeviceState, Health};
 use till_plugin::instrument::Cvm;
@@ -94,7 +95,9 @@ pub(crate) fn messages(g: &mut Golden) {
     describing(g);
     paying(g);
     resolving(g);
-    after(g);
+    retired(g);
+    following(g);
+    accounts(g);
     closing(g);
     vocabulary(g);
 }
@@ -181,7 +184,9 @@ fn resolving(g: &mut Golden) {
     g.is("method/UNDO_1/reply-unknown", &UndoOutcome::Unknown(unknown()));
 }
 
-fn after(g: &mut Golden) {
+/// Their numbers and bytes stay, although no daemon sends them any more.
+fn retired(g: &mut Golden) {
+    use retired::{Capture, Refund, Void};
     let (amount, instrument) = (cny(100), Some(stripe()));
     g.is("method/CAPTURE_1/request", &Capture { ids: ids(), original: reference(), amount, extra: extra() });
     outcomes(g, "CAPTURE_1");
@@ -195,6 +200,121 @@ fn after(g: &mut Golden) {
     outcomes(g, "REFUND_1");
     g.is("method/QUERY_REFUND_1/request", &refund);
     queries(g, "QUERY_REFUND_1");
+    let upload =
+        retired::Upload { ids: ids(), batch: 12, records: vec![reference()], count: 1, balanced: false };
+    g.is("method/UPLOAD_1/request", &upload);
+    outcomes(g, "UPLOAD_1");
+}
+
+fn follow(kind: FollowKind) -> Follow {
+    Follow {
+        ids: ids(),
+        kind,
+        original: reference(),
+        original_recovery: Sensitive::new(vec![1, 2, 3]),
+        amount: cny(100),
+        instrument: Some(stripe()),
+        operator: Some("01".into()),
+        reason: "torn bag".into(),
+        extra: extra(),
+    }
+}
+
+fn following(g: &mut Golden) {
+    g.is("method/LEG_RULES_1/request", &());
+    let resolve = ResolveProfile {
+        query: None,
+        undo: Some(UndoRule { not_before_ms: 5, pause_ms: 6, pause_max_ms: 7, tries: 8 }),
+        single_slot: true,
+    };
+    let rule = |operation| LegRule { operation, resolve: resolve.clone(), instrument: true, partial: false };
+    let rules =
+        [Operation::Void, Operation::Refund, Operation::Capture, Operation::Release, Operation::Account];
+    g.is("method/LEG_RULES_1/reply", &rules.map(rule).to_vec());
+    g.is("method/LEG_RULES_1/reply-none", &Vec::<LegRule>::new());
+    let kinds = [FollowKind::Void, FollowKind::Refund, FollowKind::Capture, FollowKind::Release];
+    for kind in kinds {
+        g.is(&format!("follow-kind/{}", kind.as_str()), &kind);
+    }
+    g.is("method/PREPARE_FOLLOW_1/request", &follow(FollowKind::Refund));
+    g.is("method/PREPARE_FOLLOW_1/reply", &Ok::<_, Decline>(prepared()));
+    g.is("method/PREPARE_FOLLOW_1/reply-refused", &Err::<Prepared, _>(decline()));
+    g.is("method/FOLLOW_1/request", &(follow(FollowKind::Void), prepared()));
+    outcomes(g, "FOLLOW_1");
+    let asked = Follow {
+        original_recovery: Sensitive::new(Vec::new()),
+        instrument: None,
+        operator: None,
+        ..follow(FollowKind::Capture)
+    };
+    g.is("method/QUERY_FOLLOW_1/request", &(asked, follow_up()));
+    queries(g, "QUERY_FOLLOW_1");
+}
+
+fn accounts(g: &mut Golden) {
+    let account = Account {
+        ids: ids(),
+        operation: AccountOperation::Load,
+        amount: Some(cny(10_000)),
+        instrument: Some(stripe()),
+        recovery: Sensitive::new(vec![1, 2, 3]),
+        operator: Some("01".into()),
+        reason: "gift".into(),
+        before: 300,
+        limit: 20,
+        extra: extra(),
+    };
+    g.is("method/PREPARE_ACCOUNT_1/request", &account);
+    g.is("method/PREPARE_ACCOUNT_1/reply", &Ok::<_, Decline>(prepared()));
+    g.is("method/PREPARE_ACCOUNT_1/reply-refused", &Err::<Prepared, _>(decline()));
+    let bare = Account { amount: None, instrument: None, operator: None, before: 0, limit: 0, ..account };
+    g.is("method/ACCOUNT_1/request", &bare);
+    let entry = AccountEntry {
+        number: 299,
+        wall_ms: 1_767_323_045_000,
+        operation: "debit".into(),
+        amount: cny(-250),
+        balance: cny(9_750),
+        order: "T1".into(),
+    };
+    let report = AccountReport {
+        approval: Some(approval()),
+        account: "8801****0042".into(),
+        standing: AccountStanding::Active,
+        balance: cny(9_750),
+        expires: Some("2028-12-31".into()),
+        entries: vec![entry],
+        extra: extra(),
+    };
+    g.is("method/ACCOUNT_1/reply", &AccountOutcome::Done(report.clone()));
+    let bare = AccountReport { approval: None, expires: None, entries: Vec::new(), ..report };
+    g.is("method/ACCOUNT_1/reply-bare", &AccountOutcome::Done(bare));
+    g.is("method/ACCOUNT_1/reply-declined", &AccountOutcome::Declined(decline()));
+    g.is("method/ACCOUNT_1/reply-not-sent", &AccountOutcome::NotSent(decline()));
+    g.is("method/ACCOUNT_1/reply-unknown", &AccountOutcome::Unknown(unknown()));
+    g.is("method/QUERY_ACCOUNT_1/request", &follow_up());
+    queries(g, "QUERY_ACCOUNT_1");
+    let operations = [
+        AccountOperation::Issue,
+        AccountOperation::Load,
+        AccountOperation::Block,
+        AccountOperation::Unblock,
+        AccountOperation::Reactivate,
+        AccountOperation::Redeem,
+        AccountOperation::History,
+    ];
+    for operation in operations {
+        g.is(&format!("account-operation/{}", operation.as_str()), &operation);
+    }
+    let standings = [
+        ("active", AccountStanding::Active),
+        ("blocked", AccountStanding::Blocked),
+        ("expired", AccountStanding::Expired),
+        ("closed", AccountStanding::Closed),
+    ];
+    for (name, standing) in standings {
+        g.is(&format!("account-standing/{name}"), &standing);
+    }
 }
 
 fn closing(g: &mut Golden) {
@@ -211,9 +331,27 @@ fn closing(g: &mut Golden) {
     g.is("method/SETTLE_1/reply-unbalanced", &SettleOutcome::Unbalanced);
     g.is("method/SETTLE_1/reply-refused", &SettleOutcome::Refused(decline()));
     g.is("method/SETTLE_1/reply-unknown", &SettleOutcome::Unknown(unknown()));
-    let upload = Upload { ids: ids(), batch: 12, records: vec![reference()], count: 1, balanced: false };
-    g.is("method/UPLOAD_1/request", &upload);
-    outcomes(g, "UPLOAD_1");
+    let record = UploadRecord {
+        reference: reference(),
+        kind: RecordKind::Refund,
+        recovery: Sensitive::new(vec![1, 2, 3]),
+        original: Some(reference()),
+    };
+    let upload = Upload { ids: ids(), batch: 12, records: vec![record], count: 1, balanced: false };
+    g.is("method/UPLOAD_2/request", &upload);
+    outcomes(g, "UPLOAD_2");
+    let kinds = [
+        ("sale", RecordKind::Sale),
+        ("hold", RecordKind::Hold),
+        ("void", RecordKind::Void),
+        ("refund", RecordKind::Refund),
+        ("capture", RecordKind::Capture),
+        ("release", RecordKind::Release),
+        ("load", RecordKind::Load),
+    ];
+    for (name, kind) in kinds {
+        g.is(&format!("record-kind/{name}"), &kind);
+    }
     g.is("event/CHANNEL_1/signed-in", &ChannelEvent::SignedIn(true));
     let health = Health { state: DeviceState::Failed, text: "no answer".into() };
     g.is("event/CHANNEL_1/health", &ChannelEvent::Health(health));

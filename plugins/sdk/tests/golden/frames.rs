@@ -1,10 +1,11 @@
 //! Frames and services.
 
 use till_plugin::host::{
-    Level, Now, Read, StoreError, TransportError, TransportInfo, TransportKind, WriteError,
+    Level, LogEntry, LogError, Now, Read, StoreError, TransportError, TransportInfo, TransportKind,
+    WriteError,
 };
 use till_plugin::proto::message::Secret;
-use till_plugin::proto::service::{LogLine, ReadRequest, WriteRequest};
+use till_plugin::proto::service::{LogLine, LogReadRequest, ReadRequest, WriteRequest};
 use till_plugin::proto::{Create, FromHost, Hello, Layer, ToHost};
 use till_plugin::{ErrorCode, PluginError, Sensitive};
 
@@ -12,6 +13,18 @@ use crate::Golden;
 
 fn error(code: ErrorCode) -> PluginError {
     PluginError::new(code, "why")
+}
+
+fn log_entry() -> LogEntry {
+    LogEntry { seq: 700, bytes: vec![5, 6] }
+}
+
+fn log_refused() -> LogError {
+    LogError::Refused { detail: "too long".into() }
+}
+
+fn log_undecided() -> LogError {
+    LogError::Undecided { detail: "no answer".into() }
 }
 
 pub(crate) fn messages(g: &mut Golden) {
@@ -71,6 +84,11 @@ fn to_host(g: &mut Golden) {
     g.is("to-host/store-done", &ToHost::StoreDone { id: 1, error: None });
     g.is("to-host/store-failed", &ToHost::StoreDone { id: 1, error: Some("disk full".into()) });
     g.is("to-host/stop", &ToHost::Stop);
+    g.is("to-host/log-appended", &ToHost::LogAppended { id: 3, result: Ok(700) });
+    g.is("to-host/log-append-refused", &ToHost::LogAppended { id: 3, result: Err(log_refused()) });
+    g.is("to-host/log-append-undecided", &ToHost::LogAppended { id: 3, result: Err(log_undecided()) });
+    g.is("to-host/log-page", &ToHost::LogPage { id: 4, result: Ok(vec![log_entry()]) });
+    g.is("to-host/log-page-refused", &ToHost::LogPage { id: 4, result: Err(log_refused()) });
 }
 
 fn from_host(g: &mut Golden) {
@@ -99,6 +117,8 @@ fn from_host(g: &mut Golden) {
     g.is("from-host/pong", &FromHost::Pong { nonce: 7, busy_ms: 1500 });
     g.is("from-host/store-put", &FromHost::StorePut { id: 2, key: "k".into(), value: vec![1] });
     g.is("from-host/ended", &FromHost::Ended(error(ErrorCode::TransportGone)));
+    g.is("from-host/log-append", &FromHost::LogAppend { id: 3, bytes: vec![5, 6] });
+    g.is("from-host/log-read", &FromHost::LogRead { id: 4, after: 699, max: 64 });
 }
 
 fn services(g: &mut Golden) {
@@ -134,4 +154,11 @@ fn services(g: &mut Golden) {
     g.is("service/REMAINING_1/reply", &Some(1500_u64));
     g.is("service/CANCELLED_1/request", &());
     g.is("service/CANCELLED_1/reply", &false);
+    g.is("service/LOG_APPEND_1/request", &vec![5_u8, 6]);
+    g.is("service/LOG_APPEND_1/reply", &Ok::<_, LogError>(700_u64));
+    g.is("service/LOG_APPEND_1/reply-refused", &Err::<u64, _>(log_refused()));
+    g.is("service/LOG_APPEND_1/reply-undecided", &Err::<u64, _>(log_undecided()));
+    g.is("service/LOG_READ_1/request", &LogReadRequest { after: 699, max: 64 });
+    g.is("service/LOG_READ_1/reply", &Ok::<_, LogError>(vec![log_entry()]));
+    g.is("service/LOG_READ_1/reply-refused", &Err::<Vec<LogEntry>, _>(log_refused()));
 }

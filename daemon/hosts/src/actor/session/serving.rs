@@ -6,12 +6,14 @@ use std::time::Duration;
 use till_plugin::channel::ChannelEvent;
 use till_plugin::driver::DriverEvent;
 use till_plugin::host::Level;
-use till_plugin::proto::{self, Create, FromHost, Hello, PROTOCOL, ToHost, event};
+use till_plugin::proto::{self, Create, FromHost, Hello, PROTOCOL, ToHost, event, method};
+use till_plugin::{ErrorCode, PluginError};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use zeroize::Zeroize;
 
 use super::failure;
+use super::logs::Logs;
 use crate::actor::link::Link;
 use crate::actor::process::Process;
 use crate::actor::{Actor, CallRequest, Command, End, Interrupt};
@@ -24,12 +26,29 @@ use crate::store::Store;
 /// Longest log line that is passed on, bytes.
 const MAX_LOG: usize = 1024;
 
+/// Id of the one call that the daemon makes by itself; callers' begin at 1.
+const RULES_CALL: u64 = 0;
+
 /// How far it has come.
 pub(super) enum Phase {
-    Hello { by: Instant, create: Box<Create> },
-    Create { by: Instant, hello: Box<Hello> },
+    Hello {
+        by: Instant,
+        create: Box<Create>,
+    },
+    Create {
+        by: Instant,
+        hello: Box<Hello>,
+    },
+    /// A channel is asked for its rules ([`RULES_CALL`]) before it takes calls.
+    Rules {
+        by: Instant,
+        info: Box<HostInfo>,
+    },
     Ready,
-    Stopping { by: Instant, then: Interrupt },
+    Stopping {
+        by: Instant,
+        then: Interrupt,
+    },
 }
 
 /// The call that the plugin works on.
@@ -44,13 +63,18 @@ pub(super) struct Running {
 
 /// A count within the running second.
 #[derive(Debug)]
-struct Rate {
+pub(super) struct Rate {
     window: Instant,
     count: u32,
 }
 
 impl Rate {
-    fn count(&mut self) -> u32 {
+    pub(super) fn new() -> Self {
+        Self { window: Instant::now(), count: 0 }
+    }
+
+    /// Counts one more; gives how many there are in the running second.
+    pub(super) fn count(&mut self) -> u32 {
         if self.window.elapsed() >= Duration::from_secs(1) {
             self.window = Instant::now();
             self.count = 0;
@@ -75,7 +99,8 @@ pub(super) struct Serving<'a> {
     ping_at: Instant,
     unanswered: u32,
     events: Rate,
-    logs: Rate,
+    lines: Rate,
+    logs: Logs,
     crowded_since: Option<Instant>,
     /// What the host said of its end.
     pub(super) told: Option<Failure>,
@@ -96,7 +121,9 @@ impl<'a> Serving<'a> {
     ) -> Self {
         let now = Instant::now();
         let by = now + actor.config.timing.hello;
+        let per_second = actor.config.timing.events_per_second;
         Self {
+            logs: Logs::new(actor.log.clone(), &actor.spec.id, per_second),
             ping_at: now + actor.config.timing.ping,
             actor,
             link,
@@ -109,8 +136,8 @@ impl<'a> Serving<'a> {
             running: None,
             next_id: 1,
             unanswered: 0,
-            events: Rate { window: now, count: 0 },
-            logs: Rate { window: now, count: 0 },
+            events: Rate::new(),
+            lines: Rate::new(),
             crowded_since: None,
             told: None,
             killed: None,
@@ -136,6 +163,10 @@ impl<'a> Serving<'a> {
                 () = self.link.turn() => {}
                 ended = self.process.turn() => if ended { break },
                 () = cancelled(self.running.as_mut()) => self.send_cancel(),
+                answer = self.logs.answer() => {
+                    // What does not fit cannot be: a page holds less than a frame.
+                    let _ = self.link.send(&answer);
+                }
                 () = sleep_until(timer) => self.tick(),
                 command = self.actor.commands.recv() => self.command(command),
             }
@@ -220,7 +251,10 @@ impl<'a> Serving<'a> {
     /// The next moment at which something must be looked at.
     fn timer(&self) -> Instant {
         let phase = match &self.phase {
-            Phase::Hello { by, .. } | Phase::Create { by, .. } | Phase::Stopping { by, .. } => Some(*by),
+            Phase::Hello { by, .. }
+            | Phase::Create { by, .. }
+            | Phase::Rules { by, .. }
+            | Phase::Stopping { by, .. } => Some(*by),
             Phase::Ready => None,
         };
         let queued = self.queue.iter().map(|(call, since)| *since + call.timeout).min();
@@ -238,6 +272,9 @@ impl<'a> Serving<'a> {
             }
             Phase::Create { by, .. } if now >= *by => {
                 Some(format!("the plugin did not open within {:?}", timing.create))
+            }
+            Phase::Rules { by, .. } if now >= *by => {
+                Some(format!("the plugin did not say what it does within {:?}", timing.create))
             }
             Phase::Stopping { by, .. } if now >= *by => {
                 Some(format!("the plugin did not let itself be dropped within {:?}", timing.stop))
@@ -323,6 +360,8 @@ impl<'a> Serving<'a> {
                 let error = self.put(key, value).await;
                 let _ = self.link.send(&ToHost::StoreDone { id, error });
             }
+            FromHost::LogAppend { id, bytes } => self.logs.append(id, bytes)?,
+            FromHost::LogRead { id, after, max } => self.logs.read(id, after, max)?,
             FromHost::Ended(error) => {
                 self.told = Some(super::ending::ended(&error, self.panic_place.as_deref()));
             }
@@ -370,20 +409,76 @@ impl<'a> Serving<'a> {
                     since: since.into_std(),
                     start_took: since - self.began,
                     description,
+                    leg_rules: Vec::new(),
                 };
-                self.ready_since = Some(since);
-                self.actor.set_with(InstanceState::Ready, Some(info.into()));
+                if self.actor.spec.plugin.manifest.channel.is_some() {
+                    self.ask_rules(info);
+                } else {
+                    self.ready(info);
+                }
                 Ok(())
             }
             Phase::Stopping { by, then } => {
                 self.phase = Phase::Stopping { by, then };
                 Ok(())
             }
-            Phase::Hello { .. } | Phase::Ready => Err(protocol("it made its instance twice")),
+            Phase::Hello { .. } | Phase::Rules { .. } | Phase::Ready => {
+                Err(protocol("it made its instance twice"))
+            }
         }
     }
 
-    fn reply(&mut self, id: u64, result: Result<Vec<u8>, till_plugin::PluginError>) -> Result<(), Failure> {
+    fn ask_rules(&mut self, info: HostInfo) {
+        let timeout = self.actor.config.timing.create;
+        let _ = self.link.send(&ToHost::Call {
+            id: RULES_CALL,
+            method: method::LEG_RULES_1,
+            timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
+            payload: Vec::new(),
+        });
+        self.phase = Phase::Rules { by: Instant::now() + timeout, info: Box::new(info) };
+    }
+
+    /// The channel's rules have come. One from before there were rules has none; neither has one whose rules this
+    /// daemon cannot read: its sales go on, the rest is not offered.
+    fn rules(&mut self, result: Result<Vec<u8>, PluginError>) {
+        let Phase::Rules { by, mut info } = std::mem::replace(&mut self.phase, Phase::Ready) else { return };
+        match result.and_then(|bytes| proto::decode(&bytes)) {
+            Ok(rules) => info.leg_rules = rules,
+            Err(e) if e.code == ErrorCode::Unsupported => {}
+            // It ends now, and says so next.
+            Err(e) if e.code == ErrorCode::Panicked => {
+                self.phase = Phase::Rules { by, info };
+                return;
+            }
+            Err(e) => self.log(
+                Level::Warn,
+                &format!(
+                    "its rules cannot be read, so voids, refunds and captures are not offered: {}",
+                    e.message
+                ),
+            ),
+        }
+        self.ready(*info);
+    }
+
+    fn ready(&mut self, info: HostInfo) {
+        self.phase = Phase::Ready;
+        self.ready_since = Some(Instant::now());
+        self.actor.set_with(InstanceState::Ready, Some(info.into()));
+    }
+
+    fn reply(&mut self, id: u64, result: Result<Vec<u8>, PluginError>) -> Result<(), Failure> {
+        if id == RULES_CALL {
+            return match self.phase {
+                Phase::Rules { .. } => {
+                    self.rules(result);
+                    Ok(())
+                }
+                Phase::Stopping { .. } => Ok(()),
+                _ => Err(protocol("it told its rules twice")),
+            };
+        }
         match self.running.take() {
             Some(running) if running.id == id => {
                 let instance = self.actor.spec.id.clone();
@@ -441,7 +536,7 @@ impl<'a> Serving<'a> {
 
     fn log(&mut self, level: Level, message: &str) {
         let limit = self.actor.config.timing.log_lines_per_second;
-        let count = self.logs.count();
+        let count = self.lines.count();
         let line = redact(message, MAX_LOG);
         if level == Level::Error && line.starts_with("panic at ") {
             self.panic_place = Some(line.clone());
