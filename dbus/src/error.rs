@@ -92,6 +92,16 @@ errors! {
     NoRoute,
     /// Not enough cash.
     TooLittle,
+    /// The same amount was taken with the same card a moment ago.
+    PossibleDuplicate,
+    /// Not the card that paid.
+    OtherCard,
+    /// More than is left.
+    TooMuch,
+    /// A leg that cannot be done.
+    NotPossible,
+    /// A review needs two people.
+    Review,
     /// The journal cannot take it: no room, read-only, or broken.
     JournalUnavailable,
     /// The device or channel does not do this.

@@ -76,6 +76,7 @@ fn wallet() -> RouteView {
         merchant: None,
         terminal: None,
         authorise_timeout_ms: 15_000,
+        legs: Vec::new(),
     }
 }
 
@@ -89,6 +90,9 @@ fn payment() -> Payment {
         config: "picture".into(),
         printer: Some("printer".into()),
         reuse_window_ms: 60_000,
+        duplicate_window_ms: 0,
+        undo_after_ms: None,
+        hold_valid_ms: 0,
     };
     let id = PaymentId([7; 16]);
     let approval = Approval {
@@ -112,10 +116,13 @@ fn payment() -> Payment {
         token: "token".into(),
         tendered: None,
         channel: None,
+        amount: None,
+        duplicate_reason: String::new(),
     };
     let mut till = Till::new();
     for (seq, input) in (1..).zip([
         Input::Open {
+            purpose: till_core::Purpose::Sale,
             payment: id,
             key: "order-1".into(),
             amount: AMOUNT,

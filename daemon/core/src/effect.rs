@@ -3,7 +3,7 @@
 use till_plugin::channel::{AttemptIds, UndoReason};
 use till_plugin::{Family, Money};
 
-use crate::payment::PaymentId;
+use crate::payment::{LegKind, PaymentId};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +21,12 @@ pub enum Effect {
     },
     /// Disarm them.
     Disarm,
-    /// Let the channel prepare the attempt with the instrument that the shell holds.
+    /// Let the channel prepare the attempt, a tender with the instrument that the shell holds.
     Prepare {
         /// Payment.
         payment: PaymentId,
+        /// What it does.
+        kind: LegKind,
         /// Channel.
         channel: String,
         /// Numbers.
@@ -38,10 +40,12 @@ pub enum Effect {
         /// What was presented.
         family: Family,
     },
-    /// Send the authorisation.
+    /// Send the request: an authorisation, or the leg that follows one.
     Authorise {
         /// Payment.
         payment: PaymentId,
+        /// What it does.
+        kind: LegKind,
         /// Attempt.
         attempt: u32,
         /// Channel.
@@ -69,6 +73,8 @@ pub enum Effect {
     Query {
         /// Payment.
         payment: PaymentId,
+        /// What it does that is asked about.
+        kind: LegKind,
         /// Attempt.
         attempt: u32,
         /// Channel.
@@ -100,6 +106,20 @@ pub enum Effect {
         reason: UndoReason,
         /// Try, from 1.
         number: u32,
+    },
+    /// Come back with `Input::GoOn` after this long: a return or delivery has a next step.
+    GoOn {
+        /// Payment.
+        payment: PaymentId,
+        /// Wait, ms of boot time; 0: at once.
+        after_ms: u64,
+    },
+    /// Come back with `Input::NotAcknowledged` after this long.
+    AskAcknowledgement {
+        /// Payment.
+        payment: PaymentId,
+        /// Wait, ms of boot time.
+        after_ms: u64,
     },
     /// A print job waits: come back with `Input::SendJob` when the printer can take it.
     QueueJob {

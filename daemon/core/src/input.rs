@@ -4,7 +4,7 @@ use till_plugin::channel::{Decline, Outcome, QueryOutcome, UndoOutcome};
 use till_plugin::driver::PrintState;
 use till_plugin::{Family, Money};
 
-use crate::payment::PaymentId;
+use crate::payment::{LegKind, PaymentId, Purpose, Verdict};
 use crate::routing::RouteView;
 
 /// The world as it is when an input is decided; everything that is not in the journal.
@@ -24,6 +24,13 @@ pub struct Context {
     pub printer: Option<String>,
     /// A code or card may not be used again within this many ms.
     pub reuse_window_ms: i64,
+    /// The same amount with the same card within this many ms is a possible duplicate; 0: never.
+    pub duplicate_window_ms: i64,
+    /// An approval that a restart found is given back unless somebody acknowledges it within this many ms; None: it
+    /// stands.
+    pub undo_after_ms: Option<u64>,
+    /// How long a hold is good, ms; after that it is taken as run out.
+    pub hold_valid_ms: i64,
 }
 
 /// An instrument as the machine may know it.
@@ -41,6 +48,10 @@ pub struct Presented {
     pub tendered: Option<Money>,
     /// A channel that the operator named for this payment only.
     pub channel: Option<String>,
+    /// How much of what is owed; None: all that remains.
+    pub amount: Option<Money>,
+    /// Why this is no duplicate though it looks like one; empty: not said.
+    pub duplicate_reason: String,
 }
 
 /// Something that happened.
@@ -50,6 +61,8 @@ pub enum Input {
     Open {
         /// Fresh identity.
         payment: PaymentId,
+        /// What it is for.
+        purpose: Purpose,
         /// Idempotency key; empty: none.
         key: String,
         /// What is owed.
@@ -115,6 +128,85 @@ pub enum Input {
         attempt: u32,
         /// Its answer.
         outcome: UndoOutcome,
+    },
+    /// A caller asks for a leg that follows an approved attempt: void, refund, completion, release.
+    Leg {
+        /// Payment.
+        payment: PaymentId,
+        /// What it does.
+        kind: LegKind,
+        /// The attempt it follows; 0: the only one it can follow.
+        of: u32,
+        /// How much; None: all that is left.
+        amount: Option<Money>,
+        /// Idempotency key; empty: none.
+        key: String,
+        /// Why, for the journal and the slip.
+        reason: String,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// A return or delivery has a next step.
+    GoOn {
+        /// Payment.
+        payment: PaymentId,
+    },
+    /// The operator gives up an attempt whose outcome nobody knows, to try another.
+    Abandon {
+        /// Payment.
+        payment: PaymentId,
+        /// Why.
+        reason: String,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// The first of two people says what became of an attempt in review.
+    ProposeReview {
+        /// Payment.
+        payment: PaymentId,
+        /// Attempt; 0: the payment itself is accepted as it stands.
+        attempt: u32,
+        /// Finding.
+        verdict: Verdict,
+        /// Why, and what it rests on.
+        reason: String,
+        /// Who.
+        operator: String,
+    },
+    /// The second person agrees.
+    ConfirmReview {
+        /// Payment.
+        payment: PaymentId,
+        /// Attempt.
+        attempt: u32,
+        /// Finding; the same as proposed.
+        verdict: Verdict,
+        /// Who; not the first.
+        operator: String,
+    },
+    /// Somebody says that a sale found after a restart stands.
+    Acknowledge {
+        /// Payment.
+        payment: PaymentId,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// Nobody said so in time.
+    NotAcknowledged {
+        /// Payment.
+        payment: PaymentId,
+    },
+    /// A hold may have run out.
+    ExpireHold {
+        /// Payment.
+        payment: PaymentId,
+    },
+    /// A part-paid payment of before a restart goes on at this till.
+    Resume {
+        /// Payment.
+        payment: PaymentId,
+        /// Who.
+        operator: Option<String>,
     },
     /// A caller cancels.
     Cancel {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
 use till_plugin::Money;
 
 use crate::payment::PaymentId;
@@ -15,13 +16,13 @@ pub const KEYS: usize = 32_768;
 type Digest = [u8; 16];
 
 /// The keys in use.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Keys {
     known: BTreeMap<Digest, Use>,
     oldest_first: VecDeque<Digest>,
 }
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Use {
     payment: PaymentId,
     body: Digest,

@@ -12,6 +12,7 @@
 
 mod bounds;
 pub mod effect;
+mod fold;
 pub mod input;
 mod keys;
 pub mod machine;
@@ -28,7 +29,7 @@ pub use effect::Effect;
 pub use input::{Context, Input};
 pub use keys::KEYS;
 pub use machine::{Step, decide, recover};
-pub use payment::{Attempt, AttemptState, Payment, PaymentId, PaymentState};
+pub use payment::{Attempt, AttemptState, LegKind, Payment, PaymentId, PaymentState, Purpose, Verdict};
 pub use record::Record;
 pub use refusal::Refusal;
-pub use till::Till;
+pub use till::{SnapshotError, Till};

@@ -10,7 +10,7 @@ use till_plugin::channel::{
 };
 use till_plugin::{Family, Money};
 
-use crate::payment::PaymentId;
+use crate::payment::{LegKind, PaymentId, Purpose, Verdict};
 use crate::routing::Decision;
 
 /// Version byte of the encoding.
@@ -211,6 +211,184 @@ pub enum Record {
         /// Who.
         operator: Option<String>,
     },
+    /// A payment was opened for something else than a sale.
+    OpenedFor {
+        /// Payment.
+        payment: PaymentId,
+        /// Caller's idempotency key; empty: none.
+        key: String,
+        /// What is owed.
+        amount: Money,
+        /// For the statement and receipt.
+        subject: String,
+        /// Who.
+        operator: Option<String>,
+        /// What for.
+        purpose: Purpose,
+    },
+    /// Something was presented for the whole or a part of what is owed, and routed.
+    Tendered {
+        /// Payment.
+        payment: PaymentId,
+        /// Numbers, given now, never reused.
+        ids: AttemptIds,
+        /// Sale or hold.
+        kind: LegKind,
+        /// How much of what is owed.
+        amount: Money,
+        /// Batch of the till that it belongs to.
+        batch: u32,
+        /// Why this channel.
+        decision: Decision,
+        /// What was presented.
+        family: Family,
+        /// How it may be shown.
+        masked: String,
+        /// Keyed token of it; empty: none.
+        token: String,
+        /// How an unknown outcome will be resolved.
+        resolve: ResolveProfile,
+        /// Why a possible duplicate was taken all the same; empty: it was none.
+        duplicate_reason: String,
+    },
+    /// A leg that follows an approved attempt was asked for.
+    LegCreated {
+        /// Payment.
+        payment: PaymentId,
+        /// Numbers, given now, never reused.
+        ids: AttemptIds,
+        /// What it does.
+        kind: LegKind,
+        /// The attempt it follows.
+        of: u32,
+        /// How much.
+        amount: Money,
+        /// Batch of the till that it belongs to.
+        batch: u32,
+        /// Channel instance: that of the attempt it follows (I22).
+        channel: String,
+        /// How an unknown outcome will be resolved.
+        resolve: ResolveProfile,
+        /// Caller's idempotency key; empty: none.
+        key: String,
+        /// Why.
+        reason: String,
+        /// Who.
+        operator: Option<String>,
+        /// The card must be presented again first.
+        wants_instrument: bool,
+    },
+    /// The card was presented again for a leg.
+    LegPresented {
+        /// Payment.
+        payment: PaymentId,
+        /// How it may be shown.
+        masked: String,
+        /// Keyed token of it.
+        token: String,
+    },
+    /// Everything taken will be given back, leg by leg.
+    ReturnDecided {
+        /// Payment.
+        payment: PaymentId,
+        /// Why, lower-kebab.
+        reason: String,
+        /// Who; none: the machine.
+        operator: Option<String>,
+    },
+    /// The machine cannot give back or deliver what it should: people decide about the payment.
+    PaymentToReview {
+        /// Payment.
+        payment: PaymentId,
+        /// One line.
+        text: String,
+    },
+    /// A hold ran out at its network.
+    HoldExpired {
+        /// Payment.
+        payment: PaymentId,
+        /// The hold.
+        attempt: u32,
+    },
+    /// The operator gave an attempt up: it may only end undone or in review, another may begin.
+    Abandoned {
+        /// Payment.
+        payment: PaymentId,
+        /// Attempt.
+        attempt: u32,
+        /// Why.
+        reason: String,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// An attempt was approved after it was undone: it is undone again (pos.md §3.7 L1).
+    Reopened {
+        /// Payment.
+        payment: PaymentId,
+        /// Attempt.
+        attempt: u32,
+        /// The late approval.
+        approval: Approval,
+    },
+    /// The first of two people says what became of an attempt in review (W8).
+    ReviewProposed {
+        /// Payment.
+        payment: PaymentId,
+        /// Attempt; 0: the payment itself is accepted as it stands.
+        attempt: u32,
+        /// Finding.
+        verdict: Verdict,
+        /// Why, and what it rests on.
+        reason: String,
+        /// Who.
+        operator: String,
+    },
+    /// The second person agrees: that is what became of it.
+    ReviewDecided {
+        /// Payment.
+        payment: PaymentId,
+        /// Attempt; 0: the payment itself.
+        attempt: u32,
+        /// Finding.
+        verdict: Verdict,
+        /// Second person.
+        operator: String,
+        /// Receipt number given to it; 0: none.
+        receipt_number: u64,
+        /// It is to be printed.
+        print: bool,
+    },
+    /// An approval found after a restart waits for somebody to say that the sale stands.
+    AcknowledgementAsked {
+        /// Payment.
+        payment: PaymentId,
+    },
+    /// Somebody said so.
+    Acknowledged {
+        /// Payment.
+        payment: PaymentId,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// A part-paid payment of before a restart goes on at the till.
+    Resumed {
+        /// Payment.
+        payment: PaymentId,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// The till is free for others; a restart found the payment with money taken.
+    Parked {
+        /// Payment.
+        payment: PaymentId,
+    },
+    /// An event of an attempt that is not the one under way (abandoned, reopened).
+    On {
+        /// Attempt.
+        attempt: u32,
+        /// What happened to it.
+        event: Box<Record>,
+    },
 }
 
 /// A record that this version cannot read.
@@ -248,9 +426,25 @@ impl Record {
     }
 
     /// The payment it is about.
-    pub const fn payment(&self) -> Option<PaymentId> {
+    pub fn payment(&self) -> Option<PaymentId> {
         match self {
-            Self::Opened { payment, .. }
+            Self::On { event, .. } => event.payment(),
+            Self::OpenedFor { payment, .. }
+            | Self::Tendered { payment, .. }
+            | Self::LegCreated { payment, .. }
+            | Self::LegPresented { payment, .. }
+            | Self::ReturnDecided { payment, .. }
+            | Self::PaymentToReview { payment, .. }
+            | Self::HoldExpired { payment, .. }
+            | Self::Abandoned { payment, .. }
+            | Self::Reopened { payment, .. }
+            | Self::ReviewProposed { payment, .. }
+            | Self::ReviewDecided { payment, .. }
+            | Self::AcknowledgementAsked { payment }
+            | Self::Parked { payment }
+            | Self::Acknowledged { payment, .. }
+            | Self::Resumed { payment, .. }
+            | Self::Opened { payment, .. }
             | Self::AmountConfirmed { payment }
             | Self::AttemptCreated { payment, .. }
             | Self::NotSent { payment, .. }
@@ -302,6 +496,22 @@ impl Record {
             Self::JobSent { .. } => "job-sent",
             Self::JobEnded { .. } => "job-ended",
             Self::DrawerOpened { .. } => "drawer-opened",
+            Self::OpenedFor { .. } => "opened-for",
+            Self::Tendered { .. } => "tendered",
+            Self::LegCreated { .. } => "leg-created",
+            Self::LegPresented { .. } => "leg-presented",
+            Self::ReturnDecided { .. } => "return-decided",
+            Self::PaymentToReview { .. } => "payment-to-review",
+            Self::HoldExpired { .. } => "hold-expired",
+            Self::Abandoned { .. } => "abandoned",
+            Self::Reopened { .. } => "reopened",
+            Self::ReviewProposed { .. } => "review-proposed",
+            Self::ReviewDecided { .. } => "review-decided",
+            Self::AcknowledgementAsked { .. } => "acknowledgement-asked",
+            Self::Acknowledged { .. } => "acknowledged",
+            Self::Resumed { .. } => "resumed",
+            Self::Parked { .. } => "parked",
+            Self::On { .. } => "on",
         }
     }
 
@@ -310,8 +520,12 @@ impl Record {
         !matches!(
             self,
             Self::Opened { .. }
+                | Self::OpenedFor { .. }
                 | Self::AmountConfirmed { .. }
                 | Self::AttemptCreated { .. }
+                | Self::Tendered { .. }
+                | Self::LegCreated { .. }
+                | Self::LegPresented { .. }
                 | Self::Sent { .. }
         )
     }

@@ -84,6 +84,47 @@ pub enum Refusal {
         /// Why, Chinese.
         zh: String,
     },
+    /// The same amount was taken with the same card a moment ago.
+    #[error(
+        "the same amount was taken with the same card for payment {payment} less than {seconds} s ago: say why this is another purchase, or cancel"
+    )]
+    PossibleDuplicate {
+        /// That payment.
+        payment: PaymentId,
+        /// Window, s.
+        seconds: u64,
+    },
+    /// Another card than the one that paid.
+    #[error("this is not the card that payment {0} was made with: present that card")]
+    OtherCard(PaymentId),
+    /// More than is left.
+    #[error("{asked} were asked for, {left} are left of attempt {attempt} of payment {payment}")]
+    TooMuch {
+        /// Payment.
+        payment: PaymentId,
+        /// Attempt.
+        attempt: u32,
+        /// Asked for.
+        asked: Money,
+        /// Left.
+        left: Money,
+    },
+    /// A leg that cannot be done.
+    #[error("payment {payment}: {why}")]
+    NoLeg {
+        /// Payment.
+        payment: PaymentId,
+        /// Why, and what can be done instead.
+        why: String,
+    },
+    /// A review needs two people.
+    #[error("payment {payment}: {why}")]
+    Review {
+        /// Payment.
+        payment: PaymentId,
+        /// Why.
+        why: &'static str,
+    },
     /// Not enough cash.
     #[error("{tendered} handed over, {owed} owed")]
     TooLittle {

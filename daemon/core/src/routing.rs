@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use till_plugin::channel::{Operation, ResolveProfile};
 use till_plugin::{Family, Money};
 
+use crate::payment::LegKind;
+
 /// A channel as routing sees it: configuration and what is known right now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteView {
@@ -36,6 +38,28 @@ pub struct RouteView {
     pub terminal: Option<String>,
     /// Longest an authorisation may take, ms.
     pub authorise_timeout_ms: u32,
+    /// Legs that it does after an approval, and on what terms.
+    pub legs: Vec<LegTerms>,
+}
+
+impl RouteView {
+    /// The terms of a leg, if the channel does it.
+    pub fn leg(&self, kind: LegKind) -> Option<&LegTerms> {
+        self.legs.iter().find(|t| t.kind == kind)
+    }
+}
+
+/// On what terms a channel does a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegTerms {
+    /// What it does.
+    pub kind: LegKind,
+    /// How its unknown outcome is resolved.
+    pub resolve: ResolveProfile,
+    /// The card must be presented again.
+    pub instrument: bool,
+    /// Less than the whole is possible.
+    pub partial: bool,
 }
 
 /// How a channel is right now.
@@ -59,6 +83,8 @@ pub enum RouteHealth {
 pub struct Question<'a> {
     /// How much.
     pub amount: Money,
+    /// Sale or hold.
+    pub kind: LegKind,
     /// What was presented.
     pub family: &'a Family,
     /// How the family is known.
@@ -176,6 +202,14 @@ impl Exclusion {
     }
 }
 
+/// The operation of a tender.
+const fn operation(kind: LegKind) -> Operation {
+    match kind {
+        LegKind::Hold => Operation::PreAuthorisation,
+        _ => Operation::Sale,
+    }
+}
+
 /// Chooses.
 pub fn route(q: &Question<'_>) -> Decision {
     let mut order: Vec<&RouteView> = q.routes.iter().collect();
@@ -187,7 +221,7 @@ pub fn route(q: &Question<'_>) -> Decision {
             Some(Exclusion::Disabled)
         } else if !r.families.contains(q.family) {
             Some(Exclusion::Family)
-        } else if !r.operations.contains(&Operation::Sale) {
+        } else if !r.operations.contains(&operation(q.kind)) {
             Some(Exclusion::Operation)
         } else if !r.currencies.iter().any(|c| c == q.amount.currency().code()) {
             Some(Exclusion::Currency)
@@ -293,12 +327,14 @@ mod tests {
             merchant: None,
             terminal: None,
             authorise_timeout_ms: 1000,
+            legs: Vec::new(),
         }
     }
 
     fn ask<'a>(routes: &'a [RouteView], family: &'a Family) -> Question<'a> {
         Question {
             amount: Money::new(100, Currency::CNY),
+            kind: LegKind::Sale,
             family,
             evidence: "test",
             pinned: None,

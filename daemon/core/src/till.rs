@@ -5,26 +5,30 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
 use till_plugin::Money;
-use till_plugin::channel::{Authorise, QueryOutcome, UndoOutcome, UnknownReason};
+use till_plugin::channel::Authorise;
 
+use crate::fold::{self, fold};
 use crate::keys::Keys;
-use crate::payment::{Attempt, AttemptState, Payment, PaymentId, PaymentState};
+use crate::payment::{Attempt, LegKind, Payment, PaymentId};
 use crate::record::Record;
 
 /// Finished payments kept in memory.
 pub const RECENT: usize = 128;
 
 /// Tokens of instruments kept in memory, to notice a second use.
-const TOKENS: usize = 64;
+const TOKENS: usize = 128;
 
 /// Largest trace and batch number (n6); the next one is 1 (Q/CUP 009.1).
 pub const MAX_NUMBER: u32 = 999_999;
 
 /// State of the till.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Till {
     open: BTreeMap<PaymentId, Payment>,
+    /// Finished payments, for quick answers: a cache of the journal, not a part of the state.
+    #[serde(skip)]
     recent: VecDeque<Payment>,
     keys: Keys,
     tokens: VecDeque<Token>,
@@ -37,8 +41,23 @@ pub struct Till {
     seq: u64,
 }
 
+impl PartialEq for Till {
+    fn eq(&self, other: &Self) -> bool {
+        self.open == other.open
+            && self.keys == other.keys
+            && self.tokens == other.tokens
+            && self.numbers == other.numbers
+            && self.jobs == other.jobs
+            && self.current == other.current
+            && (self.orders, self.receipts, self.payments, self.seq)
+                == (other.orders, other.receipts, other.payments, other.seq)
+    }
+}
+
+impl Eq for Till {}
+
 /// Numbers of one channel.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Numbers {
     trace: u32,
     batch: u32,
@@ -51,15 +70,17 @@ impl Default for Numbers {
 }
 
 /// Use of an instrument.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Token {
     value: String,
     payment: PaymentId,
     wall_ms: i64,
+    /// What was taken with it; none: presented only.
+    taken: Option<Money>,
 }
 
 /// A receipt that is not certainly printed yet.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Whose receipt.
     pub payment: PaymentId,
@@ -132,11 +153,28 @@ impl Till {
             .map(|t| t.payment)
     }
 
+    /// The payment for which the same amount was taken with the same token at most `window_ms` ago.
+    pub fn possible_duplicate(
+        &self,
+        token: &str,
+        amount: Money,
+        now_ms: i64,
+        window_ms: i64,
+    ) -> Option<PaymentId> {
+        let same = |t: &&Token| {
+            !token.is_empty()
+                && t.value == token
+                && t.taken == Some(amount)
+                && now_ms.saturating_sub(t.wall_ms) < window_ms
+        };
+        self.tokens.iter().rev().find(same).map(|t| t.payment)
+    }
+
     /// Channels whose single reversal slot an unresolved attempt holds.
     pub fn slots_taken(&self) -> Vec<String> {
         self.open
             .values()
-            .filter_map(Payment::open_attempt)
+            .flat_map(|p| &p.attempts)
             .filter(|a| a.resolve.single_slot && a.state.is_armed())
             .map(|a| a.channel.clone())
             .collect()
@@ -162,69 +200,119 @@ impl Till {
         self.receipts + 1
     }
 
+    /// The till's open batch.
+    pub const fn open_batch(&self) -> u32 {
+        1
+    }
+
+    /// The payment that a record or input is about is finished and has left memory: the shell brings it back from the
+    /// journal before it decides or applies. Only the cache changes.
+    pub fn adopt(&mut self, payment: Payment) {
+        if self.payment(payment.id).is_none() && payment.is_settled() {
+            self.remember(payment);
+        }
+    }
+
+    fn remember(&mut self, payment: Payment) {
+        self.recent.retain(|p| p.id != payment.id);
+        self.recent.push_back(payment);
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+    }
+
+    /// The payment that must be adopted before this record is applied.
+    pub fn lacks(&self, record: &Record) -> Option<PaymentId> {
+        record
+            .payment()
+            .filter(|id| self.payment(*id).is_none())
+            .filter(|_| !matches!(record, Record::Opened { .. } | Record::OpenedFor { .. }))
+    }
+
     /// Folds one payment out of its own records, for payments that have left memory.
     pub fn fold_payment<'a>(
         id: PaymentId,
         records: impl IntoIterator<Item = (u64, i64, &'a Record)>,
     ) -> Option<Payment> {
-        let mut till = Self::new();
-        for (seq, wall_ms, record) in records {
-            till.apply(seq, wall_ms, record);
-        }
-        till.payment(id).cloned()
+        fold::payment(id, records)
     }
 
     /// Takes a durable record in. Total: a record that fits nothing changes nothing but the sequence number.
     pub fn apply(&mut self, seq: u64, wall_ms: i64, record: &Record) {
         self.seq = seq;
+        self.apply_numbers(record);
+        let Some(id) = record.payment() else { return };
+        if let Some(payment) = fold::opened(record, wall_ms, seq) {
+            self.payments += 1;
+            self.keys.add(&payment.key, id, payment.amount, &payment.subject);
+            self.open.insert(id, payment);
+            return;
+        }
+        // A void, refund or late approval leads out of a finished payment.
+        if !self.open.contains_key(&id)
+            && let Some(at) = self.recent.iter().rposition(|p| p.id == id)
+            && let Some(payment) = self.recent.remove(at)
+        {
+            self.open.insert(id, payment);
+        }
+        let Some(payment) = self.open.get_mut(&id) else { return };
+        fold(payment, record, wall_ms, seq);
+        if let Record::Approved { .. } = record
+            && let Some(a) = payment.attempts.iter().rev().find(|a| a.stands())
+            && a.kind.is_tender()
+            && !a.token.is_empty()
+        {
+            let token = Token { value: a.token.clone(), payment: id, wall_ms, taken: Some(a.amount) };
+            self.note(token);
+        }
+        let Some(payment) = self.open.get(&id) else { return };
+        if payment.is_settled()
+            && let Some(done) = self.open.remove(&id)
+        {
+            self.remember(done);
+        }
+    }
+
+    fn note(&mut self, token: Token) {
+        self.tokens.push_back(token);
+        if self.tokens.len() > TOKENS {
+            self.tokens.pop_front();
+        }
+    }
+
+    /// Numbers, jobs and choices, whichever payment they are about.
+    fn apply_numbers(&mut self, record: &Record) {
         match record {
-            Record::Opened { payment, key, amount, subject, operator } => {
-                self.payments += 1;
-                self.keys.add(key, *payment, *amount, subject);
-                self.open.insert(
-                    *payment,
-                    Payment {
-                        id: *payment,
-                        amount: *amount,
-                        subject: subject.clone(),
-                        operator: operator.clone(),
-                        key: key.clone(),
-                        state: PaymentState::Draft,
-                        reason: String::new(),
-                        attempts: Vec::new(),
-                        cancel_requested: false,
-                        parked: false,
-                        recovered: false,
-                        receipt_number: None,
-                        receipt_job: None,
-                        opened_wall_ms: wall_ms,
-                        changed_wall_ms: wall_ms,
-                        seq,
-                    },
-                );
-            }
-            Record::AttemptCreated { payment, ids, decision, token, .. } => {
+            Record::AttemptCreated { payment, ids, decision, token, .. }
+            | Record::Tendered { payment, ids, decision, token, .. } => {
                 self.orders += 1;
                 if let Some(channel) = &decision.chosen {
                     self.numbers.entry(channel.clone()).or_default().trace = ids.trace;
                 }
                 if !token.is_empty() {
-                    self.tokens.push_back(Token {
+                    self.note(Token {
                         value: token.clone(),
                         payment: *payment,
                         wall_ms: ids.wall_ms,
+                        taken: None,
                     });
-                    if self.tokens.len() > TOKENS {
-                        self.tokens.pop_front();
-                    }
                 }
             }
-            Record::Approved { payment, receipt_number, print, .. } => {
+            Record::LegCreated { payment, ids, channel, kind, of, amount, key, .. } => {
+                self.orders += 1;
+                self.numbers.entry(channel.clone()).or_default().trace = ids.trace;
+                self.keys.add(key, *payment, *amount, &leg_body(*kind, *payment, *of));
+            }
+            Record::Approved { payment, receipt_number, print, .. }
+            | Record::ReviewDecided { payment, receipt_number, print, .. }
+                if *receipt_number != 0 =>
+            {
                 self.receipts = *receipt_number;
                 if *print {
                     self.jobs.insert(*receipt_number, Job { payment: *payment, sent: false });
                 }
             }
+            Record::On { event, .. } => self.apply_numbers(event),
             Record::ChannelSelected { channel, .. } => self.current.clone_from(channel),
             Record::TraceTaken { channel, trace } => {
                 self.numbers.entry(channel.clone()).or_default().trace = *trace;
@@ -242,220 +330,56 @@ impl Till {
             }
             _ => {}
         }
-        let Some(id) = record.payment() else { return };
-        if let Some(payment) = self.open.get_mut(&id) {
-            fold(payment, record, wall_ms, seq);
-            if payment.state.is_final()
-                && let Some(done) = self.open.remove(&id)
-            {
-                self.recent.push_back(done);
-                if self.recent.len() > RECENT {
-                    self.recent.pop_front();
-                }
-            }
+    }
+
+    /// The whole state as bytes, for a snapshot in the journal.
+    pub fn to_snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
+        postcard::to_extend(self, vec![SNAPSHOT_VERSION]).map_err(|_| SnapshotError::Unencodable)
+    }
+
+    /// The state of a snapshot; the records after it are applied to it.
+    pub fn from_snapshot(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        match bytes.split_first() {
+            Some((&SNAPSHOT_VERSION, rest)) => match postcard::take_from_bytes(rest) {
+                Ok((till, [])) => Ok(till),
+                _ => Err(SnapshotError::Undecodable(bytes.len())),
+            },
+            Some((&version, _)) => Err(SnapshotError::Version(version)),
+            None => Err(SnapshotError::Undecodable(0)),
         }
     }
 }
 
-/// Takes a record into its payment.
-fn fold(p: &mut Payment, record: &Record, wall_ms: i64, seq: u64) {
-    p.changed_wall_ms = wall_ms;
-    p.seq = seq;
-    if let Record::AttemptCreated { ids, decision, family, masked, resolve, .. } = record {
-        p.state = PaymentState::Tendering;
-        p.reason.clear();
-        p.attempts.push(Attempt {
-            ids: ids.clone(),
-            channel: decision.chosen.clone().unwrap_or_default(),
-            family: family.clone(),
-            masked: masked.clone(),
-            state: AttemptState::Created,
-            resolve: resolve.clone(),
-            recovery: None,
-            approval: None,
-            decline: None,
-            unknown: None,
-            queries: 0,
-            not_found: 0,
-            asked_ms: 0,
-            hurried: false,
-            undos: 0,
-            undos_unsent: 0,
-            never_existed: 0,
-            waiting: false,
-            undo_reason: None,
-            money_returned: false,
-            sent_seq: 0,
-            sent_wall_ms: 0,
-        });
-        return;
-    }
-    match record {
-        Record::AmountConfirmed { .. } => {
-            p.state = PaymentState::Ready;
-            return;
-        }
-        Record::CancelRequested { .. } => {
-            p.cancel_requested = true;
-            return;
-        }
-        Record::Cancelled { reason, .. } => {
-            p.state = PaymentState::Cancelled;
-            p.reason.clone_from(reason);
-            if let Some(a) = p.attempts.last_mut().filter(|a| a.state == AttemptState::Created) {
-                a.state = AttemptState::NotSent;
-            }
-            return;
-        }
-        // Evidence; it changes nothing.
-        Record::LateAnswer { .. } => return,
-        _ => {}
-    }
-    let Some(a) = p.attempts.last_mut() else { return };
-    match record {
-        Record::NotSent { decline, .. } => {
-            a.state = AttemptState::NotSent;
-            a.decline = Some(decline.clone());
-        }
-        Record::Sent { recovery, masked, .. } => {
-            a.state = AttemptState::Sent;
-            a.recovery = Some(recovery.clone());
-            a.masked.clone_from(masked);
-            a.sent_seq = seq;
-            a.sent_wall_ms = wall_ms;
-        }
-        Record::Approved { approval, receipt_number, print, .. } => {
-            a.state = AttemptState::Approved;
-            a.approval = Some(approval.clone());
-            p.receipt_number = Some(*receipt_number);
-            p.receipt_job = print.then_some(*receipt_number);
-        }
-        Record::Declined { decline, .. } => {
-            a.state = AttemptState::Declined;
-            a.decline = Some(decline.clone());
-        }
-        Record::BecameUnknown { reason, undo, .. } => {
-            a.unknown = Some(*reason);
-            a.undo_reason = *undo;
-            a.waiting = false;
-            a.state = if undo.is_some() { AttemptState::Reversing } else { AttemptState::Querying };
-            if *reason == UnknownReason::Restarted {
-                a.hurried = true;
-                p.recovered = true;
-                p.parked = true;
-            }
-        }
-        Record::QueryStarted { .. } => {
-            if !a.hurried {
-                a.asked_ms = a.asked_ms.saturating_add(query_pause(a));
-            }
-            a.hurried = false;
-            a.queries = a.queries.saturating_add(1);
-            a.waiting = true;
-        }
-        Record::QueryOpen { outcome, .. } => {
-            a.waiting = false;
-            match outcome {
-                QueryOutcome::NotFound => a.not_found = a.not_found.saturating_add(1),
-                QueryOutcome::Unknown(u) if u.reason == UnknownReason::Restarted => {
-                    a.hurried = true;
-                    p.recovered = true;
-                    p.parked = true;
-                }
-                _ => {}
-            }
-        }
-        Record::UndoDecided { reason, approval, .. } => {
-            a.state = AttemptState::Reversing;
-            a.waiting = false;
-            a.undo_reason = Some(*reason);
-            if approval.is_some() {
-                a.approval.clone_from(approval);
-            }
-        }
-        Record::UndoStarted { .. } => {
-            a.undos = a.undos.saturating_add(1);
-            a.waiting = true;
-        }
-        Record::UndoAnswered { outcome, .. } => {
-            a.waiting = false;
-            match outcome {
-                UndoOutcome::Undone { money_moved, .. } => {
-                    a.state = AttemptState::Reversed;
-                    a.money_returned = *money_moved;
-                }
-                UndoOutcome::NeverExisted => {
-                    a.never_existed = a.never_existed.saturating_add(1);
-                    if never_existed_stands(a, a.never_existed) {
-                        a.state = AttemptState::Reversed;
-                    }
-                }
-                UndoOutcome::NotSent(_) => {
-                    a.undos_unsent = a.undos_unsent.saturating_add(1);
-                    p.parked = true;
-                }
-                UndoOutcome::Unknown(_) | UndoOutcome::Refused(_) => p.parked = true,
-            }
-        }
-        Record::WentToReview { text, .. } => {
-            a.state = AttemptState::Review;
-            p.state = PaymentState::Review;
-            p.reason.clone_from(text);
-        }
-        _ => {}
-    }
-    if a.state.is_final() {
-        // The reversal is disarmed only by this (W2); what it needed goes with it.
-        a.recovery = None;
-        close_attempt(p);
-    }
+/// Version byte of snapshots. A snapshot of another version is not used: the records themselves are replayed.
+const SNAPSHOT_VERSION: u8 = 1;
+
+/// A snapshot that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// Written by another version.
+    #[error(
+        "the snapshot has version {0}, this tilld reads {SNAPSHOT_VERSION}: the records are replayed instead"
+    )]
+    Version(u8),
+    /// Not a snapshot.
+    #[error("the snapshot of {0} bytes cannot be decoded: the records are replayed instead")]
+    Undecodable(usize),
+    /// Could not be written.
+    #[error("the state cannot be encoded")]
+    Unencodable,
 }
 
-/// Pause before the next query, ms: the rule's first, then its regular one. Never so short that it becomes a flood.
-pub(crate) fn query_pause(a: &Attempt) -> u64 {
-    let Some(rule) = &a.resolve.query else { return 0 };
-    u64::from(if a.queries == 0 { rule.first_ms } else { rule.every_ms.max(SHORTEST_PAUSE_MS) })
-}
-
-/// Shortest pause between two exchanges of a resolver, ms, whatever a plugin asks for.
-pub(crate) const SHORTEST_PAUSE_MS: u32 = 200;
-
-/// "Never existed" ends the attempt: at once where the connection keeps the order of messages (no query rule: the
-/// answer 25 to a reversal), at the second time where the request can still be on its way when the undo is answered.
-pub(crate) const fn never_existed_stands(a: &Attempt, answers: u32) -> bool {
-    a.resolve.query.is_none() || answers >= 2
-}
-
-/// A final attempt decides where its payment stands.
-fn close_attempt(p: &mut Payment) {
-    let Some(a) = p.attempts.last() else { return };
-    match a.state {
-        AttemptState::Approved => p.state = PaymentState::Paid,
-        _ if p.cancel_requested => {
-            p.state = PaymentState::Cancelled;
-            p.reason = "cancelled".into();
-        }
-        // The customer has left long ago: nothing waits for another attempt.
-        _ if p.parked => {
-            p.state = PaymentState::Cancelled;
-            p.reason = a.state.as_str().into();
-        }
-        _ => {
-            p.state = PaymentState::Ready;
-            p.reason = a
-                .decline
-                .as_ref()
-                .map_or_else(|| a.state.as_str().into(), |d| d.code.chars().take(64).collect());
-        }
-    }
+/// What a repeated key must say again to mean the same leg.
+pub(crate) fn leg_body(kind: LegKind, payment: PaymentId, of: u32) -> String {
+    format!("{} {payment} {of}", kind.as_str())
 }
 
 /// The request as the channel gets it, from a created attempt; the shell adds the instrument.
 pub fn authorise_request(p: &Payment, a: &Attempt, instrument: till_plugin::Instrument) -> Authorise {
     Authorise {
         ids: a.ids.clone(),
-        hold: false,
-        amount: p.amount,
+        hold: a.kind == LegKind::Hold,
+        amount: a.amount,
         instrument,
         subject: p.subject.clone(),
         operator: p.operator.clone(),

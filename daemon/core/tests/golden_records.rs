@@ -92,7 +92,23 @@ fn every_variant_and_every_line_is_tried() {
         | Record::SignedIn { .. }
         | Record::JobSent { .. }
         | Record::JobEnded { .. }
-        | Record::DrawerOpened { .. } => 23,
+        | Record::DrawerOpened { .. }
+        | Record::OpenedFor { .. }
+        | Record::Tendered { .. }
+        | Record::LegCreated { .. }
+        | Record::LegPresented { .. }
+        | Record::ReturnDecided { .. }
+        | Record::PaymentToReview { .. }
+        | Record::HoldExpired { .. }
+        | Record::Abandoned { .. }
+        | Record::Reopened { .. }
+        | Record::ReviewProposed { .. }
+        | Record::ReviewDecided { .. }
+        | Record::AcknowledgementAsked { .. }
+        | Record::Acknowledged { .. }
+        | Record::Resumed { .. }
+        | Record::Parked { .. }
+        | Record::On { .. } => 39,
     };
     assert_eq!(
         kinds.len(),

@@ -72,11 +72,13 @@ fn an_attempt_with_sixteen_channels_and_long_reasons_fits() {
         masked: "*".repeat(500),
         token: "t".repeat(500),
         tendered: None,
+        amount: None,
+        duplicate_reason: "d".repeat(500),
         channel: None,
     };
     let step = b.take(&Input::Present { payment: ID, presented });
     let record = step.record.expect("an attempt");
-    let Record::AttemptCreated { decision, .. } = &record else { panic!("{record:?}") };
+    let Record::Tendered { decision, .. } = &record else { panic!("{record:?}") };
     let failed = |c: &&Candidate| matches!(c.verdict, Verdict::Excluded(Exclusion::Failed(_)));
     assert_eq!(
         (decision.candidates.len(), decision.candidates.iter().filter(failed).count()),
@@ -232,7 +234,7 @@ proptest! {
     ) {
         let mut b = Bench::new(context(wallet()));
         b.take(&Input::Select { channel: Some("channel".into()), operator: operator.clone() });
-        b.take(&Input::Open { payment: ID, key: "k".repeat(MAX_KEY), amount: fen(100), subject, operator: operator.clone() });
+        b.take(&Input::Open { purpose: till_core::Purpose::Sale, payment: ID, key: "k".repeat(MAX_KEY), amount: fen(100), subject, operator: operator.clone() });
         b.take(&Input::Confirm { payment: ID, amount: fen(100) });
         b.present();
         let mut other = b.clone();

@@ -29,6 +29,7 @@ fn paid(yes: Approval, masked: &str) -> Bench {
     ctx.routes[0].terminal = None;
     let mut b = Bench::new(ctx);
     b.take(&Input::Open {
+        purpose: till_core::Purpose::Sale,
         payment: ID,
         key: String::new(),
         amount: fen(12_850),

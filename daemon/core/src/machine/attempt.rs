@@ -4,14 +4,15 @@ use till_plugin::channel::{
     Approval, Decline, DeclineClass, NextStep, Outcome, UndoReason, Unknown, UnknownReason,
 };
 
-use super::{Step, expect};
+use super::{Step, expect, goes_on, of, unwanted};
 use crate::bounds;
 use crate::effect::Effect;
+use crate::fold::query_pause;
 use crate::input::Context;
-use crate::payment::{Attempt, AttemptState, Payment, PaymentId};
+use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentId, Purpose};
 use crate::record::Record;
 use crate::refusal::Refusal;
-use crate::till::{Till, query_pause};
+use crate::till::Till;
 
 pub(super) fn prepared(
     till: &Till,
@@ -22,23 +23,23 @@ pub(super) fn prepared(
 ) -> Result<Step, Refusal> {
     let (p, a) = expect(till, id, number, &[AttemptState::Created])?;
     let decline = match result {
-        Ok(_) if p.cancel_requested => cancelled_before_sending(),
+        Ok(_) if unwanted(p, a) => cancelled_before_sending(),
         Ok((recovery, _)) if recovery.len() > bounds::MAX_RECOVERY => too_large(recovery.len()),
         Ok((recovery, masked)) => {
             let timeout_ms =
                 ctx.routes.iter().find(|r| r.id == a.channel).map_or(60_000, |r| r.authorise_timeout_ms);
             let record =
                 Record::Sent { payment: id, recovery: recovery.clone(), masked: bounds::masked(masked) };
-            let authorise =
-                Effect::Authorise { payment: id, attempt: number, channel: a.channel.clone(), timeout_ms };
+            let (channel, kind) = (a.channel.clone(), a.kind);
+            let authorise = Effect::Authorise { payment: id, kind, attempt: number, channel, timeout_ms };
             return Ok(Step::new(record, [Effect::PaymentChanged(id), authorise]));
         }
         Err(decline) => bounds::decline(decline),
     };
-    Ok(ended(p, number, Record::NotSent { payment: id, decline }))
+    Ok(ended(p, a, Record::NotSent { payment: id, decline }))
 }
 
-fn cancelled_before_sending() -> Decline {
+pub(super) fn cancelled_before_sending() -> Decline {
     Decline {
         class: DeclineClass::Device,
         code: "cancelled".into(),
@@ -58,14 +59,26 @@ fn too_large(bytes: usize) -> Decline {
 }
 
 /// A record that ends the attempt without money, and what follows from it.
-pub(super) fn ended(p: &Payment, number: u32, record: Record) -> Step {
-    let mut effects =
-        vec![Effect::ForgetInstrument { payment: p.id, attempt: number }, Effect::PaymentChanged(p.id)];
+pub(super) fn ended(p: &Payment, a: &Attempt, record: Record) -> Step {
+    let again = if let Record::NotSent { .. } = record { pause_after(p, a) } else { 0 };
+    let mut effects = vec![
+        Effect::ForgetInstrument { payment: p.id, attempt: a.ids.attempt },
+        Effect::PaymentChanged(p.id),
+    ];
     // The customer is still there and may try again.
-    if !p.cancel_requested && !p.parked {
-        effects.push(Effect::Arm { payment: p.id, amount: p.amount });
+    if a.kind.is_tender() && !unwanted(p, a) && !p.parked {
+        effects.push(Effect::Arm { payment: p.id, amount: p.remaining() });
     }
-    Step::new(record, effects)
+    if goes_on(p) {
+        effects.push(Effect::GoOn { payment: p.id, after_ms: again });
+    }
+    Step::new(of(a, record), effects)
+}
+
+/// Pause before a leg that did not leave is tried again, ms: doubles, so that a line that is down is not hammered.
+fn pause_after(p: &Payment, a: &Attempt) -> u64 {
+    let before = p.attempts.iter().filter(|b| b.kind == a.kind && b.of == a.of && !b.stands()).count();
+    2_000_u64 << before.saturating_sub(1).min(10)
 }
 
 pub(super) fn answered(
@@ -81,7 +94,7 @@ pub(super) fn answered(
             // The verified answer came after all while the channel was being asked (pos.md §3.4).
             if let Outcome::Approved(approval) = outcome
                 && let Ok((p, a)) = expect(till, id, number, &[AttemptState::Querying])
-                && mismatch(ctx, p, a, approval).is_none()
+                && mismatch(ctx, a, approval).is_none()
             {
                 return Ok(approved(till, ctx, p, a, approval));
             }
@@ -91,10 +104,10 @@ pub(super) fn answered(
     Ok(match outcome {
         Outcome::Approved(approval) => approved(till, ctx, p, a, approval),
         Outcome::Declined(decline) => {
-            ended(p, number, Record::Declined { payment: id, decline: bounds::decline(decline) })
+            ended(p, a, Record::Declined { payment: id, decline: bounds::decline(decline) })
         }
         Outcome::NotSent(decline) => {
-            ended(p, number, Record::NotSent { payment: id, decline: bounds::decline(decline) })
+            ended(p, a, Record::NotSent { payment: id, decline: bounds::decline(decline) })
         }
         Outcome::Unknown(unknown) => became_unknown(p, a, unknown),
     })
@@ -102,13 +115,13 @@ pub(super) fn answered(
 
 /// A channel says yes: believed only when everything it repeats is what was asked (W4).
 pub(super) fn approved(till: &Till, ctx: &Context, p: &Payment, a: &Attempt, approval: &Approval) -> Step {
-    if let Some(wrong) = mismatch(ctx, p, a, approval) {
+    if let Some(wrong) = mismatch(ctx, a, approval) {
         let unknown = Unknown::new(UnknownReason::Mismatch, wrong.clone());
         let mut step = became_unknown(p, a, &unknown);
         step.effects.push(Effect::Alarm { code: "answer-mismatch", payment: Some(p.id), text: wrong });
         return step;
     }
-    if p.cancel_requested && a.resolve.undo.is_some() {
+    if unwanted(p, a) && a.resolve.undo.is_some() {
         // Cancelled while the request was on its way: the yes is kept as evidence and undone.
         let record = Record::UndoDecided {
             payment: p.id,
@@ -116,7 +129,7 @@ pub(super) fn approved(till: &Till, ctx: &Context, p: &Payment, a: &Attempt, app
             approval: Some(bounds::approval(approval)),
         };
         return Step::new(
-            record,
+            of(a, record),
             [
                 Effect::ForgetInstrument { payment: p.id, attempt: a.ids.attempt },
                 Effect::PaymentChanged(p.id),
@@ -124,7 +137,7 @@ pub(super) fn approved(till: &Till, ctx: &Context, p: &Payment, a: &Attempt, app
             ],
         );
     }
-    let receipt_number = till.next_receipt();
+    let (receipt_number, print) = numbered(till, ctx, p, a);
     let mut effects = vec![
         Effect::ForgetInstrument { payment: p.id, attempt: a.ids.attempt },
         Effect::PaymentChanged(p.id),
@@ -132,17 +145,24 @@ pub(super) fn approved(till: &Till, ctx: &Context, p: &Payment, a: &Attempt, app
     if approval.open_drawer {
         effects.push(Effect::OpenDrawer { reason: p.id.to_string() });
     }
-    if ctx.printer.is_some() {
+    if print {
         effects.push(Effect::QueueJob { job: receipt_number });
     }
-    if p.recovered {
+    let left = p.remaining().minor() - a.amount.minor();
+    if a.kind == LegKind::Sale && left > 0 && !unwanted(p, a) && !p.parked {
+        // Paid in part: the next tender.
+        let amount = till_plugin::Money::new(left, p.amount.currency());
+        effects.push(Effect::Arm { payment: p.id, amount });
+    }
+    if p.recovered && a.kind.is_tender() {
         effects.push(Effect::Alarm {
             code: "recovered-approval",
             payment: Some(p.id),
             text: format!("payment {} over {} was found paid after a restart", p.id, p.amount),
         });
     }
-    if p.cancel_requested {
+    let gives_back = |kind| ctx.routes.iter().any(|r| r.id == a.channel && r.leg(kind).is_some());
+    if unwanted(p, a) && !gives_back(LegKind::Void) && !gives_back(LegKind::Refund) {
         // The money is taken and this channel cannot give it back by itself: paid is the truth, people refund.
         effects.push(Effect::Alarm {
             code: "cancelled-but-paid",
@@ -153,14 +173,28 @@ pub(super) fn approved(till: &Till, ctx: &Context, p: &Payment, a: &Attempt, app
             ),
         });
     }
-    let print = ctx.printer.is_some();
+    if goes_on(p) {
+        effects.push(Effect::GoOn { payment: p.id, after_ms: 0 });
+    }
     let approval = bounds::approval(approval);
-    Step::new(Record::Approved { payment: p.id, approval, receipt_number, print }, effects)
+    Step::new(of(a, Record::Approved { payment: p.id, approval, receipt_number, print }), effects)
 }
 
-fn mismatch(ctx: &Context, p: &Payment, a: &Attempt, approval: &Approval) -> Option<String> {
-    if approval.amount != p.amount {
-        return Some(format!("{} answered for {}, asked was {}", a.channel, approval.amount, p.amount));
+/// Number of the receipt or slip, and whether it is printed. A tender that leaves a rest has none yet, nor has the
+/// tender of a top-up: its receipt comes when the value is on the card.
+pub(super) fn numbered(till: &Till, ctx: &Context, p: &Payment, a: &Attempt) -> (u64, bool) {
+    let none = match a.kind {
+        LegKind::Sale => {
+            p.remaining().minor() > a.amount.minor() || matches!(p.purpose, Purpose::TopUp { .. })
+        }
+        _ => false,
+    };
+    if none { (0, false) } else { (till.next_receipt(), ctx.printer.is_some()) }
+}
+
+fn mismatch(ctx: &Context, a: &Attempt, approval: &Approval) -> Option<String> {
+    if approval.amount != a.amount {
+        return Some(format!("{} answered for {}, asked was {}", a.channel, approval.amount, a.amount));
     }
     if let Some(order) = &approval.echo.order
         && *order != a.ids.order
@@ -183,9 +217,10 @@ fn mismatch(ctx: &Context, p: &Payment, a: &Attempt, approval: &Approval) -> Opt
 /// Nobody knows: ask if the channel can be asked, else undo, else people.
 pub(super) fn became_unknown(p: &Payment, a: &Attempt, unknown: &Unknown) -> Step {
     let goal = undo_reason(unknown.reason);
-    let undo = match (&a.resolve.query, p.cancel_requested) {
+    let unwanted = unwanted(p, a);
+    let undo = match (&a.resolve.query, unwanted) {
         (Some(_), false) => None,
-        _ => a.resolve.undo.as_ref().map(|_| if p.cancel_requested { UndoReason::Abandoned } else { goal }),
+        _ => a.resolve.undo.as_ref().map(|_| if unwanted { UndoReason::Abandoned } else { goal }),
     };
     let after_ms = match (&undo, &a.resolve.query) {
         (None, Some(_)) if unknown.reason != UnknownReason::Restarted => query_pause(a),
@@ -209,7 +244,7 @@ pub(super) fn became_unknown(p: &Payment, a: &Attempt, unknown: &Unknown) -> Ste
     {
         effects.push(Effect::ShowCode { payment: p.id, code: code.clone() });
     }
-    Step::new(record, effects)
+    Step::new(of(a, record), effects)
 }
 
 /// Reason that an undo of such an unknown gives to the network (channels.md §1.6 rule 3).
@@ -236,18 +271,31 @@ fn late(till: &Till, id: PaymentId, number: u32, outcome: &Outcome) -> Option<St
     }
 }
 
-/// An approval that comes too late to be believed: people must look. The same one twice says nothing new (L4).
+/// An approval that comes too late to be believed. The same one twice says nothing new (L4); one after the attempt was
+/// undone is undone again, which is safe to repeat (L1); what cannot be undone is for people.
 pub(super) fn late_approval(till: &Till, id: PaymentId, number: u32, approval: &Approval) -> Option<Step> {
-    let a = till.payment(id)?.attempts.iter().find(|a| a.ids.attempt == number)?;
-    let known = a.approval.as_ref().filter(|_| a.state == AttemptState::Approved);
-    if known
-        .is_some_and(|k| k.amount == approval.amount && k.reference == bounds::approval(approval).reference)
-    {
+    let p = till.payment(id)?;
+    let a = p.attempt(number)?;
+    let approval = bounds::approval(approval);
+    let known = a.approval.as_ref().filter(|_| a.stands());
+    if known.is_some_and(|k| k.amount == approval.amount && k.reference == approval.reference) {
         return None;
     }
     let which = if known.is_some() { "second approval" } else { "late approval" };
     let text =
         format!("{which} over {}, reference {}", approval.amount, bounds::cut(&approval.reference, 128));
-    let alarm = Effect::Alarm { code: "late-approval", payment: Some(id), text: text.clone() };
+    let code = if known.is_some() { "double-charge" } else { "late-approval" };
+    let alarm = Effect::Alarm { code, payment: Some(id), text: text.clone() };
+    let over = matches!(a.state, AttemptState::Reversed | AttemptState::Declined | AttemptState::NotSent);
+    if over && a.resolve.undo.is_some() && a.recovery.is_some() {
+        return Some(Step::new(
+            Record::Reopened { payment: id, attempt: number, approval },
+            [
+                Effect::PaymentChanged(id),
+                alarm,
+                Effect::ResolveAfter { payment: id, attempt: number, after_ms: 0 },
+            ],
+        ));
+    }
     Some(Step::new(Record::LateAnswer { payment: id, attempt: number, text, money: true }, [alarm]))
 }

@@ -3,20 +3,23 @@
 use till_plugin::Money;
 use till_plugin::channel::AttemptIds;
 
+use super::attempt::{cancelled_before_sending, ended};
 use super::{Step, find};
 use crate::bounds;
 use crate::effect::Effect;
 use crate::input::{Context, Presented};
-use crate::payment::{AttemptState, PaymentId, PaymentState};
+use crate::payment::{AttemptState, LegKind, Payment, PaymentId, PaymentState, Purpose};
 use crate::record::Record;
 use crate::refusal::{MAX_MINOR, Refusal};
-use crate::routing::{Question, route};
+use crate::routing::{Question, RouteView, route};
 use crate::till::Till;
 
+#[allow(clippy::too_many_arguments)] // they are the input's fields
 pub(super) fn open(
     till: &Till,
     ctx: &Context,
     id: PaymentId,
+    purpose: &Purpose,
     key: &str,
     amount: Money,
     subject: &str,
@@ -48,8 +51,30 @@ pub(super) fn open(
     if let Some(p) = till.foreground() {
         return Err(Refusal::Busy { payment: p.id, state: p.state });
     }
-    let record =
-        Record::Opened { payment: id, key: key.into(), amount, subject, operator: bounds::person(operator) };
+    let (key, operator) = (key.into(), bounds::person(operator));
+    let record = match purpose {
+        Purpose::Sale => Record::Opened { payment: id, key, amount, subject, operator },
+        Purpose::Hold => {
+            let purpose = Purpose::Hold;
+            Record::OpenedFor { payment: id, key, amount, subject, operator, purpose }
+        }
+        Purpose::TopUp { channel, recovery, masked } => {
+            let view = known_channel(ctx, channel)?;
+            if view.leg(LegKind::Load).is_none() {
+                let why = format!("{channel} has no cards that can be topped up");
+                return Err(Refusal::NotPayable(why));
+            }
+            if recovery.len() > bounds::MAX_RECOVERY {
+                return Err(Refusal::NotPayable(format!("{channel} wants too much kept for the top-up")));
+            }
+            let purpose = Purpose::TopUp {
+                channel: channel.clone(),
+                recovery: recovery.clone(),
+                masked: bounds::masked(masked),
+            };
+            Record::OpenedFor { payment: id, key, amount, subject, operator, purpose }
+        }
+    };
     Ok(Step::new(record, [Effect::PaymentChanged(id)]))
 }
 
@@ -76,7 +101,10 @@ pub(super) fn present(
     presented: &Presented,
 ) -> Result<Step, Refusal> {
     let p = find(till, id)?;
-    if p.state != PaymentState::Ready {
+    if let Some(leg) = p.open_attempt().filter(|a| a.wants_instrument && a.state == AttemptState::Created) {
+        return super::leg::presented(p, leg, presented);
+    }
+    if !matches!(p.state, PaymentState::Ready | PaymentState::PartPaid) || p.parked {
         return Err(Refusal::State { payment: id, state: p.state, what: "take a card, code or cash" });
     }
     // A code is used up by one use, a card is not.
@@ -86,18 +114,23 @@ pub(super) fn present(
         let seconds = u64::try_from(ctx.reuse_window_ms / 1000).unwrap_or(0);
         return Err(Refusal::UsedAlready { payment, seconds });
     }
-    if let Some(tendered) = presented.tendered
-        && (tendered.currency() != p.amount.currency() || tendered.minor() < p.amount.minor())
+    let amount = tendered_amount(p, presented)?;
+    if presented.duplicate_reason.is_empty()
+        && let Some(payment) =
+            till.possible_duplicate(&presented.token, amount, ctx.wall_ms, ctx.duplicate_window_ms)
     {
-        return Err(Refusal::TooLittle { tendered, owed: p.amount });
+        let seconds = u64::try_from(ctx.duplicate_window_ms / 1000).unwrap_or(0);
+        return Err(Refusal::PossibleDuplicate { payment, seconds });
     }
     let pinned = presented.channel.as_deref().or_else(|| till.current_channel());
     if let Some(asked) = presented.channel.as_deref() {
         known_channel(ctx, asked)?;
     }
     let slots = till.slots_taken();
+    let kind = p.purpose.tender();
     let decision = route(&Question {
-        amount: p.amount,
+        amount,
+        kind,
         family: &presented.family,
         evidence: &presented.evidence,
         pinned,
@@ -110,38 +143,70 @@ pub(super) fn present(
         let (en, zh) = decision.no_channel_text();
         return Err(Refusal::NoRoute { en, zh });
     };
-    let attempt = u32::try_from(p.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
-    let ids = AttemptIds {
-        payment: id.0,
-        attempt,
-        trace: till.next_trace(&view.id),
-        batch: till.batch(&view.id),
-        order: order_number(&ctx.terminal, ctx.wall_ms, till.next_order()),
-        wall_ms: ctx.wall_ms,
-    };
+    let ids = next_ids(till, ctx, p, &view.id);
     let effects = [
         Effect::Disarm,
         Effect::PaymentChanged(id),
         Effect::Prepare {
             payment: id,
+            kind,
             channel: view.id.clone(),
             ids: ids.clone(),
-            amount: p.amount,
+            amount,
             subject: p.subject.clone(),
             operator: p.operator.clone(),
             family: presented.family.clone(),
         },
     ];
-    let record = Record::AttemptCreated {
+    let record = Record::Tendered {
         payment: id,
         ids,
+        kind,
+        amount,
+        batch: till.open_batch(),
         resolve: view.resolve.clone(),
         family: bounds::family(&presented.family),
         masked: bounds::masked(&presented.masked),
         token: bounds::cut(&presented.token, 64),
         decision: bounds::decision(decision),
+        duplicate_reason: bounds::cut(&presented.duplicate_reason, bounds::PERSON),
     };
     Ok(Step::new(record, effects))
+}
+
+/// How much of what is owed this tender is for.
+fn tendered_amount(p: &Payment, presented: &Presented) -> Result<Money, Refusal> {
+    let left = p.remaining();
+    let amount = presented.amount.unwrap_or(left);
+    if amount.currency() != left.currency() || !amount.is_positive() {
+        return Err(Refusal::Amount(amount));
+    }
+    if amount.minor() > left.minor() {
+        return Err(Refusal::TooMuch { payment: p.id, attempt: 0, asked: amount, left });
+    }
+    if amount != p.amount && !matches!(p.purpose, Purpose::Sale) {
+        let why = "only a sale can be paid in parts: present the whole amount".into();
+        return Err(Refusal::NoLeg { payment: p.id, why });
+    }
+    if let Some(tendered) = presented.tendered
+        && (tendered.currency() != amount.currency() || tendered.minor() < amount.minor())
+    {
+        return Err(Refusal::TooLittle { tendered, owed: amount });
+    }
+    Ok(amount)
+}
+
+/// Fresh numbers for an attempt on a channel.
+pub(super) fn next_ids(till: &Till, ctx: &Context, p: &Payment, channel: &str) -> AttemptIds {
+    let newest = p.attempts.iter().map(|a| a.ids.attempt).max().unwrap_or(0);
+    AttemptIds {
+        payment: p.id.0,
+        attempt: newest.saturating_add(1),
+        trace: till.next_trace(channel),
+        batch: till.batch(channel),
+        order: order_number(&ctx.terminal, ctx.wall_ms, till.next_order()),
+        wall_ms: ctx.wall_ms,
+    }
 }
 
 /// `<terminal><yyyymmdd><sequence>`: letters and digits only, 8–32 long, never repeated (the sequence alone sees to
@@ -169,6 +234,13 @@ fn china_date(wall_ms: i64) -> String {
 pub(super) fn cancel(till: &Till, id: PaymentId, operator: Option<&str>) -> Result<Step, Refusal> {
     let p = find(till, id)?;
     let operator = bounds::person(operator);
+    if let Some(leg) = p.open_attempt().filter(|a| a.wants_instrument && a.state == AttemptState::Created) {
+        // The card does not come: the leg ends before anything left.
+        let record = Record::NotSent { payment: id, decline: cancelled_before_sending() };
+        let mut step = ended(p, leg, record);
+        step.effects.push(Effect::Disarm);
+        return Ok(step);
+    }
     match p.state {
         PaymentState::Draft | PaymentState::Ready => Ok(Step::new(
             Record::Cancelled { payment: id, reason: "cancelled".into(), operator },
@@ -185,9 +257,31 @@ pub(super) fn cancel(till: &Till, id: PaymentId, operator: Option<&str>) -> Resu
             }
             Ok(Step::new(Record::CancelRequested { payment: id, operator }, effects))
         }
-        PaymentState::Cancelled => Ok(Step::default()),
+        // Money was taken or is held: it goes back.
+        PaymentState::PartPaid | PaymentState::Authorised if p.open_attempt().is_none() => {
+            let record = Record::ReturnDecided { payment: id, reason: "cancelled".into(), operator };
+            let go_on = Effect::GoOn { payment: id, after_ms: 0 };
+            Ok(Step::new(record, [Effect::Disarm, Effect::PaymentChanged(id), go_on]))
+        }
+        PaymentState::Cancelled | PaymentState::Returned => Ok(Step::default()),
         state => Err(Refusal::State { payment: id, state, what: "be cancelled" }),
     }
+}
+
+/// A part-paid payment of before a restart goes on at this till.
+pub(super) fn resume(till: &Till, id: PaymentId, operator: Option<&str>) -> Result<Step, Refusal> {
+    let p = find(till, id)?;
+    if p.state != PaymentState::PartPaid || p.open_attempt().is_some() {
+        return Err(Refusal::State { payment: id, state: p.state, what: "be resumed" });
+    }
+    if !p.parked {
+        return Ok(Step::default());
+    }
+    if let Some(other) = till.foreground() {
+        return Err(Refusal::Busy { payment: other.id, state: other.state });
+    }
+    let record = Record::Resumed { payment: id, operator: bounds::person(operator) };
+    Ok(Step::new(record, [Effect::PaymentChanged(id), Effect::Arm { payment: id, amount: p.remaining() }]))
 }
 
 pub(super) fn select(
@@ -217,9 +311,9 @@ pub(super) fn take_trace(till: &Till, ctx: &Context, channel: &str) -> Result<St
     Ok(Step::new(Record::TraceTaken { channel: channel.into(), trace }, [effect]))
 }
 
-fn known_channel(ctx: &Context, asked: &str) -> Result<(), Refusal> {
-    if ctx.routes.iter().any(|r| r.id == asked && r.enabled) {
-        return Ok(());
+fn known_channel<'a>(ctx: &'a Context, asked: &str) -> Result<&'a RouteView, Refusal> {
+    if let Some(view) = ctx.routes.iter().find(|r| r.id == asked && r.enabled) {
+        return Ok(view);
     }
     let known = ctx.routes.iter().filter(|r| r.enabled).map(|r| r.id.as_str()).collect::<Vec<_>>().join(", ");
     Err(Refusal::NoChannel { asked: asked.chars().take(64).collect(), known })

@@ -2,21 +2,25 @@
 //!
 //! * [`open`](self) commands of callers: open, confirm, present, cancel, select;
 //! * `attempt`: prepare, answer, approval checks (W4);
+//! * `leg`: voids, refunds, completions, releases; `returns`: giving back and delivering by itself; `review`: two people;
 //! * `resolve`: what happens to an outcome that nobody knows;
 //! * `outbox`: receipts and the drawer;
 //! * `recovery`: what a restart finds.
 
 mod attempt;
 mod command;
+mod leg;
 mod outbox;
 mod recovery;
 mod resolve;
+mod returns;
+mod review;
 
 pub use recovery::recover;
 
 use crate::effect::Effect;
 use crate::input::{Context, Input};
-use crate::payment::{Attempt, AttemptState, Payment, PaymentId};
+use crate::payment::{Attempt, AttemptState, Payment, PaymentId, Purpose};
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::till::Till;
@@ -43,8 +47,8 @@ impl Step {
 /// Decides. An error changes nothing.
 pub fn decide(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal> {
     match input {
-        Input::Open { payment, key, amount, subject, operator } => {
-            command::open(till, ctx, *payment, key, *amount, subject, operator.as_deref())
+        Input::Open { payment, purpose, key, amount, subject, operator } => {
+            command::open(till, ctx, *payment, purpose, key, *amount, subject, operator.as_deref())
         }
         Input::Confirm { payment, amount } => command::confirm(till, *payment, *amount),
         Input::Present { payment, presented } => command::present(till, ctx, *payment, presented),
@@ -63,6 +67,31 @@ pub fn decide(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal
             resolve::queried(till, ctx, *payment, *attempt, outcome)
         }
         Input::Undone { payment, attempt, outcome } => resolve::undone(till, *payment, *attempt, outcome),
+        Input::Leg { payment, kind, of, amount, key, reason, operator } => {
+            let ask = leg::Ask {
+                kind: *kind,
+                of: *of,
+                amount: *amount,
+                key,
+                reason,
+                operator: operator.as_deref(),
+            };
+            leg::asked(till, ctx, *payment, &ask)
+        }
+        Input::GoOn { payment } => returns::go_on(till, ctx, *payment),
+        Input::Abandon { payment, reason, operator } => {
+            review::abandon(till, *payment, reason, operator.as_deref())
+        }
+        Input::ProposeReview { payment, attempt, verdict, reason, operator } => {
+            review::propose(till, *payment, *attempt, *verdict, reason, operator)
+        }
+        Input::ConfirmReview { payment, attempt, verdict, operator } => {
+            review::confirm(till, ctx, *payment, *attempt, *verdict, operator)
+        }
+        Input::Acknowledge { payment, operator } => returns::acknowledge(till, *payment, operator.as_deref()),
+        Input::NotAcknowledged { payment } => returns::not_acknowledged(till, *payment),
+        Input::ExpireHold { payment } => returns::expire_hold(till, ctx, *payment),
+        Input::Resume { payment, operator } => command::resume(till, *payment, operator.as_deref()),
         Input::TakeTrace { channel } => command::take_trace(till, ctx, channel),
         Input::SignedIn { channel, batch } => {
             // A batch number is 1–999999; anything else is not one (Q/CUP 009.1 field 60.2).
@@ -79,7 +108,7 @@ fn find(till: &Till, id: PaymentId) -> Result<&Payment, Refusal> {
     till.payment(id).ok_or(Refusal::NoPayment(id))
 }
 
-/// The payment's attempt `number` when it is its last one and in one of `states`.
+/// The payment's attempt `number` when it is in one of `states`.
 fn expect<'a>(
     till: &'a Till,
     id: PaymentId,
@@ -87,8 +116,23 @@ fn expect<'a>(
     states: &[AttemptState],
 ) -> Result<(&'a Payment, &'a Attempt), Refusal> {
     let payment = find(till, id)?;
-    match payment.attempts.last() {
-        Some(a) if a.ids.attempt == number && states.contains(&a.state) => Ok((payment, a)),
+    match payment.attempt(number) {
+        Some(a) if states.contains(&a.state) => Ok((payment, a)),
         _ => Err(Refusal::Stale),
     }
+}
+
+/// Nobody wants the attempt to succeed any more.
+const fn unwanted(p: &Payment, a: &Attempt) -> bool {
+    a.abandoned || (p.cancel_requested && a.kind.is_tender())
+}
+
+/// The record as one of this attempt: marked with its number when it is not the one under way.
+fn of(a: &Attempt, record: Record) -> Record {
+    if a.abandoned { Record::On { attempt: a.ids.attempt, event: Box::new(record) } } else { record }
+}
+
+/// Whether something follows by itself once an attempt of this payment has ended.
+fn goes_on(p: &Payment) -> bool {
+    p.returning.is_some() || p.cancel_requested || p.recovered || matches!(p.purpose, Purpose::TopUp { .. })
 }

@@ -1,31 +1,60 @@
 //! What a restart finds, and what is done about it (pos.md §3.6).
 
-use till_plugin::channel::{QueryOutcome, UndoOutcome, Unknown, UnknownReason};
+use till_plugin::channel::{Decline, DeclineClass, QueryOutcome, UndoOutcome, Unknown, UnknownReason};
 
-use super::Step;
 use super::attempt::became_unknown;
 use super::resolve::settle;
+use super::{Step, of};
 use crate::effect::Effect;
-use crate::payment::{AttemptState, Payment};
+use crate::payment::{Attempt, AttemptState, Payment, PaymentState};
 use crate::record::Record;
 use crate::till::Till;
 
-/// The steps of a restart, one for each payment or job that was under way. Run them before anything else.
+/// The steps of a restart, one for each attempt, payment or job that was under way. Run them before anything else.
 pub fn recover(till: &Till) -> Vec<Step> {
-    let payments = till.open_payments().filter_map(payment);
+    let payments = till.open_payments().flat_map(payment);
     let jobs = till.jobs().keys().map(|job| Step::effects([Effect::QueueJob { job: *job }]));
     payments.chain(jobs).collect()
 }
 
-fn payment(p: &Payment) -> Option<Step> {
-    let Some(a) = p.open_attempt() else {
+fn payment(p: &Payment) -> Vec<Step> {
+    let mut steps: Vec<Step> = p.attempts.iter().filter_map(|a| attempt(p, a)).collect();
+    let under_way = p.open_attempt().is_some();
+    let money =
+        matches!(p.state, PaymentState::PartPaid | PaymentState::Returning | PaymentState::Delivering)
+            || (p.state == PaymentState::Tendering && p.kept().is_positive());
+    if money && !p.parked {
+        steps.push(Step::new(Record::Parked { payment: p.id }, [Effect::PaymentChanged(p.id)]));
+    }
+    match p.state {
         // No attempt was under way: no money moved, and the customer of before the restart is not the next one.
-        let reason = "restarted".to_owned();
-        return Some(Step::new(
-            Record::Cancelled { payment: p.id, reason, operator: None },
-            [Effect::PaymentChanged(p.id)],
-        ));
-    };
+        PaymentState::Draft | PaymentState::Ready if !under_way => {
+            let record = Record::Cancelled { payment: p.id, reason: "restarted".into(), operator: None };
+            steps.push(Step::new(record, [Effect::PaymentChanged(p.id)]));
+        }
+        // What is given back or delivered goes on with its next leg.
+        PaymentState::Returning | PaymentState::Delivering if !under_way => {
+            steps.push(Step::effects([Effect::GoOn { payment: p.id, after_ms: 0 }]));
+        }
+        PaymentState::Paid | PaymentState::PartPaid if p.cancel_requested && !under_way => {
+            steps.push(Step::effects([Effect::GoOn { payment: p.id, after_ms: 0 }]));
+        }
+        PaymentState::PartPaid if !under_way => {
+            let text =
+                format!("{} of {} are paid of payment {}: resume or cancel it", p.kept(), p.amount, p.id);
+            let alarm = Effect::Alarm { code: "part-paid", payment: Some(p.id), text };
+            steps.push(Step::effects([Effect::PaymentChanged(p.id), alarm]));
+        }
+        PaymentState::Paid if p.acknowledged == Some(false) => {
+            // Its time begins again: nobody could answer while the till was off.
+            steps.push(Step::effects([Effect::GoOn { payment: p.id, after_ms: 0 }]));
+        }
+        _ => {}
+    }
+    steps
+}
+
+fn attempt(p: &Payment, a: &Attempt) -> Option<Step> {
     let restarted = |text: &str| Unknown::new(UnknownReason::Restarted, text);
     let again = |after_ms| {
         [
@@ -34,11 +63,19 @@ fn payment(p: &Payment) -> Option<Step> {
         ]
     };
     match a.state {
-        // Nothing left: the same as no attempt.
-        AttemptState::Created => Some(Step::new(
+        // Nothing left, and the customer of before the restart is not the next one.
+        AttemptState::Created if a.kind.is_tender() && !p.kept().is_positive() => Some(Step::new(
             Record::Cancelled { payment: p.id, reason: "restarted".into(), operator: None },
             [Effect::PaymentChanged(p.id)],
         )),
+        AttemptState::Created => {
+            let mut decline =
+                Decline::local(DeclineClass::Device, "restarted", "not sent: the till restarted");
+            decline.text_zh = "未发送：终端已重启".into();
+            let record = Record::NotSent { payment: p.id, decline };
+            let go_on = Effect::GoOn { payment: p.id, after_ms: 0 };
+            Some(Step::new(record, [Effect::PaymentChanged(p.id), go_on]))
+        }
         // Bytes may have left: nobody can know (never "declined").
         AttemptState::Sent => {
             Some(became_unknown(p, a, &restarted("the till restarted while the request was on its way")))
@@ -46,7 +83,7 @@ fn payment(p: &Payment) -> Option<Step> {
         // Whatever was on its way is not heard of again; the same numbers and the rest of the budget go on.
         AttemptState::Querying => {
             let outcome = QueryOutcome::Unknown(restarted("the till restarted"));
-            Some(Step::new(Record::QueryOpen { payment: p.id, outcome }, again(0)))
+            Some(Step::new(of(a, Record::QueryOpen { payment: p.id, outcome }), again(0)))
         }
         AttemptState::Reversing => {
             let outcome = UndoOutcome::Unknown(restarted("the till restarted"));
@@ -57,7 +94,7 @@ fn payment(p: &Payment) -> Option<Step> {
             } else {
                 0
             };
-            Some(Step::new(Record::UndoAnswered { payment: p.id, outcome }, again(after_ms)))
+            Some(Step::new(of(a, Record::UndoAnswered { payment: p.id, outcome }), again(after_ms)))
         }
         _ => None,
     }

@@ -5,14 +5,15 @@
 use till_plugin::channel::{QueryOutcome, QueryRule, UndoOutcome, UndoReason, UndoRule};
 
 use super::attempt::{approved, ended, late_approval, undo_reason};
-use super::{Step, expect};
+use super::{Step, expect, of, unwanted};
 use crate::bounds;
 use crate::effect::Effect;
+use crate::fold::{SHORTEST_PAUSE_MS, never_existed_stands, query_pause};
 use crate::input::Context;
 use crate::payment::{Attempt, AttemptState, Payment, PaymentId};
 use crate::record::Record;
 use crate::refusal::Refusal;
-use crate::till::{SHORTEST_PAUSE_MS, Till, never_existed_stands, query_pause};
+use crate::till::Till;
 
 /// Queries that a rule allows: the first, one every `every_ms` up to `until_ms`, and never none.
 fn query_budget(rule: &QueryRule) -> u32 {
@@ -34,16 +35,17 @@ pub(super) fn go_on(till: &Till, id: PaymentId, number: u32) -> Result<Step, Ref
     if a.state == AttemptState::Reversing {
         return Ok(next_undo(p, a));
     }
-    let wanted = !p.cancel_requested || a.resolve.undo.is_none();
+    let wanted = !unwanted(p, a) || a.resolve.undo.is_none();
     match &a.resolve.query {
         Some(rule) if wanted && !asked_enough(rule, a, a.not_found) => Ok(Step::new(
-            Record::QueryStarted { payment: id },
+            of(a, Record::QueryStarted { payment: id }),
             [Effect::Query {
                 payment: id,
+                kind: a.kind,
                 attempt: number,
                 channel: a.channel.clone(),
                 ids: a.ids.clone(),
-                amount: p.amount,
+                amount: a.amount,
                 recovery: a.recovery.clone().unwrap_or_default(),
                 number: a.queries + 1,
             }],
@@ -54,16 +56,16 @@ pub(super) fn go_on(till: &Till, id: PaymentId, number: u32) -> Result<Step, Ref
 
 fn give_up_asking(p: &Payment, a: &Attempt) -> Step {
     if a.resolve.undo.is_none() {
-        return review(p, "the channel does not know and cannot undo");
+        return review(p, a, "the channel does not know and cannot undo");
     }
-    let reason = if p.cancel_requested {
+    let reason = if unwanted(p, a) {
         UndoReason::Abandoned
     } else {
         a.unknown.map_or(UndoReason::NoAnswer, undo_reason)
     };
     let record = Record::UndoDecided { payment: p.id, reason, approval: None };
     let again = Effect::ResolveAfter { payment: p.id, attempt: a.ids.attempt, after_ms: undo_wait(a) };
-    Step::new(record, [Effect::PaymentChanged(p.id), again])
+    Step::new(of(a, record), [Effect::PaymentChanged(p.id), again])
 }
 
 /// How long the first undo must still wait: its earliest time less what the queries surely took.
@@ -73,20 +75,20 @@ fn undo_wait(a: &Attempt) -> u64 {
 }
 
 fn next_undo(p: &Payment, a: &Attempt) -> Step {
-    let Some(rule) = &a.resolve.undo else { return review(p, "the channel cannot undo") };
+    let Some(rule) = &a.resolve.undo else { return review(p, a, "the channel cannot undo") };
     // The doubt after a first "never existed" is ours: its second question is not taken from the budget.
     let reached = a.undos.saturating_sub(a.undos_unsent).saturating_sub(a.never_existed);
     if rule.tries > 0 && reached >= rule.tries {
-        return review(p, "no answer to any of the allowed reversals");
+        return review(p, a, "no answer to any of the allowed reversals");
     }
     Step::new(
-        Record::UndoStarted { payment: p.id },
+        of(a, Record::UndoStarted { payment: p.id }),
         [Effect::Undo {
             payment: p.id,
             attempt: a.ids.attempt,
             channel: a.channel.clone(),
             ids: a.ids.clone(),
-            amount: p.amount,
+            amount: a.amount,
             recovery: a.recovery.clone().unwrap_or_default(),
             reason: a.undo_reason.unwrap_or(UndoReason::NoAnswer),
             number: a.undos + 1,
@@ -94,15 +96,20 @@ fn next_undo(p: &Payment, a: &Attempt) -> Step {
     )
 }
 
-fn review(p: &Payment, text: &str) -> Step {
+fn review(p: &Payment, a: &Attempt, text: &str) -> Step {
     Step::new(
-        Record::WentToReview { payment: p.id, text: text.into() },
+        of(a, Record::WentToReview { payment: p.id, text: text.into() }),
         [
             Effect::PaymentChanged(p.id),
             Effect::Alarm {
                 code: "review",
                 payment: Some(p.id),
-                text: format!("payment {} over {} needs a decision: {text}", p.id, p.amount),
+                text: format!(
+                    "the {} over {} of payment {} needs a decision: {text}",
+                    a.kind.as_str(),
+                    a.amount,
+                    p.id
+                ),
             },
         ],
     )
@@ -129,18 +136,18 @@ pub(super) fn queried(
     Ok(match outcome {
         QueryOutcome::Paid(approval) => approved(till, ctx, p, a, approval),
         QueryOutcome::NotPaid(decline) => {
-            ended(p, number, Record::Declined { payment: id, decline: bounds::decline(decline) })
+            ended(p, a, Record::Declined { payment: id, decline: bounds::decline(decline) })
         }
         QueryOutcome::InProgress | QueryOutcome::NotFound | QueryOutcome::Unknown(_) => {
             // After the last query the undo follows at once: a payer could still pay in the gap (channels.md §2.3).
             let not_found = a.not_found + u32::from(matches!(outcome, QueryOutcome::NotFound));
             let after_ms = match &a.resolve.query {
-                _ if p.cancel_requested && a.resolve.undo.is_some() => 0,
+                _ if unwanted(p, a) && a.resolve.undo.is_some() => 0,
                 Some(rule) if !asked_enough(rule, a, not_found) => query_pause(a),
                 _ => 0,
             };
             Step::new(
-                Record::QueryOpen { payment: id, outcome: bounds::query(outcome) },
+                of(a, Record::QueryOpen { payment: id, outcome: bounds::query(outcome) }),
                 [Effect::PaymentChanged(id), Effect::ResolveAfter { payment: id, attempt: number, after_ms }],
             )
         }
@@ -162,29 +169,29 @@ pub(super) fn undone(
     Ok(match outcome {
         UndoOutcome::NeverExisted if !never_existed_stands(a, a.never_existed.saturating_add(1)) => {
             Step::new(
-                record,
+                of(a, record),
                 [
                     Effect::PaymentChanged(id),
                     Effect::ResolveAfter { payment: id, attempt: number, after_ms: settle(a) },
                 ],
             )
         }
-        UndoOutcome::Undone { .. } | UndoOutcome::NeverExisted => ended(p, number, record),
+        UndoOutcome::Undone { .. } | UndoOutcome::NeverExisted => ended(p, a, record),
         UndoOutcome::Refused(d) => {
             let d = bounds::decline(d);
-            review(p, &format!("the channel refuses to undo it ({}): {}", d.code, d.text))
+            review(p, a, &format!("the channel refuses to undo it ({}): {}", d.code, d.text))
         }
         UndoOutcome::NotSent(_) | UndoOutcome::Unknown(_) => {
             let mut effects = vec![
                 Effect::PaymentChanged(id),
                 Effect::ResolveAfter { payment: id, attempt: number, after_ms: pause(a) },
             ];
-            if !p.parked {
+            if !p.parked && !a.abandoned {
                 let text =
                     format!("the undo of payment {id} is not answered yet; it goes on in the background");
                 effects.push(Effect::Alarm { code: "undo-pending", payment: Some(id), text });
             }
-            Step::new(record, effects)
+            Step::new(of(a, record), effects)
         }
     })
 }

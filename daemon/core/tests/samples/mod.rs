@@ -4,7 +4,7 @@
 
 use till_core::input::{Context, Presented};
 use till_core::routing::{Candidate, Decision, Exclusion, RouteHealth, RouteView, Verdict};
-use till_core::{Effect, Input, PaymentId, Record, Step, Till, decide};
+use till_core::{Effect, Input, LegKind, PaymentId, Purpose, Record, Step, Till, Verdict as Found, decide};
 use till_plugin::channel::{
     Approval, AttemptIds, Decline, DeclineClass, Echo, NextStep, Operation, QueryOutcome, QueryRule,
     ResolveProfile, UndoOutcome, UndoReason, UndoRule, Unknown, UnknownReason,
@@ -56,6 +56,7 @@ pub(crate) fn route(id: &str, family: &str, resolve: ResolveProfile) -> RouteVie
         merchant: Some("MERCHANT".into()),
         terminal: Some("T0000001".into()),
         authorise_timeout_ms: 30_000,
+        legs: Vec::new(),
     }
 }
 
@@ -69,11 +70,21 @@ pub(crate) fn context(resolve: ResolveProfile) -> Context {
         config: "1".into(),
         printer: Some("printer".into()),
         reuse_window_ms: 60_000,
+        duplicate_window_ms: 0,
+        undo_after_ms: None,
+        hold_valid_ms: 30 * 86_400_000,
     }
 }
 
 pub(crate) fn open(payment: PaymentId, key: &str, amount: Money, subject: &str) -> Input {
-    Input::Open { payment, key: key.into(), amount, subject: subject.into(), operator: None }
+    Input::Open {
+        payment,
+        purpose: Purpose::Sale,
+        key: key.into(),
+        amount,
+        subject: subject.into(),
+        operator: None,
+    }
 }
 
 pub(crate) fn presented() -> Presented {
@@ -84,6 +95,8 @@ pub(crate) fn presented() -> Presented {
         token: String::new(),
         tendered: None,
         channel: None,
+        amount: None,
+        duplicate_reason: String::new(),
     }
 }
 
@@ -287,6 +300,76 @@ pub(crate) fn records() -> Vec<(String, Record)> {
     add("", Record::JobSent { job: 9, printer: "printer".into() });
     add("", Record::JobEnded { job: 9, how: "done".into() });
     add("", Record::DrawerOpened { reason: "change".into(), operator: op() });
+    let top_up =
+        Purpose::TopUp { channel: "prepaid".into(), recovery: vec![9, 8], masked: "**** 0005".into() };
+    for (case, purpose) in [("hold", Purpose::Hold), ("top-up", top_up), ("sale", Purpose::Sale)] {
+        add(
+            case,
+            Record::OpenedFor {
+                payment,
+                key: "k".into(),
+                amount: fen(1),
+                subject: "s".into(),
+                operator: op(),
+                purpose,
+            },
+        );
+    }
+    for kind in [LegKind::Sale, LegKind::Hold] {
+        add(
+            kind.as_str(),
+            Record::Tendered {
+                payment,
+                ids: ids(),
+                kind,
+                amount: fen(60),
+                batch: 2,
+                decision: decision(),
+                family: Family::new("qr-alipay"),
+                masked: "28**3456".into(),
+                token: "t".into(),
+                resolve: wallet(),
+                duplicate_reason: "two teas".into(),
+            },
+        );
+    }
+    for kind in [LegKind::Void, LegKind::Refund, LegKind::Capture, LegKind::Release, LegKind::Load] {
+        add(
+            kind.as_str(),
+            Record::LegCreated {
+                payment,
+                ids: ids(),
+                kind,
+                of: 1,
+                amount: fen(60),
+                batch: 2,
+                channel: "bank".into(),
+                resolve: bank(),
+                key: "k".into(),
+                reason: "wrong tea".into(),
+                operator: op(),
+                wants_instrument: true,
+            },
+        );
+    }
+    add("", Record::LegPresented { payment, masked: "620000******0005".into(), token: "t".into() });
+    add("", Record::ReturnDecided { payment, reason: "cancelled".into(), operator: op() });
+    add("", Record::PaymentToReview { payment, text: "by hand".into() });
+    add("", Record::HoldExpired { payment, attempt: 1 });
+    add("", Record::Abandoned { payment, attempt: 1, reason: "no answer".into(), operator: op() });
+    add("", Record::Reopened { payment, attempt: 1, approval: approval(fen(1)) });
+    for (case, verdict) in [("yes", Found::Happened), ("no", Found::DidNot)] {
+        let (reason, operator) = ("the bank says so".to_owned(), "li".to_owned());
+        add(case, Record::ReviewProposed { payment, attempt: 1, verdict, reason, operator });
+        let operator = "wang".to_owned();
+        let (receipt_number, print) = (3, true);
+        add(case, Record::ReviewDecided { payment, attempt: 1, verdict, operator, receipt_number, print });
+    }
+    add("", Record::AcknowledgementAsked { payment });
+    add("", Record::Acknowledged { payment, operator: op() });
+    add("", Record::Resumed { payment, operator: op() });
+    add("", Record::Parked { payment });
+    add("", Record::On { attempt: 1, event: Box::new(Record::UndoStarted { payment }) });
     all
 }
 

@@ -58,6 +58,7 @@ impl Operator {
         let minor = if other { amount + 1 } else { amount };
         let payment = Self::fresh_id(w);
         let open = Input::Open {
+            purpose: till_core::Purpose::Sale,
             payment,
             key: key.clone(),
             amount: Money::new(minor, Currency::CNY),
@@ -142,6 +143,8 @@ impl Operator {
             masked: "620000******0005".into(),
             token,
             tendered: None,
+            amount: None,
+            duplicate_reason: String::new(),
             channel,
         };
         match w.input(&Input::Present { payment, presented }) {
@@ -170,6 +173,7 @@ impl Operator {
             }
             3 => {
                 let open = Input::Open {
+                    purpose: till_core::Purpose::Sale,
                     payment: Self::fresh_id(w),
                     key: String::new(),
                     amount: Money::new(1, Currency::CNY),
@@ -186,6 +190,8 @@ impl Operator {
                     masked: String::new(),
                     token: String::new(),
                     tendered: None,
+                    amount: None,
+                    duplicate_reason: String::new(),
                     channel: None,
                 };
                 let result = w.input(&Input::Present { payment, presented });

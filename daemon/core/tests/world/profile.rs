@@ -55,6 +55,7 @@ pub(crate) fn routes() -> Vec<RouteView> {
             merchant: Some(format!("M-{id}")),
             terminal: Some("T0000001".into()),
             authorise_timeout_ms: 8_000,
+            legs: Vec::new(),
         })
         .collect()
 }

@@ -120,6 +120,9 @@ impl World {
             config: "1".into(),
             printer: Some("printer".into()),
             reuse_window_ms: 60_000,
+            duplicate_window_ms: 0,
+            undo_after_ms: None,
+            hold_valid_ms: 30 * 86_400_000,
         }
     }
 
@@ -161,7 +164,7 @@ impl World {
         self.log(|| format!("{input:?} → {}", outline(&step)));
         match step {
             Ok(step) => {
-                if let Some(Record::AttemptCreated { payment, ids, .. }) = &step.record {
+                if let Some(Record::Tendered { payment, ids, .. }) = &step.record {
                     self.vault.insert((*payment, ids.attempt));
                 }
                 self.commit(&step)?;
@@ -244,7 +247,7 @@ impl World {
                 let ms = self.rng.range(1, 50);
                 self.clock.after(ms, Event::Inside(prepared));
             }
-            Effect::Authorise { payment, attempt, channel, timeout_ms } => {
+            Effect::Authorise { payment, attempt, channel, timeout_ms, .. } => {
                 self.authorise(*payment, *attempt, channel, (*timeout_ms).into());
             }
             Effect::ForgetInstrument { payment, attempt } => {
@@ -285,6 +288,12 @@ impl World {
                 if !matches!(fate, UndoFate::NotSent | UndoFate::LostRequest) {
                     self.send(channel, ids, *amount, What::Undo(fate), None);
                 }
+            }
+            Effect::GoOn { payment, after_ms } => {
+                self.clock.after(*after_ms, Event::Inside(Input::GoOn { payment: *payment }));
+            }
+            Effect::AskAcknowledgement { payment, after_ms } => {
+                self.clock.after(*after_ms, Event::Inside(Input::NotAcknowledged { payment: *payment }));
             }
             Effect::QueueJob { job } => {
                 let ms = self.rng.range(1, 2_000);

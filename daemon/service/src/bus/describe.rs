@@ -116,7 +116,22 @@ pub(super) fn prompt(p: &Payment, show_code: Option<&str>) -> (String, Dict) {
             }
             "done"
         }
-        PaymentState::Cancelled => "done",
+        PaymentState::Cancelled | PaymentState::Returned => "done",
+        PaymentState::PartPaid => {
+            put(&mut d, "amount", p.remaining().minor());
+            put(&mut d, "currency", p.amount.currency().code());
+            put(&mut d, "paid", p.kept().minor());
+            "present-instrument"
+        }
+        PaymentState::Authorised => {
+            put(&mut d, "held", p.held().minor());
+            put(&mut d, "currency", p.amount.currency().code());
+            "complete-or-release"
+        }
+        PaymentState::Delivering | PaymentState::Returning => {
+            put(&mut d, "background", p.parked);
+            if p.open_attempt().is_some_and(|a| a.wants_instrument) { "present-card-again" } else { "wait" }
+        }
         PaymentState::Review => "call-supervisor",
     };
     (id.into(), d)

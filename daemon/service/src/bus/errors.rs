@@ -35,6 +35,16 @@ pub enum Error {
     NoRoute(String),
     /// Not enough cash.
     TooLittle(String),
+    /// The same amount was taken with the same card a moment ago.
+    PossibleDuplicate(String),
+    /// Not the card that paid.
+    OtherCard(String),
+    /// More than is left.
+    TooMuch(String),
+    /// A leg that cannot be done.
+    NotPossible(String),
+    /// A review needs two people.
+    Review(String),
     /// The journal cannot take it: no room, read-only, or broken.
     JournalUnavailable(String),
     /// The device or channel does not do this.
@@ -61,6 +71,11 @@ pub fn refusal_code(refusal: &Refusal) -> &'static str {
         Refusal::NotPayable(_) => "not-payable",
         Refusal::UsedAlready { .. } => "used-already",
         Refusal::NoRoute { .. } => "no-route",
+        Refusal::PossibleDuplicate { .. } => "possible-duplicate",
+        Refusal::OtherCard(_) => "other-card",
+        Refusal::TooMuch { .. } => "too-much",
+        Refusal::NoLeg { .. } => "not-possible",
+        Refusal::Review { .. } => "review",
         Refusal::TooLittle { .. } => "too-little",
     }
 }
@@ -81,6 +96,11 @@ impl From<TillError> for Error {
                 "used-already" => Self::UsedAlready(text),
                 "no-route" => Self::NoRoute(text),
                 "too-little" => Self::TooLittle(text),
+                "possible-duplicate" => Self::PossibleDuplicate(text),
+                "other-card" => Self::OtherCard(text),
+                "too-much" => Self::TooMuch(text),
+                "not-possible" => Self::NotPossible(text),
+                "review" => Self::Review(text),
                 _ => Self::WrongState(text),
             },
         }

@@ -126,7 +126,14 @@ impl Terminal1 {
         let operator = options::text(&options, "operator", 32)?;
         let amount = Money::new(amount, super::currency(currency)?);
         let id = PaymentId(*uuid::Uuid::now_v7().as_bytes());
-        let input = Input::Open { payment: id, key: key.clone(), amount, subject, operator };
+        let input = Input::Open {
+            payment: id,
+            purpose: till_core::Purpose::Sale,
+            key: key.clone(),
+            amount,
+            subject,
+            operator,
+        };
         self.world.handle.input(input).await?;
         if self.world.handle.published.get(id).is_some() {
             // Here and not only where changes are told: the caller's next call must find what this one names.

@@ -184,6 +184,9 @@ impl Actor {
             config: self.parts.config.clone(),
             printer: self.parts.printer.clone(),
             reuse_window_ms: self.parts.reuse_window_ms,
+            duplicate_window_ms: 0,
+            undo_after_ms: None,
+            hold_valid_ms: 30 * 86_400_000,
         }
     }
 
@@ -304,6 +307,8 @@ impl Actor {
             token: self.token(&p.instrument),
             tendered: tendered(&p.instrument),
             channel: p.channel.clone(),
+            amount: None,
+            duplicate_reason: String::new(),
         };
         let masked = presented.masked.clone();
         let input = Input::Present { payment: p.payment, presented };
@@ -317,11 +322,11 @@ impl Actor {
             family: family.to_string(),
             masked,
         });
-        if let Some(Record::AttemptCreated { ids, .. }) = &step.record {
+        if let Some(Record::Tendered { ids, .. }) = &step.record {
             self.vault.put(p.payment, ids.attempt, p.instrument.clone());
         }
         let attempt = match &step.record {
-            Some(Record::AttemptCreated { ids, .. }) => Some(ids.attempt),
+            Some(Record::Tendered { ids, .. }) => Some(ids.attempt),
             _ => None,
         };
         let result = self.commit(step).await;

@@ -8,7 +8,7 @@ use till_core::effect::Effect;
 use till_core::input::Input;
 use till_core::receipt::{self, Shop};
 use till_core::record::KIND;
-use till_core::{PaymentId, Till};
+use till_core::{LegKind, PaymentId, Till};
 use till_hosts::{ChannelClient, HostError};
 use till_journal::Journal;
 use till_journal::sealed::SealingKey;
@@ -55,10 +55,10 @@ impl Effects {
                 self.readers.arm(payment, amount, families);
             }
             Effect::Disarm => self.readers.disarm(),
-            Effect::Prepare { payment, channel, ids, amount, subject, operator, .. } => {
+            Effect::Prepare { payment, kind, channel, ids, amount, subject, operator, .. } => {
                 let request = self.vault.get(payment, ids.attempt).map(|held| Authorise {
                     ids: ids.clone(),
-                    hold: false,
+                    hold: kind == LegKind::Hold,
                     amount,
                     instrument: held.instrument,
                     subject,
@@ -68,10 +68,10 @@ impl Effects {
                 });
                 self.spawn(move |e| async move { e.prepare(payment, ids.attempt, &channel, request).await });
             }
-            Effect::Authorise { payment, attempt, channel, timeout_ms } => {
+            Effect::Authorise { payment, attempt, channel, timeout_ms, .. } => {
                 let Some((ids, amount, subject, operator)) = till.payment(payment).and_then(|p| {
-                    let a = p.attempts.last()?;
-                    Some((a.ids.clone(), p.amount, p.subject.clone(), p.operator.clone()))
+                    let a = p.attempt(attempt)?;
+                    Some((a.ids.clone(), a.amount, p.subject.clone(), p.operator.clone()))
                 }) else {
                     return;
                 };
@@ -84,7 +84,7 @@ impl Effects {
             Effect::ResolveAfter { payment, attempt, after_ms } => {
                 self.resolve_after(payment, attempt, after_ms);
             }
-            Effect::Query { payment, attempt, channel, ids, amount, recovery, number } => {
+            Effect::Query { payment, attempt, channel, ids, amount, recovery, number, .. } => {
                 self.spawn(move |e| async move {
                     let outcome = e.query(payment, &channel, ids, amount, &recovery, number).await;
                     e.handle.tell(Input::Queried { payment, attempt, outcome }).await;
@@ -95,6 +95,10 @@ impl Effects {
                     let outcome = e.undo(payment, &channel, ids, amount, &recovery, reason, number).await;
                     e.handle.tell(Input::Undone { payment, attempt, outcome }).await;
                 });
+            }
+            Effect::GoOn { payment, after_ms } => self.tell_after(after_ms, Input::GoOn { payment }),
+            Effect::AskAcknowledgement { payment, after_ms } => {
+                self.tell_after(after_ms, Input::NotAcknowledged { payment });
             }
             Effect::QueueJob { job } => {
                 if let Some(waiting) = till.jobs().get(&job) {
@@ -286,6 +290,14 @@ impl Effects {
             },
             Err(e) => unsent(e),
         }
+    }
+
+    fn tell_after(&self, after_ms: u64, input: Input) {
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            handle.tell(input).await;
+        });
     }
 
     fn resolve_after(&self, payment: PaymentId, attempt: u32, after_ms: u64) {

@@ -10,7 +10,7 @@ pub(crate) fn decisions(journal: &Journal, id: PaymentId) -> Vec<(u32, String)> 
     let decoded = records.iter().filter(|r| r.kind == KIND).filter_map(|r| Record::decode(&r.payload).ok());
     decoded
         .filter_map(|record| match record {
-            Record::AttemptCreated { ids, decision, .. } => {
+            Record::AttemptCreated { ids, decision, .. } | Record::Tendered { ids, decision, .. } => {
                 Some((ids.attempt, serde_json::to_string(&decision).ok()?))
             }
             _ => None,

@@ -71,6 +71,7 @@ impl ChannelView {
             merchant: d.and_then(|d| d.merchant.clone()),
             terminal: d.and_then(|d| d.terminal.clone()),
             authorise_timeout_ms: d.map_or(60_000, |d| d.authorise_timeout_ms),
+            legs: Vec::new(),
         }
     }
 }
