@@ -326,7 +326,7 @@ fn money_that_shows_up_after_the_end_is_kept_as_evidence_and_told() {
     b.resolve();
     b.undone(UndoOutcome::Undone { money_moved: true, reference: None });
     assert_eq!(b.attempt().state, AttemptState::Reversed);
-    assert_eq!(b.till.payment(ID).map(|p| p.kept()), Some(fen(0)));
+    assert_eq!(b.till.payment(ID).map(till_core::Payment::kept), Some(fen(0)));
 
     let mut b = Bench::new(context(wallet()));
     b.send();
