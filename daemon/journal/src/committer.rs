@@ -11,6 +11,7 @@ use crate::landmarks::Landmarks;
 use crate::map::{Epoch, SegmentAt};
 use crate::recover::create_store;
 use crate::retain::KIND_SUMMARY;
+use crate::rotation::{KIND_KEY_LINK, KeyLink, Rotation, not_kept};
 use crate::segment::{self, Header, Writer};
 use crate::shared::{Shared, TailItem, lock};
 use crate::snapshot;
@@ -47,6 +48,8 @@ pub(crate) struct Request {
 
 pub(crate) enum Order {
     Append(Request),
+    /// A new device key; answered when the epoch under it has begun.
+    Rotate(Box<Rotation>),
     /// Clean stop; answered when the last checkpoint is durable.
     Close(Answer),
 }
@@ -122,11 +125,16 @@ impl Committer {
         let _ = self.spare.send(Chore::Spare);
         while let Ok(first) = orders.recv() {
             let mut close = None;
+            let mut rotation = None;
             let mut requests = Vec::new();
             let mut next = Some(first);
             while let Some(order) = next.take() {
                 match order {
                     Order::Append(request) => requests.push(request),
+                    Order::Rotate(order) => {
+                        rotation = Some(order);
+                        break;
+                    }
                     Order::Close(answer) => {
                         close = Some(answer);
                         break;
@@ -138,6 +146,9 @@ impl Committer {
             }
             if let Err(e) = self.serve(requests) {
                 self.shared.poison(&e);
+            }
+            if let Some(rotation) = rotation {
+                self.rotate(*rotation);
             }
             if let Some(answer) = close {
                 answer.give(self.stop());
@@ -310,7 +321,7 @@ impl Committer {
             first_seq: self.seq.saturating_add(1),
             size: options.segment_bytes,
             prev_hash: self.hash,
-            fingerprint: self.shared.key.fingerprint(),
+            fingerprint: self.shared.key.fingerprint(epoch),
         };
         let at =
             SegmentAt { first_seq: header.first_seq, epoch, number, path: header.path(&options.segments()) };
@@ -323,6 +334,14 @@ impl Committer {
     /// Closes the epoch and begins the next: a new store, then (what makes it real) a new segment.
     fn begin_epoch(&mut self) -> Result<()> {
         let next = self.epoch.saturating_add(1);
+        match self.add_key_link(next) {
+            // No space even for the hand-over: as below.
+            Err(e) if e.is_full() => {
+                self.next_epoch_at = self.seq.saturating_add(checkpoint::EVERY);
+                return Ok(());
+            }
+            added => added?,
+        }
         self.add_checkpoint(false)?;
         self.commit()?;
         self.shared.drained()?;
@@ -351,6 +370,42 @@ impl Committer {
         map.epochs.insert(next, Epoch { first_seq: self.epoch_first, store: Some(Arc::clone(&store)) });
         drop(map);
         self.shared.tail().store = store;
+        Ok(())
+    }
+
+    /// Puts a new device key in force, in an epoch of its own. A failure of what is written is the journal's end; a
+    /// key that could not be kept, or a full disk, is not.
+    fn rotate(&mut self, rotation: Rotation) {
+        let Rotation { secret, persist, answer } = rotation;
+        let next = self.epoch.saturating_add(1);
+        let kept = match self.shared.poisoned() {
+            Some(e) => Err(e),
+            None => persist(next).map_err(not_kept),
+        };
+        if let Err(e) = kept {
+            answer.give(Err(e));
+            return;
+        }
+        self.shared.key.add(next, &secret);
+        if let Err(e) = self.begin_epoch() {
+            self.shared.poison(&e);
+            answer.give(Err(e));
+        } else if self.epoch != next {
+            answer.give(Err(JournalError::StorageFull {
+                free: self.free,
+                needed: self.shared.options.free_floor,
+            }));
+        } else {
+            answer.give(Ok(Appended { first: self.seq, last: self.seq }));
+        }
+    }
+
+    /// The hand-over to the key of the next epoch, when that is another one.
+    fn add_key_link(&mut self, next: u32) -> Result<()> {
+        let Some(payload) = KeyLink::encode(&self.shared.key, next, &self.hash) else { return Ok(()) };
+        self.make_room(frame::frame_len(payload.len()), Urgency::Finish)?;
+        // Room may have been made by a segment, never by a record: the chain still stands where the link says.
+        self.encode(NewRecord { kind: KIND_KEY_LINK, subject: [0; 16], payload }, 0);
         Ok(())
     }
 

@@ -127,6 +127,14 @@ pub enum JournalError {
         /// The journal directory.
         dir: PathBuf,
     },
+    /// A new device key could not be made durable. Nothing was changed.
+    #[error(
+        "the new device key was not stored ({detail}); the old one stays in force, mend that and try again"
+    )]
+    KeyNotKept {
+        /// The caller's reason.
+        detail: String,
+    },
     /// Acknowledged records are lost or altered in both copies.
     #[error(
         "journal damaged in both copies at record {seq}: {detail}; keep {dir} as evidence, \

@@ -121,7 +121,7 @@ impl Journal {
         let head = Head {
             format: FORMAT.into(),
             version: VERSION,
-            key: hex::encode(key.fingerprint()),
+            key: hex::encode(key.fingerprint(begin.epoch)),
             first,
             last: summary.last,
             prev_hash: hex::encode(begin.prev_hash),
@@ -163,7 +163,7 @@ fn line(record: &Record, key: &DeviceKey, show: bool) -> Line {
         subject: hex::encode(record.subject),
         payload_len: record.payload.len(),
         payload: show.then(|| hex::encode(&record.payload)),
-        payload_digest: (!show).then(|| hex::encode(key.payload_digest(&record.payload))),
+        payload_digest: (!show).then(|| hex::encode(key.payload_digest(record.epoch, &record.payload))),
         prev_hash: hex::encode(record.prev_hash),
         hash: hex::encode(record.hash),
     }
@@ -201,7 +201,7 @@ pub fn verify_export(input: impl BufRead, key: Option<&DeviceKey>) -> Result<Exp
     if head.format != FORMAT || head.version != VERSION || head.last < head.first {
         return bad(number, "not an export of a known version");
     }
-    if key.is_some_and(|k| hex::encode(k.fingerprint()) != head.key) {
+    if key.is_some_and(|k| !k.knows(&head.key)) {
         return bad(number, "made with another device's key");
     }
     let prev_hash: Hash = bytes(&head.prev_hash, number)?;
@@ -252,7 +252,9 @@ fn read_line(line: &Line, key: Option<&DeviceKey>, number: u64) -> Result<(Recor
         None => None,
     };
     let digest = match (&payload, &line.payload_digest) {
-        (Some(payload), None) if payload.len() == line.payload_len => key.map(|k| k.payload_digest(payload)),
+        (Some(payload), None) if payload.len() == line.payload_len => {
+            key.map(|k| k.payload_digest(line.epoch, payload))
+        }
         (None, Some(text)) => Some(bytes(text, number)?),
         _ => return Err(bad("a record carries its payload or the payload's digest")),
     };

@@ -158,19 +158,20 @@ impl Record {
     /// The hash this record must carry, from its fields and the digest of its payload.
     pub(crate) fn expected_hash(&self, key: &DeviceKey, payload_len: usize, digest: &Hash) -> Hash {
         let total = u32::try_from(frame_len(payload_len)).unwrap_or(u32::MAX);
-        key.link(&self.header(total), digest)
+        // A forgotten key makes no hash; zeros are never one that is found to match.
+        key.link(self.epoch, &self.header(total), digest).unwrap_or_default()
     }
 
     /// Whether the record was written with `key` and not altered since.
     pub fn is_authentic(&self, key: &DeviceKey) -> bool {
-        let digest = key.payload_digest(&self.payload);
+        let digest = key.payload_digest(self.epoch, &self.payload);
         // Not a secret comparison: whoever can try frames here already writes to the disk.
-        self.expected_hash(key, self.payload.len(), &digest) == self.hash
+        self.hash != [0; 32] && self.expected_hash(key, self.payload.len(), &digest) == self.hash
     }
 
     /// Sets the hash and appends the frame to `out`. The caller has checked the payload's length.
     pub(crate) fn seal_into(&mut self, key: &DeviceKey, out: &mut Vec<u8>) {
-        let digest = key.payload_digest(&self.payload);
+        let digest = key.payload_digest(self.epoch, &self.payload);
         self.hash = self.expected_hash(key, self.payload.len(), &digest);
         self.encode_into(out);
     }

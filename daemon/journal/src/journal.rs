@@ -143,6 +143,11 @@ impl Journal {
         Ok((Order::Append(Request { records, urgency, answer }), ticket))
     }
 
+    /// Dropped, and so answered `Closed`, when the committer is gone.
+    pub(crate) fn order_rotation(&self, order: Order) {
+        let _ = self.0.orders.send(order);
+    }
+
     /// The newest durable record.
     pub fn head(&self) -> Head {
         let (seq, hash) = self.0.shared.head();

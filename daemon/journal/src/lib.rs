@@ -26,6 +26,7 @@ mod read;
 mod recover;
 mod report;
 mod retain;
+mod rotation;
 pub mod sealed;
 mod segment;
 mod shared;
@@ -45,7 +46,7 @@ pub use frame::{
     Record, Subject, decode, decode_exact,
 };
 pub use journal::{Head, Journal, Stats};
-pub use key::DeviceKey;
+pub use key::{DeviceKey, Fingerprint};
 pub use keyring::{Keyring, KeyringError};
 pub use options::{MAX_GROUP, Options};
 pub use policy::install_panic_policy;
@@ -53,6 +54,7 @@ pub use probe::{Probe, probe_main};
 pub use read::MAX_PAGE;
 pub use report::{OpenEvent, OpenReport};
 pub use retain::{KIND_SUMMARY, MAX_TOTALS, Removal, Retention, Summary};
+pub use rotation::{KIND_KEY_LINK, KeyLink};
 pub use shim::shim_active;
 pub use snapshot::{KIND_SNAPSHOT, MAX_SNAPSHOT, Snapshot};
 pub use ticket::{Appended, Ticket};

@@ -211,7 +211,7 @@ pub(crate) fn page(shared: &Arc<Shared>, from: u64, limit: usize) -> Result<Vec<
     let mut out = Vec::with_capacity(usize::try_from(last - from + 1).unwrap_or(0));
     if from <= stored_to {
         let store = store_of(shared, epoch)?;
-        read_stored(shared, &store, from, stored_to, &mut out)?;
+        read_stored(shared, (epoch, &store), from, stored_to, &mut out)?;
     }
     for frame in from_tail {
         out.push(
@@ -221,7 +221,13 @@ pub(crate) fn page(shared: &Arc<Shared>, from: u64, limit: usize) -> Result<Vec<
     Ok(out)
 }
 
-fn read_stored(shared: &Arc<Shared>, store: &Store, from: u64, to: u64, out: &mut Vec<Record>) -> Result<()> {
+fn read_stored(
+    shared: &Arc<Shared>,
+    (epoch, store): (u32, &Store),
+    from: u64,
+    to: u64,
+    out: &mut Vec<Record>,
+) -> Result<()> {
     let count = usize::try_from(to - from + 1).unwrap_or(usize::MAX);
     // A store that fails here is answered record by record, from the segments where need be.
     let mut found = store.page(from, count).unwrap_or_default().into_iter().peekable();
@@ -231,7 +237,7 @@ fn read_stored(shared: &Arc<Shared>, store: &Store, from: u64, to: u64, out: &mu
         let good = found
             .next_if(|(k, _)| *k == seq)
             .and_then(|(_, bytes)| frame::decode_exact(&bytes, &shared.key).ok())
-            .filter(|record| record.seq == seq);
+            .filter(|record| record.seq == seq && record.epoch == epoch);
         match good {
             Some(record) => out.push(record),
             None => out.push(repair.fetch(store, seq)?),

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{JournalError, Result};
-use crate::frame::{self, Hash};
+use crate::frame::{self, Hash, Record};
 use crate::journal::Journal;
 use crate::read::store_of;
 use crate::recover::Deep;
 use crate::retain;
+use crate::rotation::{KIND_KEY_LINK, KeyLink};
 use crate::segment::{Image, Tail};
 use crate::shared::{Shared, lock};
 use crate::store::Store;
@@ -83,7 +84,7 @@ impl Journal {
         }
         let expect = (report.first_seq == expect.0).then_some(expect);
         let mut marked = BTreeSet::new();
-        let mut walk = Walk { shared, report: &mut report, expect, head: head.0 };
+        let mut walk = Walk { shared, report: &mut report, expect, epoch: 0, link: None, head: head.0 };
         for (index, (epoch, first)) in epochs.iter().enumerate() {
             let end = epochs.get(index + 1).map_or(head.0, |(_, next)| next.saturating_sub(1));
             let files: Vec<_> = paths.iter().filter(|s| s.epoch == *epoch).map(|s| s.path.clone()).collect();
@@ -107,11 +108,16 @@ struct Walk<'a> {
     report: &'a mut VerifyReport,
     /// Seq and link the next record must have; nothing is expected of the very first kept one.
     expect: Option<(u64, Hash)>,
+    /// The epoch being looked at; a record of another has no place in it.
+    epoch: u32,
+    /// The newest hand-over to another device key.
+    link: Option<Record>,
     head: u64,
 }
 
 impl Walk<'_> {
     fn epoch(&mut self, epoch: u32, first: u64, end: u64, files: &[PathBuf], live: bool) -> Result<()> {
+        self.check_hand_over(epoch, first);
         let store = match store_of(self.shared, epoch) {
             Ok(store) => store,
             // Lost in the segments too, else the store had been made from them.
@@ -167,6 +173,22 @@ impl Walk<'_> {
         self.index(&store, indexed, end)
     }
 
+    /// Where the device key changes, the old key must have handed the chain over to the new one.
+    fn check_hand_over(&mut self, epoch: u32, first: u64) {
+        let key = &self.shared.key;
+        let before = std::mem::replace(&mut self.epoch, epoch);
+        let link = self.link.take();
+        // What came before the first epoch that is kept cannot be looked at.
+        if before == 0 || key.fingerprint(before) == key.fingerprint(epoch) {
+            return;
+        }
+        if !link.is_some_and(|record| KeyLink::holds(&record, key, epoch)) {
+            self.report.lost += 1;
+            self.report
+                .note(|| format!("record {first} has another device key, which nobody handed the chain to"));
+        }
+    }
+
     /// Checks records `from` to `to` in both copies; returns how many belong in the index.
     fn records(&mut self, store: &Store, image: Option<&Image>, from: u64, to: u64) -> Result<u64> {
         let mut indexed = 0;
@@ -192,8 +214,9 @@ impl Walk<'_> {
         stored: Option<&[u8]>,
         image: Option<&Image>,
     ) -> Result<bool> {
-        let key = &self.shared.key;
-        let read = |bytes: &[u8]| frame::decode_exact(bytes, key).ok().filter(|r| r.seq == seq);
+        let (key, epoch) = (&self.shared.key, self.epoch);
+        let read =
+            |bytes: &[u8]| frame::decode_exact(bytes, key).ok().filter(|r| r.seq == seq && r.epoch == epoch);
         let in_store = stored.and_then(read);
         let in_segment = image.and_then(|i| i.frame_of(seq)).and_then(read);
         if in_segment.is_none() {
@@ -220,6 +243,9 @@ impl Walk<'_> {
         }
         self.expect = Some((seq.saturating_add(1), record.hash));
         self.report.records += 1;
+        if record.kind == KIND_KEY_LINK {
+            self.link = Some(record.clone());
+        }
         if record.subject == [0; 16] {
             return Ok(false);
         }

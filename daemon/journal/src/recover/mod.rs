@@ -171,7 +171,7 @@ impl Recovery<'_> {
             first_seq: 1,
             size: self.options.segment_bytes,
             prev_hash: [0; 32],
-            fingerprint: self.key.fingerprint(),
+            fingerprint: self.key.fingerprint(1),
         };
         let writer = Writer::start(&self.options.segments(), header)?;
         self.report.add(OpenEvent::Created);
@@ -179,22 +179,20 @@ impl Recovery<'_> {
         Ok((map, store, writer, (0, [0; 32])))
     }
 
-    /// A wrong key would make every record look damaged: told apart before anything is touched.
+    /// A wrong key would make every record look damaged: told apart before anything is touched. So would a key that
+    /// lacks a generation, for the epochs of that one: each epoch must know it.
     fn check_key(&self, found: &[segment::Found]) -> Result<()> {
-        let mut any = false;
+        let mut epochs: BTreeMap<u32, bool> = BTreeMap::new();
         for file in found {
-            let head = read_start(&file.path)?;
-            if let Ok(header) = Header::decode(&head) {
-                any = true;
-                if header.fingerprint == self.key.fingerprint() {
-                    return Ok(());
-                }
+            if let Ok(header) = Header::decode(&read_start(&file.path)?) {
+                let ours = header.fingerprint == self.key.fingerprint(header.epoch);
+                *epochs.entry(header.epoch).or_default() |= ours;
             }
         }
-        if any {
-            return Err(JournalError::WrongKey { dir: self.options.dir.clone() });
+        if epochs.values().all(|ours| *ours) {
+            return Ok(());
         }
-        Ok(())
+        Err(JournalError::WrongKey { dir: self.options.dir.clone() })
     }
 
     /// Seq and hash the epoch's first record must follow.

@@ -146,7 +146,7 @@ impl Recovery<'_> {
             first_seq: expect.0,
             size: self.options.segment_bytes,
             prev_hash: expect.1,
-            fingerprint: self.key.fingerprint(),
+            fingerprint: self.key.fingerprint(epoch),
         }
     }
 

@@ -137,7 +137,9 @@ impl Recovery<'_> {
         for seq in from..=store_head {
             let Some(bytes) = store.get(seq)? else { return Ok(Err(format!("record {seq} is missing"))) };
             match frame::decode_exact(&bytes, self.key) {
-                Ok(r) if r.seq == seq && link.is_none_or(|l| l == r.prev_hash) => link = Some(r.hash),
+                Ok(r) if r.seq == seq && r.epoch == epoch && link.is_none_or(|l| l == r.prev_hash) => {
+                    link = Some(r.hash);
+                }
                 Ok(_) => return Ok(Err(format!("record {seq} does not follow the one before it"))),
                 Err(e) => return Ok(Err(format!("record {seq}: {e}"))),
             }

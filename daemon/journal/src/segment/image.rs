@@ -52,6 +52,10 @@ impl Image {
     pub(crate) fn read(path: &Path, key: &DeviceKey) -> Result<std::result::Result<Self, String>> {
         let data = fs::read(path).map_err(|e| JournalError::io("read", path, e))?;
         Ok(match Header::decode(&data) {
+            // Its epoch says with which key its frames are checked: a file does not choose that by itself.
+            Ok(header) if header.path(Path::new("")).file_name() != path.file_name() => {
+                Err("segment header: of another segment".into())
+            }
             Ok(header) => Ok(Self::new(path, header, data, key)),
             Err(e) => Err(format!("segment header: {e}")),
         })
