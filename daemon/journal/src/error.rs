@@ -174,6 +174,24 @@ pub enum JournalError {
         /// What does not hold.
         detail: String,
     },
+    /// There is no journal where one was to be looked at.
+    #[error("there is no journal in {dir}; check the directory (journal.dir in tilld.toml)")]
+    NoJournal {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A backup does not hold.
+    #[error("the backup is not usable: {detail}; nothing was restored, use another one")]
+    BadBackup {
+        /// What does not hold.
+        detail: String,
+    },
+    /// The place to restore to is taken.
+    #[error("{dir} is not empty; move what is there aside, then restore again (nothing was changed)")]
+    NotEmpty {
+        /// The journal directory.
+        dir: PathBuf,
+    },
     /// A setting makes no sense.
     #[error("journal option {option}: {detail}")]
     BadOption {

@@ -7,6 +7,7 @@
 //! No async runtime inside: [`Journal::append`] gives a [`Ticket`] that a thread can wait for, a callback can take,
 //! or a task can await.
 
+mod backup;
 mod checkpoint;
 mod clock;
 mod committer;
@@ -18,6 +19,7 @@ mod journal;
 mod key;
 pub mod keyring;
 mod landmarks;
+mod maintain;
 mod map;
 mod options;
 mod policy;
@@ -33,9 +35,11 @@ mod shared;
 mod shim;
 mod snapshot;
 mod store;
+mod tar;
 mod ticket;
 mod verify;
 
+pub use backup::{BackupSummary, restore};
 pub use checkpoint::Checkpoint;
 pub use clock::{Clock, Stamp, SystemClock};
 pub use committer::{NewRecord, Urgency};
@@ -48,6 +52,7 @@ pub use frame::{
 pub use journal::{Head, Journal, Stats};
 pub use key::{DeviceKey, Fingerprint};
 pub use keyring::{Keyring, KeyringError};
+pub use maintain::{CheckReport, EpochCheck, Progress, RebuildReport, check, rebuild};
 pub use options::{MAX_GROUP, Options};
 pub use policy::install_panic_policy;
 pub use probe::{Probe, probe_main};

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::{JournalError, Result};
-use crate::frame;
+use crate::frame::{self, Hash};
 use crate::store::Store;
 
 /// How a store is tried before it is opened.
@@ -34,10 +34,19 @@ pub enum Probe {
     Thread,
 }
 
+/// What a good store holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Walked {
+    pub(crate) count: u64,
+    /// Newest record and its hash; zero in an empty store.
+    pub(crate) last: u64,
+    pub(crate) hash: Hash,
+}
+
 /// What a probe found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    Good,
+    Good(Walked),
     Bad(String),
     /// Not the store's fault: somebody holds it.
     Locked,
@@ -46,16 +55,16 @@ pub(crate) enum Verdict {
 }
 
 /// Walks the whole store without the device key: opens, every frame's form and CRC, strict order, links.
-fn walk(dir: &Path) -> Result<u64> {
+fn walk(dir: &Path) -> Result<Walked> {
     let store = Store::open(dir)?;
     let bad = |detail: String| JournalError::Store { what: "check", detail };
     let mut at = store.first_seq()?.unwrap_or(1);
     let mut prev = None;
-    let mut count = 0u64;
+    let mut walked = Walked::default();
     loop {
         let page = store.page(at, 512)?;
         if page.is_empty() {
-            return Ok(count);
+            return Ok(walked);
         }
         for (seq, bytes) in page {
             if seq != at {
@@ -66,7 +75,7 @@ fn walk(dir: &Path) -> Result<u64> {
                 return Err(bad(format!("record {seq} does not follow the one before it")));
             }
             prev = Some(record.hash);
-            count += 1;
+            walked = Walked { count: walked.count + 1, last: seq, hash: record.hash };
             at = at.saturating_add(1);
         }
     }
@@ -76,8 +85,8 @@ fn walk(dir: &Path) -> Result<u64> {
 pub fn probe_main(dir: &Path) -> ExitCode {
     crate::install_panic_policy();
     match walk(dir) {
-        Ok(count) => {
-            println!("good {count}");
+        Ok(Walked { count, last, hash }) => {
+            println!("good {count} {last} {}", hex::encode(hash));
             ExitCode::SUCCESS
         }
         Err(JournalError::StorageFull { .. }) => {
@@ -129,13 +138,24 @@ fn in_child(program: &Path, args: &[OsString], dir: &Path, limit: Duration) -> R
     let status = child.wait().map_err(|e| JournalError::io("wait for the store probe", program, e))?;
     let _ = reader.join();
     Ok(match answer {
-        Ok(text) if status.success() && text.starts_with("good") => Verdict::Good,
+        Ok(text) if status.success() && text.starts_with("good") => Verdict::Good(parse_good(&text)),
         Ok(text) if text.starts_with("full") => Verdict::Full,
         Ok(text) if text.starts_with("locked") => Verdict::Locked,
         Ok(text) if text.starts_with("bad ") => Verdict::Bad(text[4..].trim().to_owned()),
         Ok(_) => Verdict::Bad(format!("the probe ended with {status}")),
         Err(_) => Verdict::Bad(format!("the probe hung for {} s and was killed", limit.as_secs())),
     })
+}
+
+fn parse_good(text: &str) -> Walked {
+    let mut words = text.split_whitespace().skip(1);
+    let mut number = || words.next().and_then(|w| w.parse().ok()).unwrap_or_default();
+    let (count, last) = (number(), number());
+    let mut hash = [0; 32];
+    if words.next().is_none_or(|w| hex::decode_to_slice(w, &mut hash).is_err()) {
+        hash = [0; 32];
+    }
+    Walked { count, last, hash }
 }
 
 fn in_thread(dir: &Path, limit: Duration) -> Result<Verdict> {
@@ -148,9 +168,9 @@ fn in_thread(dir: &Path, limit: Duration) -> Result<Verdict> {
         })
         .map_err(|e| JournalError::io("start a thread for", dir, e))?;
     match rx.recv_timeout(limit) {
-        Ok(Ok(_)) => {
+        Ok(Ok(walked)) => {
             let _ = worker.join();
-            Ok(Verdict::Good)
+            Ok(Verdict::Good(walked))
         }
         Ok(Err(JournalError::StorageFull { .. })) => Ok(Verdict::Full),
         Ok(Err(JournalError::Locked { .. })) => Ok(Verdict::Locked),

@@ -56,6 +56,13 @@ impl Deep {
         disk::sync_path(dir)
     }
 
+    /// Asks for everything.
+    pub(crate) fn add_all(dir: &Path) -> Result<()> {
+        let path = dir.join(NAME);
+        fs::write(&path, b"").map_err(|e| JournalError::io("write", &path, e))?;
+        disk::sync_path(dir)
+    }
+
     /// Takes the mark away: what it asked for was done.
     pub(crate) fn done(dir: &Path) -> Result<()> {
         let path = dir.join(NAME);

@@ -27,9 +27,8 @@ use crate::store::Store;
 use segments::Known;
 
 pub(crate) use mark::Deep;
-pub(crate) use old::{remove_epochs, settle_old};
-pub(crate) use stores::open_checked;
-pub(crate) use stores::{Checked, create_store};
+pub(crate) use old::{remove_epochs, settle_old, store_epochs};
+pub(crate) use stores::{Checked, create_store, open_checked};
 
 /// What the parts of opening share.
 pub(crate) struct Recovery<'a> {
@@ -75,7 +74,7 @@ pub(crate) fn open(options: &Options, key: &DeviceKey, clock: &dyn Clock) -> Res
 }
 
 /// One process at a time. An old one may still be exiting, so a while is waited.
-fn take_lock(dir: &Path, wait: Duration) -> Result<File> {
+pub(crate) fn take_lock(dir: &Path, wait: Duration) -> Result<File> {
     let path = dir.join("lock");
     let file = OpenOptions::new()
         .read(true)
@@ -131,7 +130,7 @@ impl Recovery<'_> {
         let newest = found.iter().map(|f| f.epoch).max().unwrap_or(0);
         let mut epoch = newest;
         // A store beyond the segments is either an unfinished rotation (empty) or all that is left (not empty).
-        for beyond in old::store_epochs(&self.options.dir)?.into_iter().filter(|e| *e > newest) {
+        for beyond in store_epochs(&self.options.dir)?.into_iter().filter(|e| *e > newest) {
             if let Checked::Good(store) = open_checked(self, beyond)?
                 && store.last()?.is_some()
             {
@@ -239,23 +238,7 @@ impl Recovery<'_> {
 
     /// A place in quarantine for `name`, with the reason in its name; the directory is made.
     fn quarantine(&self, name: &str, why: &str) -> Result<PathBuf> {
-        let dir = self.options.dir.join("quarantine");
-        disk::make_dir(&dir)?;
-        let words: Vec<String> = why
-            .split(|c: char| !c.is_ascii_alphanumeric())
-            .filter(|w| !w.is_empty())
-            .take(8)
-            .map(|w| w.chars().take(12).collect::<String>().to_ascii_lowercase())
-            .collect();
-        let why = words.join("-");
-        let mut turn = 0u32;
-        loop {
-            let path = dir.join(format!("{}-{turn}-{name}-{why}", self.now_ms));
-            if !path.exists() {
-                return Ok(path);
-            }
-            turn += 1;
-        }
+        quarantine(&self.options.dir, self.now_ms, name, why)
     }
 
     /// Which epochs and segments there are, and what each begins with.
@@ -294,4 +277,25 @@ fn read_start(path: &Path) -> Result<Vec<u8>> {
         .and_then(|f| f.take(segment::HEADER_LEN as u64).read_to_end(&mut out))
         .map_err(|e| JournalError::io("read", path, e))?;
     Ok(out)
+}
+
+/// A place in quarantine for `name`, with the reason in its name; the directory is made.
+pub(crate) fn quarantine(journal: &Path, now_ms: i64, name: &str, why: &str) -> Result<PathBuf> {
+    let dir = journal.join("quarantine");
+    disk::make_dir(&dir)?;
+    let words: Vec<String> = why
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .take(8)
+        .map(|w| w.chars().take(12).collect::<String>().to_ascii_lowercase())
+        .collect();
+    let why = words.join("-");
+    let mut turn = 0u32;
+    loop {
+        let path = dir.join(format!("{now_ms}-{turn}-{name}-{why}"));
+        if !path.exists() {
+            return Ok(path);
+        }
+        turn += 1;
+    }
 }

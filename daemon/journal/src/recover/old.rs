@@ -43,7 +43,7 @@ pub(crate) fn remove_epochs(options: &Options, kept: u32) -> Result<bool> {
 }
 
 /// Epochs that have a store directory.
-pub(super) fn store_epochs(dir: &Path) -> Result<Vec<u32>> {
+pub(crate) fn store_epochs(dir: &Path) -> Result<Vec<u32>> {
     let mut out = Vec::new();
     for path in disk::list(dir)? {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();

@@ -75,7 +75,7 @@ impl Recovery<'_> {
         let verdict = try_store(&self.options.probe, &dir, self.options.probe_limit)?;
         let free = disk::free_bytes(&self.options.dir);
         match verdict {
-            Verdict::Good => Ok(None),
+            Verdict::Good(_) => Ok(None),
             // On a full disk a sound store does not open either: that is no reason to put it away.
             Verdict::Full => Err(JournalError::StorageFull { free, needed: 2 << 20 }),
             Verdict::Locked => Err(JournalError::Locked { dir }),

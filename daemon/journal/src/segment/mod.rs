@@ -37,7 +37,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    fn encode(&self) -> [u8; HEADER_LEN] {
+    pub(crate) fn encode(&self) -> [u8; HEADER_LEN] {
         let mut body = Vec::with_capacity(HEADER_LEN);
         body.extend_from_slice(&MAGIC);
         body.extend_from_slice(&self.epoch.to_le_bytes());
