@@ -55,7 +55,8 @@ struct Manifest {
     /// When it was made, ms since 1970, and whether the clock was believed.
     made_ms: i64,
     clock_ok: bool,
-    /// Fingerprint of the device key.
+    /// Epoch of the newest record, and the fingerprint of the device key that is in force in it.
+    epoch: u32,
     key: String,
     first: u64,
     last: u64,
@@ -112,7 +113,10 @@ impl Journal {
         let shared = self.shared();
         let _one_at_a_time = lock(&shared.maintenance);
         let (head, head_hash) = shared.head();
-        let first = lock(&shared.map).first_seq();
+        let (first, epoch) = {
+            let map = lock(&shared.map);
+            (map.first_seq(), map.epoch_of(head).0)
+        };
         let stamp = shared.clock.now();
         let mut out = Counted { out, bytes: 0 };
         let mut manifest = Manifest {
@@ -120,7 +124,8 @@ impl Journal {
             version: VERSION,
             made_ms: stamp.wall_ms,
             clock_ok: stamp.clock_ok,
-            key: hex::encode(shared.key.fingerprint()),
+            epoch,
+            key: hex::encode(shared.key.fingerprint(epoch)),
             first,
             last: head,
             records: 0,
@@ -140,7 +145,7 @@ impl Journal {
                     manifest.prev_hash = hex::encode(record.prev_hash);
                 }
                 manifest.records += 1;
-                full.extend(gather.add(record, room, &shared.options, shared.key.fingerprint()));
+                full.extend(gather.add(record, room, &shared.options, &shared.key));
             })?;
             for segment in full {
                 write_segment(&mut out, &mut manifest, segment)?;
@@ -152,7 +157,7 @@ impl Journal {
             write_segment(&mut out, &mut manifest, rest)?;
         }
         let text = serde_json::to_vec_pretty(&manifest).map_err(|e| failed(&e.into()))?;
-        let mac = hex::encode(shared.key.payload_digest(&text));
+        let mac = hex::encode(shared.key.payload_digest(epoch, &text));
         let seconds = seconds(manifest.made_ms);
         tar::put(&mut out, MANIFEST, seconds, &[&text]).map_err(|e| failed(&e))?;
         tar::put(&mut out, MAC, seconds, &[mac.as_bytes()]).map_err(|e| failed(&e))?;
@@ -168,7 +173,7 @@ impl Gather {
         record: &Record,
         room: usize,
         options: &Options,
-        fingerprint: [u8; 16],
+        key: &DeviceKey,
     ) -> Option<(Header, Vec<u8>, u64)> {
         let (first, prev) = *self.group_first.get_or_insert((record.seq, record.prev_hash));
         record.encode_into(&mut self.group);
@@ -179,7 +184,7 @@ impl Gather {
             .header
             .as_ref()
             .is_none_or(|h| h.epoch != record.epoch || self.body.len() + self.group.len() > room);
-        let done = if turns { self.begin(record.epoch, (first, prev), options, fingerprint) } else { None };
+        let done = if turns { self.begin(record.epoch, (first, prev), options, key) } else { None };
         self.body.append(&mut self.group);
         self.group_first = None;
         self.last = record.seq;
@@ -191,10 +196,10 @@ impl Gather {
         epoch: u32,
         (first_seq, prev_hash): (u64, Hash),
         options: &Options,
-        fingerprint: [u8; 16],
+        key: &DeviceKey,
     ) -> Option<(Header, Vec<u8>, u64)> {
         let number = self.header.as_ref().filter(|h| h.epoch == epoch).map_or(1, |h| h.number + 1);
-        let size = options.segment_bytes;
+        let (size, fingerprint) = (options.segment_bytes, key.fingerprint(epoch));
         let done = self.take();
         self.header = Some(Header { epoch, number, first_seq, size, prev_hash, fingerprint });
         done
@@ -329,10 +334,10 @@ fn place(input: &mut dyn Read, aside: &Path, key: &DeviceKey, progress: Progress
     if manifest.format != FORMAT || manifest.version != VERSION {
         return Err(bad("not a backup of a known version"));
     }
-    if manifest.key != hex::encode(key.fingerprint()) {
+    if manifest.key != hex::encode(key.fingerprint(manifest.epoch)) {
         return Err(JournalError::WrongKey { dir: aside.to_owned() });
     }
-    if mac != hex::encode(key.payload_digest(&text)).as_bytes() {
+    if mac != hex::encode(key.payload_digest(manifest.epoch, &text)).as_bytes() {
         return Err(bad("its manifest was altered"));
     }
     let said: Vec<_> =

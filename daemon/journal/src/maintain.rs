@@ -156,7 +156,7 @@ impl Check<'_> {
                 return Ok(());
             }
         };
-        if image.header.fingerprint != self.key.fingerprint()
+        if image.header.fingerprint != self.key.fingerprint(file.epoch)
             && image.frames.is_empty()
             && image.tail != Tail::Clean
         {
