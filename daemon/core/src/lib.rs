@@ -7,8 +7,9 @@
 //! * [`routing::route`] chooses the channel, and says of every other one why not.
 //! * [`recognise::recognise`] names what the customer presented, or says that a person must.
 //!
-//! The shell (crate `tilld`) appends the record, and only when it is durable publishes the new state and runs the
-//! effects. A simulator can do the same millions of times in one second.
+//! * [`shell::Shell`] holds a step back until its record is durable, and only then folds it in and gives its effects
+//!   out. The daemon's actor and the simulation (`tests/simulation`) are both built on it, so that what is proved
+//!   there is what runs here.
 
 mod bounds;
 pub mod effect;
@@ -22,6 +23,7 @@ pub mod recognise;
 pub mod record;
 pub mod refusal;
 pub mod routing;
+pub mod shell;
 pub mod till;
 
 pub use bounds::{MAX_KEY, MAX_RECORD, MAX_RECOVERY};
@@ -32,4 +34,5 @@ pub use machine::{Step, decide, recover};
 pub use payment::{Attempt, AttemptState, LegKind, Payment, PaymentId, PaymentState, Purpose, Verdict};
 pub use record::Record;
 pub use refusal::Refusal;
+pub use shell::{Durable, Next, NotDone, Pending, Shell};
 pub use till::{SnapshotError, Till};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::clock::Stamp;
 use crate::disk;
 use crate::error::{JournalError, Result};
 use crate::frame::{self, Hash, KIND_CHECKPOINT, Record, Subject};
@@ -64,6 +65,8 @@ pub(crate) struct Committer {
     epoch_first: u64,
     /// Newest record encoded (durable once its commit is).
     seq: u64,
+    /// Its time.
+    stamp: Stamp,
     hash: Hash,
     /// The newest checkpoint, snapshot and summary encoded.
     marks: Landmarks,
@@ -108,6 +111,7 @@ impl Committer {
             epoch,
             epoch_first,
             seq,
+            stamp: Stamp::default(),
             hash,
             marks,
             next_epoch_at,
@@ -215,12 +219,13 @@ impl Committer {
             let left = u16::try_from(count - index - 1).unwrap_or(u16::MAX);
             self.encode(record, left);
         }
-        self.answers.push((answer, Appended { first, last: self.seq }));
+        self.answers.push((answer, Appended { first, last: self.seq, stamp: self.stamp }));
         Ok(())
     }
 
     fn encode(&mut self, record: NewRecord, group_left: u16) {
         self.seq = self.seq.saturating_add(1);
+        self.stamp = self.shared.clock.now();
         let mut record = Record {
             seq: self.seq,
             epoch: self.epoch,
@@ -228,7 +233,7 @@ impl Committer {
             group_left,
             commit_index: u16::try_from(self.seq - self.commit_first).unwrap_or(u16::MAX),
             boot_id: self.boot_id,
-            stamp: self.shared.clock.now(),
+            stamp: self.stamp,
             subject: record.subject,
             payload: record.payload,
             prev_hash: self.hash,
@@ -455,7 +460,7 @@ impl Committer {
         self.shared.drained()?;
         let store = Arc::clone(&self.shared.tail().store);
         store.flush()?;
-        Ok(Appended { first: self.seq, last: self.seq })
+        Ok(Appended { first: self.seq, last: self.seq, stamp: self.stamp })
     }
 }
 

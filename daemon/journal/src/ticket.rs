@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::clock::Stamp;
 use crate::error::{JournalError, Result};
 
 /// Where acknowledged records stand. They are on disk.
@@ -16,6 +17,9 @@ pub struct Appended {
     pub first: u64,
     /// Seq of its last record.
     pub last: u64,
+    /// Time stamped on the last record: what every later reading of it says. State folded live takes this one, not a
+    /// clock of its own, or it would differ from what a replay gives.
+    pub stamp: Stamp,
 }
 
 type Callback = Box<dyn FnOnce(Result<Appended>) + Send>;

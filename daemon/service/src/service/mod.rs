@@ -100,7 +100,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
 
     let parts = Parts {
         journal: journal.clone(),
-        till: folded,
+        shell: till_core::Shell::new(folded),
         clock,
         terminal: config.terminal.clone(),
         config: config.version.clone(),

@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use till_core::Till;
-use till_core::record::{KIND, Record};
+use till_core::record::KIND;
+use till_core::{Durable, Shell, Till};
 use till_journal::{DeviceKey, Journal, OpenReport, Options, Probe};
 use zeroize::Zeroizing;
 
@@ -74,19 +74,19 @@ pub fn recover(config: &Config, clock: Arc<TillClock>, probe: Probe) -> Result<R
 
 /// Everything that the records say. Frames of other kinds (a plugin's log, the journal's own) are not the till's.
 pub fn fold(journal: &Journal) -> Result<Till, ServiceError> {
-    let mut till = Till::new();
+    let mut shell = Shell::default();
     let mut failed = None;
     journal
         .replay(1, |record| {
             if record.kind != KIND || failed.is_some() {
                 return;
             }
-            match Record::decode(&record.payload) {
-                Ok(decoded) => till.apply(record.seq, record.stamp.wall_ms, &decoded),
-                // A record that cannot be read may be money: do not go on without it.
-                Err(error) => failed = Some(ServiceError::Record { seq: record.seq, error }),
+            let at = Durable::new(record.seq, record.stamp.wall_ms);
+            // A record that cannot be read may be money: do not go on without it.
+            if let Err(error) = shell.replay(at, &record.payload) {
+                failed = Some(ServiceError::Record { seq: record.seq, error });
             }
         })
         .map_err(|e| ServiceError::Journal { path: journal.dir().into(), detail: e.to_string() })?;
-    failed.map_or(Ok(till), Err)
+    failed.map_or(Ok(shell.into_till()), Err)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use till_core::input::{Context, Input, Presented};
 use till_core::recognise::{Recognised, Table, recognise};
 use till_core::record::{KIND, Record};
-use till_core::{PaymentId, PaymentState, Refusal, Step, Till, decide, recover};
+use till_core::{Durable, Next, PaymentId, PaymentState, Pending, Refusal, Shell};
 use till_journal::{Journal, JournalError, NewRecord, Urgency};
 use till_plugin::channel::{Decline, DeclineClass};
 use till_plugin::{Family, Instrument, Money};
@@ -21,8 +21,8 @@ use crate::service::clock::TillClock;
 pub struct Parts {
     /// The journal, open.
     pub journal: Journal,
-    /// The state that was folded from it.
-    pub till: Till,
+    /// The state that was replayed from it.
+    pub shell: Shell,
     /// Clock.
     pub clock: Arc<TillClock>,
     /// Terminal id.
@@ -105,14 +105,16 @@ pub fn start(parts: Parts) -> Started {
 
 impl Actor {
     async fn run(mut self, mut receiver: mpsc::Receiver<Message>) {
-        self.published.current(self.parts.till.current_channel());
+        self.published.current(self.parts.shell.till().current_channel());
         // What a restart finds comes before anything else.
-        for step in recover(&self.parts.till) {
-            if let Err(e) = self.commit(step).await {
+        let steps =
+            self.parts.shell.recover().unwrap_or_else(|e| Self::fatal(&TillError::Journal(e.to_string())));
+        for next in steps {
+            if let Err(e) = self.commit(next).await {
                 Self::fatal(&e);
             }
         }
-        for payment in self.parts.till.open_payments().map(|p| p.id).collect::<Vec<_>>() {
+        for payment in self.parts.shell.till().open_payments().map(|p| p.id).collect::<Vec<_>>() {
             self.publish(payment, None);
         }
         while let Some(message) = receiver.recv().await {
@@ -170,8 +172,8 @@ impl Actor {
         if self.stopping && matches!(input, Input::Open { .. } | Input::Confirm { .. }) {
             return Err(TillError::Stopping);
         }
-        let step = decide(&self.parts.till, input, &self.context())?;
-        self.commit(step).await
+        let next = self.parts.shell.decide(input, &self.context())?;
+        self.commit(next).await
     }
 
     fn context(&self) -> Context {
@@ -191,31 +193,34 @@ impl Actor {
     }
 
     /// Makes a step durable, takes it in, publishes, and runs its effects.
-    async fn commit(&mut self, step: Step) -> Result<(), TillError> {
-        if let Some(record) = &step.record {
-            let seq = self.append(record).await?;
-            self.parts.till.apply(seq, self.parts.clock.now().wall_ms, record);
-        }
-        for effect in step.effects {
+    async fn commit(&mut self, next: Next) -> Result<(), TillError> {
+        let effects = match next {
+            Next::Act(effects) => effects,
+            Next::Write(mut pending) => {
+                let at = self.append(&mut pending).await?;
+                self.parts.shell.durable(pending, at)
+            }
+        };
+        for effect in effects {
             match effect {
                 till_core::Effect::PaymentChanged(id) => self.publish(id, None),
                 till_core::Effect::ChannelChanged => {
-                    self.published.current(self.parts.till.current_channel());
+                    self.published.current(self.parts.shell.till().current_channel());
                     self.published.tell(Change::CurrentChannel);
                 }
                 till_core::Effect::ShowCode { payment, code } => {
                     self.publish(payment, Some(code.clone()));
                     self.published.tell(Change::ShowCode { payment, code });
                 }
-                effect => self.effects.run(effect, &self.parts.till),
+                effect => self.effects.run(effect, self.parts.shell.till()),
             }
         }
         Ok(())
     }
 
-    async fn append(&mut self, record: &Record) -> Result<u64, TillError> {
-        let payload = record.encode().map_err(|e| TillError::Journal(e.to_string()))?;
-        let subject = record.payment().map_or([0; 16], |p| p.0);
+    async fn append(&mut self, pending: &mut Pending) -> Result<Durable, TillError> {
+        let (subject, payload) = (pending.subject(), pending.take_payload());
+        let record = pending.record();
         let urgency = if record.is_finishing() { Urgency::Finish } else { Urgency::New };
         let result =
             match self.parts.journal.append(vec![NewRecord { kind: KIND, subject, payload }], urgency) {
@@ -227,7 +232,7 @@ impl Actor {
                 if self.published.journal_trouble().is_some() {
                     self.published.journal_problem(None);
                 }
-                Ok(appended.last)
+                Ok(Durable::new(appended.last, appended.stamp.wall_ms))
             }
             Err(e) => {
                 tracing::error!(error = %e, record = record.name(), "the journal refused a record");
@@ -246,9 +251,10 @@ impl Actor {
     }
 
     fn publish(&self, id: PaymentId, show_code: Option<String>) {
-        if let Some(payment) = self.parts.till.payment(id) {
-            let printed = payment.receipt_job.is_some_and(|job| !self.parts.till.jobs().contains_key(&job));
-            self.published.active(self.parts.till.foreground().map(|p| p.id));
+        if let Some(payment) = self.parts.shell.till().payment(id) {
+            let printed =
+                payment.receipt_job.is_some_and(|job| !self.parts.shell.till().jobs().contains_key(&job));
+            self.published.active(self.parts.shell.till().foreground().map(|p| p.id));
             let attempt = payment.attempts.last();
             tracing::info!(
                 PAYMENT = %id,
@@ -312,9 +318,9 @@ impl Actor {
         };
         let masked = presented.masked.clone();
         let input = Input::Present { payment: p.payment, presented };
-        let step = match decide(&self.parts.till, &input, &self.context()) {
-            Ok(step) => step,
-            Err(refusal) => return (Err(refusal.into()), Vec::new()),
+        let next = match self.parts.shell.decide(&input, &self.context()) {
+            Ok(next) => next,
+            Err(e) => return (Err(e.into()), Vec::new()),
         };
         self.published.tell(Change::Presented {
             payment: p.payment,
@@ -322,14 +328,14 @@ impl Actor {
             family: family.to_string(),
             masked,
         });
-        if let Some(Record::Tendered { ids, .. }) = &step.record {
-            self.vault.put(p.payment, ids.attempt, p.instrument.clone());
-        }
-        let attempt = match &step.record {
+        let attempt = match next.record() {
             Some(Record::Tendered { ids, .. }) => Some(ids.attempt),
             _ => None,
         };
-        let result = self.commit(step).await;
+        if let Some(attempt) = attempt {
+            self.vault.put(p.payment, attempt, p.instrument.clone());
+        }
+        let result = self.commit(next).await;
         if let (Err(_), Some(attempt)) = (&result, attempt) {
             // No attempt, so nobody will need what was presented.
             self.vault.forget(p.payment, attempt);
@@ -339,7 +345,7 @@ impl Actor {
 
     /// What it is: as the operator says, else as recognised. The families to choose from come with a refusal.
     fn family(&self, p: &Presentation) -> Result<(Family, String), (Refusal, Vec<String>)> {
-        let state = self.parts.till.payment(p.payment).map(|p| p.state);
+        let state = self.parts.shell.till().payment(p.payment).map(|p| p.state);
         if state != Some(PaymentState::Ready) {
             // The right refusal comes from the machine.
             return Ok((Family::new("unknown"), "none".into()));

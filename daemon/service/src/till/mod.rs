@@ -17,7 +17,7 @@ mod view;
 use std::sync::Arc;
 
 use till_core::input::Input;
-use till_core::{PaymentId, Refusal};
+use till_core::{NotDone, PaymentId, Refusal};
 use till_plugin::Instrument;
 use tokio::sync::{mpsc, oneshot};
 
@@ -39,6 +39,15 @@ pub enum TillError {
     /// The daemon is stopping.
     #[error("tilld is stopping")]
     Stopping,
+}
+
+impl From<NotDone> for TillError {
+    fn from(e: NotDone) -> Self {
+        match e {
+            NotDone::Refused(refusal) => Self::Refused(refusal),
+            NotDone::Record(e) => Self::Journal(e.to_string()),
+        }
+    }
 }
 
 /// What the actor is asked.
