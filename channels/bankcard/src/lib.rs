@@ -2,10 +2,12 @@
 //!
 //! Sans-I/O inside: [`dialect`] is an acquirer's way of speaking as data, [`codec`] and [`framing`] turn messages into
 //! bytes and back, [`mac`] and [`keys`] are the cryptography, [`messages`] builds requests, [`answers`] judges replies,
-//! [`recovery`], [`reversal`] and [`session`] keep the rules between them. Uncertified; see the README.
+//! [`closing`] those to totals, [`recovery`], [`reversal`] and [`session`] keep the rules between them. Uncertified; see
+//! the README.
 
 pub mod answers;
 pub mod card;
+pub mod closing;
 pub mod codec;
 pub mod dialect;
 mod digits;

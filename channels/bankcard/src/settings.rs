@@ -5,6 +5,7 @@ use crate::dialect::Dialect;
 use crate::messages::Terminal;
 use serde::Deserialize;
 use std::path::PathBuf;
+use till_plugin::channel::FollowKind;
 use till_plugin::{PluginError, Settings};
 
 /// Settings as written.
@@ -22,12 +23,35 @@ struct Written {
     tls_name: Option<String>,
     tls_client_certificate: Option<PathBuf>,
     tmk_check: Option<String>,
+    #[serde(default = "card_again")]
+    card_again: Vec<FollowKind>,
+    #[serde(default)]
+    completion: Completion,
+    #[serde(default)]
+    repeat_notices: bool,
+    #[serde(default)]
+    settle_blocks_sales: bool,
     #[serde(default)]
     dialect: toml::Table,
 }
 
 fn yes() -> bool {
     true
+}
+
+fn card_again() -> Vec<FollowKind> {
+    vec![FollowKind::Void, FollowKind::Refund]
+}
+
+/// How held money is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Completion {
+    /// Asked (0200, type 20): reversed like a sale when its answer is lost.
+    #[default]
+    Request,
+    /// Told (0220, type 24): never reversed.
+    Notice,
 }
 
 /// How to reach the host.
@@ -59,6 +83,14 @@ pub struct Config {
     pub no_pin: NoPin,
     /// Check value of the master key.
     pub tmk_check: Option<String>,
+    /// What follows a payment only with its card presented again.
+    pub card_again: Vec<FollowKind>,
+    /// How held money is taken.
+    pub completion: Completion,
+    /// Whether an unanswered notice may be repeated to learn what became of it.
+    pub repeat_notices: bool,
+    /// Whether the network takes no payment of any batch while one is being settled.
+    pub settle_blocks_sales: bool,
     /// How the acquirer speaks.
     pub dialect: Dialect,
 }
@@ -109,6 +141,10 @@ impl Config {
             terminal: Terminal { id: written.terminal, merchant: written.merchant },
             no_pin: written.no_pin,
             tmk_check: written.tmk_check,
+            card_again: written.card_again,
+            completion: written.completion,
+            repeat_notices: written.repeat_notices,
+            settle_blocks_sales: written.settle_blocks_sales,
             dialect,
         })
     }
@@ -132,6 +168,8 @@ mod tests {
         let config = read(|_| ()).unwrap();
         assert_eq!(config.no_pin, NoPin::Refuse);
         assert_eq!(config.dialect.name, "cup");
+        assert_eq!(config.card_again, [FollowKind::Void, FollowKind::Refund]);
+        assert_eq!((config.completion, config.repeat_notices), (Completion::Request, false));
         let error = read(|settings| _ = settings.as_object_mut().unwrap().remove("tls")).unwrap_err();
         assert!(error.contains("tls_ca"), "{error}");
     }
@@ -177,6 +215,8 @@ mod tests {
             ("terminal", "1234567".into(), "terminal"),
             ("merchant", "12345678901234五".into(), "merchant"),
             ("no_pin", "maybe".into(), "maybe"),
+            ("card_again", serde_json::json!(["void", "sale"]), "sale"),
+            ("completion", "later".into(), "later"),
             ("adress", "x:1".into(), "adress"),
             ("dialect", serde_json::json!({ "mac": { "algorithm": "none" } }), "none"),
         ] {

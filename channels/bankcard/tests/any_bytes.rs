@@ -3,18 +3,23 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use till_channel_bankcard::answers::{self, Verdict};
+use std::sync::LazyLock;
+use till_channel_bankcard::answers::{self, Answer, Verdict};
+use till_channel_bankcard::closing;
 use till_channel_bankcard::codec;
 use till_channel_bankcard::dialect::{CUP, Dialect, Kind, Size};
 use till_channel_bankcard::framing::{FrameReader, frame};
 use till_channel_bankcard::message::Message;
+use till_channel_bankcard::recovery::Kept;
 use till_channel_bankcard::reversal::Armed;
 use till_channel_bankcard::tdes::DesKey;
 use till_channel_bankcard::tlv;
+use till_plugin::channel::SettleOutcome;
 
-fn dialects() -> [Dialect; 2] {
+/// Read once: most of the time would go into their TOML.
+static DIALECTS: LazyLock<[Dialect; 2]> = LazyLock::new(|| {
     [Dialect::parse(CUP).unwrap(), Dialect::parse(include_str!("dialects/ascii.toml")).unwrap()]
-}
+});
 
 /// A message with a random choice of the dialect's fields and random content in them.
 fn message(dialect: &Dialect) -> impl Strategy<Value = Message> + use<> {
@@ -46,10 +51,10 @@ fn message(dialect: &Dialect) -> impl Strategy<Value = Message> + use<> {
 
 /// A message of one of the two dialects, with which one.
 fn either() -> impl Strategy<Value = (usize, Message)> {
-    let [cup, ascii] = dialects();
+    let [cup, ascii] = &*DIALECTS;
     prop_oneof![
-        message(&cup).prop_map(|message| (0, message)),
-        message(&ascii).prop_map(|message| (1, message)),
+        message(cup).prop_map(|message| (0, message)),
+        message(ascii).prop_map(|message| (1, message)),
     ]
 }
 
@@ -59,7 +64,7 @@ proptest! {
         (choice, message) in either(),
         cuts in prop::collection::vec(1..64_usize, 1..8),
     ) {
-        let dialect = &dialects()[choice];
+        let dialect = &DIALECTS[choice];
         let payload = codec::encode(dialect, &message).unwrap();
         let decoded = codec::decode(dialect, &payload).unwrap();
         prop_assert_eq!(&decoded.message, &message);
@@ -77,27 +82,70 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..2100)) {
-        for dialect in dialects() {
-            if let Ok(decoded) = codec::decode(&dialect, &bytes) {
-                let again = codec::encode(&dialect, &decoded.message).unwrap();
+        for dialect in &*DIALECTS {
+            if let Ok(decoded) = codec::decode(dialect, &bytes) {
+                let again = codec::encode(dialect, &decoded.message).unwrap();
                 let skip = dialect.layout.tpdu_bytes + dialect.layout.header_bytes;
                 prop_assert_eq!(&again[skip..], &bytes[skip..]);
             }
-            let mut reader = FrameReader::new(&dialect);
+            let mut reader = FrameReader::new(dialect);
             let _ = reader.push(&bytes);
             while let Some(payload) = reader.next_payload() {
                 prop_assert!(!payload.is_empty() && payload.len() <= dialect.frame.max_bytes);
-                let _ = codec::decode(&dialect, &payload);
+                let _ = codec::decode(dialect, &payload);
             }
         }
         let _ = tlv::objects(&bytes);
         let _ = Armed::from_bytes(&bytes);
+        let _ = Kept::from_bytes(&bytes);
+    }
+
+    /// What is kept of any request comes back as it was, and never holds a track, PIN block or cryptogram.
+    #[test]
+    fn what_is_kept_comes_back_and_holds_no_track(mut request in message(&DIALECTS[0]), notice in any::<bool>()) {
+        let dialect = &DIALECTS[0];
+        let mut of = Message::new(if notice { *b"0220" } else { *b"0200" });
+        for (number, value) in request.iter().filter(|(number, _)| *number != 55) {
+            of.set(number, value);
+        }
+        of.set(3, "000000").set(4, "000000001234").set(11, "000002").set(41, "12345678").set(42, "123456789012345");
+        of.set(35, "6200000000000005=29129999999").set(52, [0xA7; 8]);
+        request = of;
+        let kept = Kept::of(dialect, &request).unwrap();
+        prop_assert_eq!(matches!(kept, Kept::Notice(_)), notice);
+        let bytes = kept.to_bytes().unwrap();
+        prop_assert_eq!(&Kept::from_bytes(&bytes).unwrap(), &kept);
+        prop_assert!(!bytes.windows(8).any(|window| window == [0xA7; 8] || window == b"=2912999"));
+    }
+
+    /// Whatever stands in field 48, only the two digits with our own totals beside them balance.
+    #[test]
+    fn no_answer_balances_by_accident(text in "[0-9]{0,70}", debit in 0..1_000_000_000_000_u64) {
+        let dialect = &DIALECTS[0];
+        let mut request = Message::new(*b"0500");
+        let ours = format!("{debit:012}001{:015}0{:031}", 0, 0);
+        request.set(48, &ours);
+        let mut reply = Message::new(*b"0510");
+        reply.set(48, &text);
+        let answer = Answer { message: reply, code: "00".into(), rule: dialect.answer("00"), header_state: None };
+        let balanced = closing::of_settlement(&request, &answer) == SettleOutcome::Balanced;
+        let right = text.len() == 62
+            && text[..30] == ours[..30]
+            && &text[30..31] == "1"
+            && ((&text[61..] == "1" && text[31..61] == ours[31..61]) || &text[61..] == "0");
+        prop_assert_eq!(balanced, right);
+        let mut good = ours.into_bytes();
+        (good[30], good[61]) = (b'1', b'1');
+        let mut reply = Message::new(*b"0510");
+        reply.set(48, &good);
+        let answer = Answer { message: reply, code: "00".into(), rule: dialect.answer("00"), header_state: None };
+        prop_assert_eq!(closing::of_settlement(&request, &answer), SettleOutcome::Balanced);
     }
 
     /// Bytes that begin like a message get deep into the fields.
     #[test]
     fn a_real_reply_with_damage_is_never_an_approval(at in 11..120_usize, with in any::<u8>(), cut in 0..140_usize) {
-        let dialect = Dialect::parse(CUP).unwrap();
+        let dialect = &DIALECTS[0];
         let mak = DesKey::new(&[0x31, 0xA2, 0x85, 0xE0, 0xC4, 0xD3, 0x1F, 0x6B]).unwrap();
         let mut request = Message::new(*b"0200");
         request.set(2, "6200000000000005").set(3, "000000").set(4, "000000001234").set(11, "000002");
@@ -107,17 +155,17 @@ proptest! {
             reply.set(number, value);
         }
         reply.set(37, "090920010002").set(39, "00").set(64, [0; 8]);
-        let encoded = codec::encode_checked(&dialect, &reply).unwrap();
-        let covered = till_channel_bankcard::mac::covered(&dialect, &encoded.layout, &encoded.payload);
-        reply.set(64, till_channel_bankcard::mac::field64(&dialect, &mak, &covered).unwrap());
-        let good = codec::encode(&dialect, &reply).unwrap().to_vec();
-        prop_assert!(matches!(answers::judge(&dialect, Some(&mak), &request, &good), Verdict::Answer(_)));
+        let encoded = codec::encode_checked(dialect, &reply).unwrap();
+        let covered = till_channel_bankcard::mac::covered(dialect, &encoded.layout, &encoded.payload);
+        reply.set(64, till_channel_bankcard::mac::field64(dialect, &mak, &covered).unwrap());
+        let good = codec::encode(dialect, &reply).unwrap().to_vec();
+        prop_assert!(matches!(answers::judge(dialect, Some(&mak), &request, &good), Verdict::Answer(_)));
         let mut bent = good.clone();
         if at < bent.len() {
             bent[at] = with;
         }
         bent.truncate(cut.max(11));
-        let verdict = answers::judge(&dialect, Some(&mak), &request, &bent);
+        let verdict = answers::judge(dialect, Some(&mak), &request, &bent);
         prop_assert!(bent == good || !matches!(verdict, Verdict::Answer(_)));
     }
 }

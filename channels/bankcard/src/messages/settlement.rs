@@ -4,6 +4,7 @@ use super::{Numbers, RequestError, Requests, amount, same_currency};
 use crate::message::Message;
 use std::fmt;
 use till_plugin::{Money, Sensitive};
+use zeroize::Zeroizing;
 
 /// Most records in one 0320.
 pub const RECORDS: usize = 8;
@@ -76,14 +77,18 @@ impl Requests<'_> {
         }
         let rules = &self.dialect.request;
         let mut message = self.management(*b"0320", numbers.batch, &rules.upload_code)?;
-        let mut text = format!("{:02}", details.len());
+        let mut text = Zeroizing::new(String::with_capacity(2 + RECORDS * 40));
+        text.push('0');
+        text.push_str(&details.len().to_string());
         for detail in details {
-            text += &rules.upload_card_class;
-            text += &super::six(detail.trace)?;
-            text += &format!("{:0>20}", detail.pan.expose());
-            text += &amount(self.dialect, detail.amount)?;
+            let pan = detail.pan.expose();
+            text.push_str(&rules.upload_card_class);
+            text.push_str(&super::six(detail.trace)?);
+            text.extend(std::iter::repeat_n('0', 20_usize.saturating_sub(pan.len())));
+            text.push_str(pan);
+            text.push_str(&amount(self.dialect, detail.amount)?);
         }
-        message.set(11, numbers.trace()?).set(48, text);
+        message.set(11, numbers.trace()?).set(48, text.as_str());
         Ok(message)
     }
 

@@ -4,6 +4,7 @@
 
 mod acquirer;
 mod dialects;
+mod follow;
 mod manifest;
 mod reversals;
 mod sales;

@@ -5,7 +5,7 @@ use crate::acquirer::{Acquirer, Connection, Step};
 use std::net::{Shutdown, TcpListener};
 use till_channel_bankcard::message::Message;
 use till_plugin::Channel;
-use till_plugin::channel::{DeclineClass, NextStep, Outcome, Prepared, UnknownReason};
+use till_plugin::channel::{DeclineClass, NextStep, Outcome, Prepared, UndoReason, UnknownReason};
 use till_plugin::{Currency, Money, Sensitive};
 
 fn approve() -> Step {
@@ -260,7 +260,6 @@ fn cards_and_amounts_that_cannot_be_sold_are_refused_before_anything_is_sent() {
     };
     assert_eq!(refuse(&|request| request.instrument = swipe("201")).next, NextStep::UseChip);
     assert_eq!(refuse(&|request| request.instrument = swipe("120")).code, "needs-pin");
-    assert_eq!(refuse(&|request| request.hold = true).code, "unsupported");
     for minor in [0, -1, i64::MIN, i64::MAX, 1_000_000_000_000] {
         assert_eq!(refuse(&|request| request.amount = Money::new(minor, Currency::CNY)).code, "amount");
     }
@@ -287,16 +286,22 @@ fn no_log_line_outcome_or_preparation_shows_card_data() {
     let mut till = Till::signed_in(vec![
         approve(),
         Box::new(|host| host.send(&[0, 1, 9])),
+        answer("00"),
         Box::new(|host| {
             let mut reply = host.answer("00");
             reply.set(2, "6200000000000013");
             host.reply(reply);
         }),
+        answer("96"),
     ]);
     let mut seen = Vec::new();
     for trace in 2..5 {
         let (request, prepared, outcome) = till.sell(trace);
         seen.push(format!("{request:?} {prepared:?} {outcome:?}"));
+        if matches!(outcome, Outcome::Unknown(_)) {
+            let undone = till.plugin.undo(&super::follow_up(&request, &prepared), UndoReason::NoAnswer);
+            seen.push(format!("{undone:?}"));
+        }
     }
     seen.push(format!("{:?} {:?}", till.host.log_lines(), till.plugin.statistics()));
     let seen = seen.join("\n");

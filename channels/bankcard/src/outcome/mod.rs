@@ -1,5 +1,7 @@
 //! From what came back to the four outcomes the daemon knows (channels.md §0.1).
 
+mod refusals;
+
 use crate::answers::Answer;
 use crate::card::{CardData, CardError};
 use crate::dialect::{Action, AnswerRule};
@@ -9,7 +11,13 @@ use crate::messages::RequestError;
 use till_plugin::channel::{
     Approval, AttemptIds, Decline, DeclineClass, Echo, NextStep, Outcome, Unknown, UnknownReason,
 };
+use till_plugin::instrument::Cvm;
 use till_plugin::{Extra, Money};
+
+pub use refusals::{
+    amount_differs, another_card, card_needed, never_reversed, no_detail, not_voidable, nothing_to_upload,
+    reversal_pending, settlement_error, settling, wrong_original,
+};
 
 /// A refusal of our own, with its text in both languages.
 pub fn refusal(
@@ -136,7 +144,43 @@ pub fn of_sale(answer: &Answer, ids: &AttemptIds, asked: Money, card: &CardData)
     Outcome::Approved(approval(answer, ids, approved, card))
 }
 
+/// What a verified answer to a void, refund, completion or release means. It is all or nothing.
+pub fn of_follow(answer: &Answer, ids: &AttemptIds, asked: Money, card: &CardData) -> Outcome {
+    match answer.rule.action {
+        Action::Approved => Outcome::Approved(approval(answer, ids, asked, card)),
+        Action::Partial => {
+            let text = "the host did a part of what can only be done whole";
+            Outcome::Unknown(Unknown::new(UnknownReason::Mismatch, text))
+        }
+        _ => Outcome::Declined(declined(&answer.code, &answer.rule)),
+    }
+}
+
+/// Whether a no is about the request itself. A repeated notice that is answered "duplicate", "later" or "sign in" may all
+/// the same have been booked the first time.
+pub fn is_final(answer: &Answer) -> bool {
+    !matches!(
+        answer.rule.action,
+        Action::RetryLater | Action::NewTrace | Action::SignInAgain | Action::OperatorFault
+    )
+}
+
+/// Details or an end mark that the host has taken.
+pub fn taken(answer: &Answer, ids: &AttemptIds, nothing: Money) -> Approval {
+    Approval { receipt: Vec::new(), ..approved(answer, ids, nothing) }
+}
+
 fn approval(answer: &Answer, ids: &AttemptIds, amount: Money, card: &CardData) -> Approval {
+    Approval {
+        account: Some(card.masked.clone()),
+        scheme: card.scheme.clone(),
+        cvm: card.cvm,
+        ..approved(answer, ids, amount)
+    }
+}
+
+/// An approval without its card.
+fn approved(answer: &Answer, ids: &AttemptIds, amount: Money) -> Approval {
     let own = |number| answer.trimmed(number).map(str::to_owned);
     let time = answer.trimmed(13).zip(answer.trimmed(12));
     let mut receipt = vec![
@@ -162,10 +206,10 @@ fn approval(answer: &Answer, ids: &AttemptIds, amount: Money, card: &CardData) -
         echo: Echo { order: own(11), merchant: own(42), terminal: own(41) },
         reference: own(37).unwrap_or_default(),
         authorisation_code: own(38),
-        account: Some(card.masked.clone()),
-        scheme: card.scheme.clone(),
+        account: None,
+        scheme: None,
         host_time: time.and_then(|(date, time)| hosttime::full(ids.wall_ms, date, time)),
-        cvm: card.cvm,
+        cvm: Cvm::None,
         change: None,
         open_drawer: false,
         receipt,
