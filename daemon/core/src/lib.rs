@@ -18,6 +18,7 @@ pub mod input;
 mod keys;
 pub mod machine;
 pub mod payment;
+pub mod planted;
 pub mod receipt;
 pub mod recognise;
 pub mod record;

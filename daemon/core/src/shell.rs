@@ -7,9 +7,15 @@
 //!
 //! The record is folded in with the stamp that the journal gave it, as every replay will fold it (I7).
 
+use std::fmt;
+
+use till_plugin::channel::{Decline, DeclineClass};
+
 use crate::effect::Effect;
 use crate::input::{Context, Input};
 use crate::machine::{self, Step};
+#[cfg(feature = "planted")]
+use crate::planted::planted;
 use crate::record::{Record, RecordError};
 use crate::refusal::Refusal;
 use crate::till::Till;
@@ -50,12 +56,21 @@ impl Next {
 }
 
 /// A decided step whose record is not on disk yet. Its effects cannot be had.
-#[derive(Debug)]
 #[must_use = "a record that is not written has not happened"]
 pub struct Pending {
     record: Record,
     payload: Vec<u8>,
     effects: Vec<Effect>,
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The bytes say nothing that the record does not.
+        f.debug_struct("Pending")
+            .field("record", &self.record)
+            .field("effects", &self.effects)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Pending {
@@ -67,6 +82,18 @@ impl Pending {
     /// Its bytes for the journal.
     pub fn payload(&self) -> &[u8] {
         &self.payload
+    }
+
+    /// Effects that run before the record is on disk: none, but for a planted fault.
+    #[cfg(feature = "planted")]
+    pub fn before_durable(&mut self) -> Vec<Effect> {
+        let early = |effect: &Effect| match effect {
+            Effect::Authorise { .. } => planted!(SendBeforeFlush),
+            Effect::Print { .. } => planted!(PrintBeforeFlush),
+            Effect::OpenDrawer { .. } => planted!(DrawerBeforeFlush),
+            _ => false,
+        };
+        self.effects.extract_if(.., |e| early(e)).collect()
     }
 
     /// The bytes, moved out for the journal's frame.
@@ -127,6 +154,17 @@ impl Shell {
     /// Decides an input. Nothing changes yet.
     pub fn decide(&self, input: &Input, ctx: &Context) -> Result<Next, NotDone> {
         Ok(next(machine::decide(&self.till, input, ctx)?)?)
+    }
+
+    /// What to decide instead of an input whose record found no room. A request that was only prepared is then surely
+    /// unsent, and to say so does find room: what finishes an attempt may use the last of the disk. None: nothing can
+    /// be done but to tell whoever asked, and where nobody asked (an answer of a channel must not be forgotten) to end
+    /// and resolve it after a restart from what is on disk.
+    pub fn unwritten(input: &Input, why: &str) -> Option<Input> {
+        let Input::Prepared { payment, attempt, result: Ok(_) } = input else { return None };
+        let mut decline = Decline::local(DeclineClass::Device, "journal", format!("not sent: {why}"));
+        decline.text_zh = "未发送：流水日志无法写入".into();
+        Some(Input::Prepared { payment: *payment, attempt: *attempt, result: Err(decline) })
     }
 
     /// The record is on disk: folds it in and hands out what may be done now.

@@ -401,7 +401,7 @@ impl Committer {
                 needed: self.shared.options.free_floor,
             }));
         } else {
-            answer.give(Ok(Appended { first: self.seq, last: self.seq }));
+            answer.give(Ok(Appended { first: self.seq, last: self.seq, stamp: self.stamp }));
         }
     }
 

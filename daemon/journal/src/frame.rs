@@ -169,8 +169,9 @@ impl Record {
         self.hash != [0; 32] && self.expected_hash(key, self.payload.len(), &digest) == self.hash
     }
 
-    /// Sets the hash and appends the frame to `out`. The caller has checked the payload's length.
-    pub(crate) fn seal_into(&mut self, key: &DeviceKey, out: &mut Vec<u8>) {
+    /// Sets the hash and appends the frame to `out`, as the committer does. The caller has checked the payload's length
+    /// ([`MAX_PAYLOAD`]).
+    pub fn seal_into(&mut self, key: &DeviceKey, out: &mut Vec<u8>) {
         let digest = key.payload_digest(self.epoch, &self.payload);
         self.hash = self.expected_hash(key, self.payload.len(), &digest);
         self.encode_into(out);

@@ -7,6 +7,9 @@ use clap::{Parser, Subcommand};
 use tilld::config::{self, Sources};
 use tilld::{logging, service};
 
+// The simulation's planted faults are never in a till.
+const _: () = assert!(!till_core::planted::PLANTED, "tilld cannot be built with till-core's planted faults");
+
 /// The payment-terminal service. Run by systemd; by hand for tests and demos.
 ///
 /// Not certified by any payment scheme; not for live card acceptance without a certified reader and an acquirer's

@@ -7,7 +7,6 @@ use till_core::recognise::{Recognised, Table, recognise};
 use till_core::record::{KIND, Record};
 use till_core::{Durable, Next, PaymentId, PaymentState, Pending, Refusal, Shell};
 use till_journal::{Journal, JournalError, NewRecord, Urgency};
-use till_plugin::channel::{Decline, DeclineClass};
 use till_plugin::{Family, Instrument, Money};
 use tokio::sync::mpsc;
 
@@ -121,7 +120,10 @@ impl Actor {
             match message {
                 Message::Input(input, reply) => {
                     let result = match self.input(&input).await {
-                        Err(TillError::Journal(text)) => self.not_durable(&input, text).await,
+                        Err(TillError::Journal(text)) => match Shell::unwritten(&input, &text) {
+                            Some(instead) => self.input(&instead).await,
+                            None => Err(TillError::Journal(text)),
+                        },
                         other => other,
                     };
                     if let Some(reply) = reply {
@@ -139,17 +141,6 @@ impl Actor {
                 }
             }
         }
-    }
-
-    /// A record found no room. A request that was only prepared is then surely unsent, and that does find room (what
-    /// finishes an attempt may use the last of the disk).
-    async fn not_durable(&mut self, input: &Input, text: String) -> Result<(), TillError> {
-        let Input::Prepared { payment, attempt, result: Ok(_) } = input else {
-            return Err(TillError::Journal(text));
-        };
-        let mut decline = Decline::local(DeclineClass::Device, "journal", format!("not sent: {text}"));
-        decline.text_zh = "未发送：流水日志无法写入".into();
-        self.input(&Input::Prepared { payment: *payment, attempt: *attempt, result: Err(decline) }).await
     }
 
     /// The result of an input that nobody waits for.

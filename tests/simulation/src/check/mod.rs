@@ -1,0 +1,94 @@
+//! What must be true after every record, before every request, and when everything has come to rest. Numbers are those
+//! of the specification (pos.md §3.5 W1–W8, §3.8 I1–I24); docs/reliability.md has the table.
+
+mod rest;
+mod step;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use till_core::{AttemptState, PaymentId, PaymentState, Record};
+use till_plugin::channel::AttemptIds;
+
+pub(crate) use rest::at_rest;
+pub(crate) use step::{
+    after_record, after_restart, before_sending, i07_replay_gives_the_live_state,
+    w05_on_disk_before_anybody_hears, w06_the_job_is_on_disk_before_the_paper,
+};
+
+use crate::disk;
+use crate::profile;
+use crate::world::World;
+
+/// What the checks remember of a payment.
+#[derive(Default)]
+struct Seen {
+    state: Option<PaymentState>,
+    attempts: Vec<AttemptState>,
+    /// Attempts whose request left.
+    sent: Vec<u32>,
+}
+
+/// What the checks remember.
+#[derive(Default)]
+pub(crate) struct Watch {
+    seen: Vec<Seen>,
+    keys: BTreeMap<String, PaymentId>,
+    orders: BTreeSet<String>,
+    recoveries: BTreeMap<String, Vec<u8>>,
+    prints: BTreeMap<u64, (PaymentId, u32)>,
+}
+
+impl Watch {
+    fn of(&mut self, payment: PaymentId) -> &mut Seen {
+        let n = disk::number(payment);
+        if self.seen.len() <= n {
+            self.seen.resize_with(n + 1, Seen::default);
+        }
+        &mut self.seen[n]
+    }
+
+    /// The recovery data that a channel gives for an attempt.
+    pub(crate) fn recovery(&mut self, channel: usize, ids: &AttemptIds) -> Vec<u8> {
+        let data = format!("{channel} {} {}", ids.order, ids.trace).into_bytes();
+        self.recoveries.insert(ids.order.clone(), data.clone());
+        data
+    }
+
+    /// A query or undo goes out: to the channel of its original, with the numbers and data of it.
+    pub(crate) fn i22_follow_up_goes_where_its_original_went(
+        &self,
+        channel: usize,
+        ids: &AttemptIds,
+        recovery: &[u8],
+    ) {
+        let expected = self.recoveries.get(&ids.order).map(Vec::as_slice);
+        assert_eq!(expected, Some(recovery), "I22: a follow-up without its original's recovery data");
+        let its = profile::CHANNELS[channel].0;
+        assert!(
+            recovery.starts_with(format!("{channel} ").as_bytes()),
+            "I22: a follow-up to another channel, {its}"
+        );
+    }
+}
+
+impl World {
+    /// Each receipt number is one record's; a second paper of it says that it is one.
+    pub(crate) fn i20_printed(&mut self, job: u64, payment: PaymentId, restarted: bool) {
+        let (of, before) = self.watch.prints.entry(job).or_insert((payment, 0));
+        assert_eq!(*of, payment, "I20: receipt {job} is printed for two payments");
+        // Dying between the record and the print makes a copy marked that need not be: the safe side.
+        assert!(
+            restarted || *before == 0,
+            "I20: receipt {job} is printed a second time as if it were the first"
+        );
+        *before += 1;
+    }
+}
+
+/// A record as the journal gives it back.
+pub(crate) fn read_back(payload: &[u8]) -> Record {
+    match Record::decode(payload) {
+        Ok(record) => record,
+        Err(e) => panic!("what was written cannot be read: {e}"),
+    }
+}

@@ -1,0 +1,265 @@
+//! The disk under the till: the journal's own frames in one file, cut as a crash or a power cut may leave them, and
+//! recovered as the journal recovers (a frame counts when its checksum, its chain and its seal hold; what stands behind
+//! the first that does not was never acknowledged, and goes).
+
+use till_core::{Durable, PaymentId, Record};
+use till_journal::{DeviceKey, MAX_PAYLOAD, Stamp};
+
+use crate::rng::Rng;
+
+/// What the disk takes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    Well,
+    /// Nothing that begins something fits; what finishes something takes from the ballast.
+    Full,
+    /// Not even that.
+    Stuffed,
+    /// The file system turned read-only under an error.
+    ReadOnly,
+}
+
+/// What happens at an append.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It becomes durable and is answered.
+    Well,
+    /// The process dies before anything is written.
+    Before,
+    /// The power goes: the write had not been synced and is lost whole.
+    Unsynced,
+    /// The power goes: a part of the frame is on the disk.
+    Torn,
+    /// It is durable; the process dies before it knows.
+    After,
+    /// The sync reports an error: nobody knows whether it is durable, and nothing more is written before a restart.
+    SyncFailed,
+}
+
+/// An append that was not answered with a place.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The process died; when, for the log.
+    Died(&'static str),
+    /// Refused; the process lives.
+    Refused(&'static str),
+}
+
+/// The journal file.
+pub(crate) struct Disk {
+    bytes: Vec<u8>,
+    /// Where each acknowledged (or recovered) frame begins; its seq is the index + 1.
+    frames: Vec<usize>,
+    /// Frames of each payment, by number of the payment in this world.
+    of_payment: Vec<Vec<u32>>,
+    key: DeviceKey,
+    hash: till_journal::Hash,
+    boot: u8,
+    pub(crate) health: Health,
+    poisoned: bool,
+    scratch: Vec<u8>,
+}
+
+impl Disk {
+    pub(crate) fn new() -> Self {
+        Self {
+            bytes: Vec::with_capacity(1 << 16),
+            frames: Vec::new(),
+            of_payment: Vec::new(),
+            key: DeviceKey::new(&[0x5a; 32]),
+            hash: [0; 32],
+            boot: 1,
+            health: Health::Well,
+            poisoned: false,
+            scratch: Vec::with_capacity(4096),
+        }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.frames.len() as u64
+    }
+
+    /// Appends one record as the committer does, or not.
+    pub(crate) fn append(
+        &mut self,
+        rng: &mut Rng,
+        fate: Fate,
+        record: &Record,
+        payload: &[u8],
+        wall_ms: i64,
+        now: u64,
+    ) -> Result<Durable, Trouble> {
+        assert!(payload.len() <= MAX_PAYLOAD, "{} is too long for the journal", record.name());
+        let full = self.health == Health::Full && !record.is_finishing();
+        if self.poisoned || full || matches!(self.health, Health::Stuffed | Health::ReadOnly) {
+            self.poisoned |= self.health == Health::ReadOnly;
+            return Err(Trouble::Refused(if full { "storage-full" } else { "journal-broken" }));
+        }
+        if fate == Fate::Before {
+            return Err(Trouble::Died("before the record"));
+        }
+        let mut frame = till_journal::Record {
+            seq: self.len() + 1,
+            epoch: 1,
+            kind: till_core::record::KIND,
+            group_left: 0,
+            commit_index: 0,
+            boot_id: [self.boot; 16],
+            stamp: Stamp { wall_ms, boottime_ms: now, clock_ok: true },
+            subject: record.payment().map_or([0; 16], |p| p.0),
+            payload: payload.to_vec(),
+            prev_hash: self.hash,
+            hash: [0; 32],
+        };
+        self.scratch.clear();
+        frame.seal_into(&self.key, &mut self.scratch);
+        match fate {
+            Fate::Unsynced => return Err(Trouble::Died("with the write unsynced")),
+            Fate::Torn => {
+                self.tear(rng);
+                return Err(Trouble::Died("in the middle of the write"));
+            }
+            Fate::SyncFailed => {
+                self.poisoned = true;
+                if rng.chance(50) {
+                    self.bytes.extend_from_slice(&self.scratch);
+                } else {
+                    self.tear(rng);
+                }
+                return Err(Trouble::Refused("sync-failed"));
+            }
+            _ => {}
+        }
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(&self.scratch);
+        if fate == Fate::After {
+            return Err(Trouble::Died("after the record"));
+        }
+        self.hash = frame.hash;
+        self.note(at, frame.subject);
+        Ok(Durable::new(self.len(), wall_ms))
+    }
+
+    /// A prefix of the frame, or all its length with a hole of zeros where a sector was not written.
+    fn tear(&mut self, rng: &mut Rng) {
+        let cut = rng.index(self.scratch.len());
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&self.scratch[..cut]);
+        if rng.chance(50) {
+            self.bytes.resize(start + self.scratch.len(), 0);
+        }
+    }
+
+    fn note(&mut self, at: usize, subject: [u8; 16]) {
+        let index = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
+        self.frames.push(at);
+        if subject != [0; 16] {
+            let n = number(PaymentId(subject));
+            if self.of_payment.len() <= n {
+                self.of_payment.resize_with(n + 1, Vec::new);
+            }
+            self.of_payment[n].push(index);
+        }
+    }
+
+    /// Opens what a death left: keeps every frame that holds, drops what stands behind, and says how many records the
+    /// daemon had not been told of (it died between the write and the answer).
+    pub(crate) fn open(&mut self) -> u64 {
+        self.boot = self.boot.wrapping_add(1);
+        self.poisoned = false;
+        let mut at = match self.frames.last() {
+            Some(&last) => match till_journal::decode(&self.bytes[last..]) {
+                Ok((_, length)) => last + length,
+                Err(e) => panic!("an acknowledged record is gone: {e}"),
+            },
+            None => 0,
+        };
+        let mut found = 0;
+        while let Ok((frame, length)) = till_journal::decode(&self.bytes[at..]) {
+            if frame.seq != self.len() + 1 || frame.prev_hash != self.hash || !frame.is_authentic(&self.key) {
+                break;
+            }
+            self.hash = frame.hash;
+            self.note(at, frame.subject);
+            at += length;
+            found += 1;
+        }
+        self.bytes.truncate(at);
+        found
+    }
+
+    fn frame(&self, index: usize) -> till_journal::Record {
+        match till_journal::decode(&self.bytes[self.frames[index]..]) {
+            Ok((frame, _)) => frame,
+            Err(e) => panic!("record {} cannot be read: {e}", index + 1),
+        }
+    }
+
+    /// Time and bytes of a record, for a replay.
+    pub(crate) fn read(&self, seq: u64) -> (Durable, Vec<u8>) {
+        let frame = self.frame(usize::try_from(seq - 1).unwrap_or(usize::MAX));
+        (Durable::new(frame.seq, frame.stamp.wall_ms), frame.payload)
+    }
+
+    /// A record and its time.
+    pub(crate) fn record(&self, seq: u64) -> (Record, i64) {
+        let frame = self.frame(usize::try_from(seq - 1).unwrap_or(usize::MAX));
+        (crate::check::read_back(&frame.payload), frame.stamp.wall_ms)
+    }
+
+    /// A payment's records, newest first.
+    pub(crate) fn of(&self, payment: PaymentId) -> impl Iterator<Item = (u64, i64, Record)> {
+        let indices = self.of_payment.get(number(payment)).map(Vec::as_slice).unwrap_or_default();
+        indices.iter().rev().map(|index| {
+            let frame = self.frame(*index as usize);
+            (frame.seq, frame.stamp.wall_ms, crate::check::read_back(&frame.payload))
+        })
+    }
+
+    /// Payments that the journal knows.
+    pub(crate) fn payments(&self) -> usize {
+        self.of_payment.iter().filter(|f| !f.is_empty()).count()
+    }
+
+    /// Their identities.
+    pub(crate) fn identities(&self) -> Vec<PaymentId> {
+        let firsts = self.of_payment.iter().filter_map(|frames| frames.first());
+        firsts.map(|first| PaymentId(self.frame(*first as usize).subject)).collect()
+    }
+
+    /// I23: the chain holds from the first record to the last, and one changed bit or a missing record shows.
+    pub(crate) fn chain(&self, rng: &mut Rng) {
+        assert!(self.holds(&self.bytes, self.frames.len()), "I23: the chain of the journal is broken");
+        if self.frames.is_empty() {
+            return;
+        }
+        let mut damaged = self.bytes.clone();
+        let bit = rng.index(damaged.len() * 8);
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert!(!self.holds(&damaged, self.frames.len()), "I23: a changed bit of the journal is not noticed");
+        let gone = rng.index(self.frames.len());
+        let end = self.frames.get(gone + 1).copied().unwrap_or(self.bytes.len());
+        let mut shortened = self.bytes.clone();
+        shortened.drain(self.frames[gone]..end);
+        assert!(!self.holds(&shortened, self.frames.len()), "I23: a removed record is not noticed");
+    }
+
+    fn holds(&self, bytes: &[u8], records: usize) -> bool {
+        let (mut at, mut hash, mut seq) = (0, [0; 32], 0);
+        while let Some(rest) = bytes.get(at..).filter(|r| !r.is_empty()) {
+            let Ok((frame, length)) = till_journal::decode(rest) else { return false };
+            if frame.seq != seq + 1 || frame.prev_hash != hash || !frame.is_authentic(&self.key) {
+                return false;
+            }
+            (at, hash, seq) = (at + length, frame.hash, frame.seq);
+        }
+        seq == records as u64 && hash == self.hash
+    }
+}
+
+/// The number of a payment in this world: the operator counts them into the first half of their identities.
+pub(crate) fn number(payment: PaymentId) -> usize {
+    let mut half = [0; 8];
+    half.copy_from_slice(&payment.0[..8]);
+    usize::try_from(u64::from_be_bytes(half)).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,197 @@
+//! What effects do in this world: calls to the hosts and their answers, the printer, the readers.
+
+use till_core::{Effect, Input, PaymentId};
+use till_plugin::Money;
+use till_plugin::channel::{AttemptIds, Outcome, QueryOutcome, UndoOutcome, UnknownReason};
+use till_plugin::driver::PrintState;
+
+use crate::clock::{Event, Timer};
+use crate::faults::{Faults, Pay, PayFate, QueryFate, UndoFate};
+use crate::host::{Message, What, doubt, no, wrong};
+use crate::profile;
+use crate::world::{World, log};
+
+impl World {
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Arm { payment, .. } => self.armed_for = Some(payment),
+            Effect::Disarm => self.armed_for = None,
+            Effect::Prepare { payment, channel, ids, .. } => {
+                let result = if !self.faults.calm && self.rng.chance(5) {
+                    Err(no("not-prepared"))
+                } else {
+                    Ok((self.watch.recovery(profile::index(&channel), &ids), "6200****0005".into()))
+                };
+                let ms = self.rng.range(1, 50);
+                self.clock.inside(ms, Input::Prepared { payment, attempt: ids.attempt, result });
+            }
+            Effect::Authorise { payment, attempt, channel, timeout_ms, .. } => {
+                self.authorise(payment, attempt, profile::index(&channel), timeout_ms.into());
+            }
+            Effect::ForgetInstrument { payment, attempt } => {
+                self.vault.remove(&(payment, attempt));
+            }
+            Effect::ResolveAfter { payment, attempt, after_ms } => {
+                self.clock.timer(after_ms, Timer::Resolve(payment, attempt));
+            }
+            Effect::Query { payment, attempt, channel, ids, amount, recovery, .. } => {
+                let channel = profile::index(&channel);
+                self.watch.i22_follow_up_goes_where_its_original_went(channel, &ids, &recovery);
+                let fate = self.faults.query(&mut self.rng);
+                log!(self, "query {} {fate:?}", ids.order);
+                if let QueryFate::Lost = fate {
+                    let outcome = QueryOutcome::Unknown(doubt(UnknownReason::NoAnswer));
+                    self.clock.inside(5_000, Input::Queried { payment, attempt, outcome });
+                } else {
+                    self.send(channel, ids, amount, What::Query(fate), None);
+                }
+            }
+            Effect::Undo { payment, attempt, channel, ids, amount, recovery, .. } => {
+                let channel = profile::index(&channel);
+                self.watch.i22_follow_up_goes_where_its_original_went(channel, &ids, &recovery);
+                self.undo((payment, attempt), channel, ids, amount);
+            }
+            Effect::GoOn { payment, after_ms } => self.clock.timer(after_ms, Timer::GoOn(payment)),
+            Effect::AskAcknowledgement { payment, after_ms } => {
+                self.clock.timer(after_ms, Timer::Acknowledgement(payment));
+            }
+            Effect::QueueJob { job } => {
+                let ms = self.rng.range(1, 2_000);
+                self.clock.inside(ms, Input::SendJob { job });
+            }
+            Effect::Print { job, payment, restarted, .. } => {
+                let state = match self.rng.below(4) {
+                    0 if !self.faults.calm => PrintState::Failed { reason: "paper".into(), partly: true },
+                    1 => PrintState::Unconfirmed,
+                    _ => PrintState::Done,
+                };
+                crate::check::w05_on_disk_before_anybody_hears(self, payment, "a receipt is printed");
+                crate::check::w06_the_job_is_on_disk_before_the_paper(self, job);
+                self.i20_printed(job, payment, restarted);
+                self.clock.inside(500, Input::Printed { job, state });
+            }
+            Effect::Alarm { code, .. } => *self.tally.alarm.entry(code).or_default() += 1,
+            Effect::PaymentChanged(id) => {
+                let known = self.till().payment(id).is_some();
+                assert!(known, "W5: clients are told of a payment that is not there");
+            }
+            Effect::OpenDrawer { reason } => {
+                if let Ok(payment) = reason.parse() {
+                    crate::check::w05_on_disk_before_anybody_hears(self, payment, "the drawer opens");
+                }
+            }
+            Effect::ChannelChanged | Effect::ShowCode { .. } | Effect::SignIn { .. } => {}
+        }
+    }
+
+    fn authorise(&mut self, payment: PaymentId, attempt: u32, channel: usize, timeout_ms: u64) {
+        crate::check::before_sending(self, payment, attempt, channel);
+        let Some((ids, amount)) = self.till().payment(payment).and_then(|p| {
+            Some((p.attempts.iter().find(|a| a.ids.attempt == attempt)?.ids.clone(), p.amount))
+        }) else {
+            panic!("an authorisation of a payment that is not there");
+        };
+        let customer = Faults::customer(&mut self.rng, channel);
+        let fate = self.faults.pay(&mut self.rng);
+        log!(self, "pay {} {customer:?} {fate:?}", ids.order);
+        let unknown = |reason| Outcome::Unknown(doubt(reason));
+        let gave_up = match fate {
+            PayFate::NotSent => Some((20, Outcome::NotSent(no("no-line")))),
+            PayFate::LostRequest | PayFate::LostAnswer | PayFate::LateAnswer => {
+                Some((timeout_ms, unknown(UnknownReason::NoAnswer)))
+            }
+            PayFate::Slow(_) => Some((100, unknown(UnknownReason::Broken))),
+            PayFate::PluginDied => Some((300, unknown(UnknownReason::PluginDied))),
+            PayFate::BadSeal => Some((350, unknown(UnknownReason::BadSeal))),
+            PayFate::Well | PayFate::AnsweredTwice | PayFate::Wrong(_) => None,
+        };
+        if let Some((ms, outcome)) = gave_up {
+            self.clock.inside(ms, Input::Answered { payment, attempt, outcome });
+        }
+        if matches!(fate, PayFate::NotSent | PayFate::LostRequest) {
+            return;
+        }
+        let delay = if let PayFate::Slow(ms) = fate { Some(ms) } else { None };
+        if let Pay::Pending(_) = customer
+            && self.rng.chance(40)
+        {
+            let ms = self.rng.range(1_000, 30_000);
+            self.clock.after(ms, Event::Customer(channel, ids.order.clone()));
+        }
+        self.send(channel, ids, amount, What::Pay(customer, fate), delay);
+    }
+
+    fn undo(&mut self, of: (PaymentId, u32), channel: usize, ids: AttemptIds, amount: Money) {
+        let (payment, attempt) = of;
+        let fate = self.faults.undo(&mut self.rng);
+        log!(self, "undo {} {fate:?}", ids.order);
+        let outcome = match fate {
+            UndoFate::NotSent => Some((50, UndoOutcome::NotSent(no("no-line")))),
+            UndoFate::LostRequest | UndoFate::LostAnswer => {
+                Some((5_000, UndoOutcome::Unknown(doubt(UnknownReason::NoAnswer))))
+            }
+            _ => None,
+        };
+        if let Some((ms, outcome)) = outcome {
+            self.clock.inside(ms, Input::Undone { payment, attempt, outcome });
+        }
+        if !matches!(fate, UndoFate::NotSent | UndoFate::LostRequest) {
+            self.send(channel, ids, amount, What::Undo(fate), None);
+        }
+    }
+
+    fn send(&mut self, channel: usize, ids: AttemptIds, amount: Money, what: What, delay: Option<u64>) {
+        let mut at = self.clock.now + delay.unwrap_or_else(|| self.rng.range(5, 200));
+        if profile::keeps_order(channel) {
+            at = at.max(self.line_free[channel]);
+            self.line_free[channel] = at;
+        }
+        let message = Message { channel, ids, amount, what, life: self.clock.life() };
+        self.clock.after(at - self.clock.now, Event::Arrive(Box::new(message)));
+    }
+
+    /// Bytes reach a host, whatever became of the till meanwhile.
+    pub(crate) fn arrive(&mut self, m: &Message) {
+        let now = self.clock.now;
+        let lag = match m.what {
+            What::Pay(_, PayFate::Slow(_)) => 0,
+            _ => self.faults.lag(&mut self.rng),
+        };
+        let host = &mut self.hosts[m.channel];
+        let (payment, attempt) = (PaymentId(m.ids.payment), m.ids.attempt);
+        let (first, second) = match m.what {
+            What::Pay(customer, fate) => {
+                let outcome = match (host.pay(m, customer, lag, now), fate) {
+                    (Outcome::Approved(a), PayFate::Wrong(w)) => Outcome::Approved(wrong(a, w)),
+                    (outcome, _) => outcome,
+                };
+                let answer = Input::Answered { payment, attempt, outcome };
+                match fate {
+                    PayFate::Well | PayFate::Wrong(_) => (Some((50, answer)), None),
+                    PayFate::AnsweredTwice => (Some((50, answer.clone())), Some((90, answer))),
+                    PayFate::LateAnswer => (Some((11_000, answer)), None),
+                    _ => (None, None),
+                }
+            }
+            What::Query(fate) => {
+                let answer = Input::Queried { payment, attempt, outcome: host.query(m, fate, now) };
+                let twice = matches!(fate, QueryFate::AnsweredTwice).then(|| (90, answer.clone()));
+                (Some((50, answer)), twice)
+            }
+            What::Undo(fate) => {
+                let answer = Input::Undone { payment, attempt, outcome: host.undo(m, fate, now) };
+                match fate {
+                    UndoFate::LostAnswer => (None, None),
+                    UndoFate::AnsweredTwice => (Some((50, answer.clone())), Some((90, answer))),
+                    _ => (Some((50, answer)), None),
+                }
+            }
+        };
+        // Whoever asked may be dead by now: then the answer reaches nobody.
+        if self.up && m.life == self.clock.life() {
+            for (ms, input) in [first, second].into_iter().flatten() {
+                self.clock.inside(ms, input);
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `./simulate`: many worlds fast, or one of them to read.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use till_simulation::{Options, Plan, Tally, live, many};
+
+/// Runs the till's money machine through random worlds of faults and checks its books. Every world is a seed; the same
+/// seed gives the same world.
+#[derive(Parser)]
+#[command(name = "simulate")]
+struct Arguments {
+    /// Show one world as it happens, line by line.
+    #[arg(long, conflicts_with_all = ["payments", "seconds", "first_seed"])]
+    seed: Option<u64>,
+    /// Stop after so many payments.
+    #[arg(long, default_value_t = 1_000_000)]
+    payments: u64,
+    /// Run for so long instead.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Seed of the first world.
+    #[arg(long, default_value_t = 1)]
+    first_seed: u64,
+    /// Worlds at the same time; 0: one a processor.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.seed {
+        Some(seed) => one(seed, arguments.json),
+        None => all(&arguments),
+    }
+}
+
+fn one(seed: u64, json: bool) -> ExitCode {
+    let outcome = live(seed, Options { trace: true, ..Options::default() });
+    print!("{}", outcome.trace);
+    report(&outcome.tally, json);
+    match outcome.failure {
+        Some(failure) => {
+            eprintln!("the world of seed {seed} failed: {}", failure.text);
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn all(arguments: &Arguments) -> ExitCode {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if arguments.threads == 0 { cores } else { arguments.threads };
+    let plan = Plan {
+        first_seed: arguments.first_seed,
+        payments: arguments.seconds.is_none().then_some(arguments.payments),
+        time: arguments.seconds.map(Duration::from_secs),
+        threads,
+    };
+    let start = Instant::now();
+    let (tally, worlds, failure) = many(plan, Options::default(), |tally, worlds, took| {
+        eprintln!("{} payments in {worlds} worlds, {} a second", tally.payments, rate(tally, took));
+    });
+    let took = start.elapsed();
+    report(&tally, arguments.json);
+    eprintln!(
+        "{} payments, {} records, {worlds} worlds (seeds from {}) in {:.1} s on {threads} threads: {} payments a second",
+        tally.payments,
+        tally.records,
+        plan.first_seed,
+        took.as_secs_f64(),
+        rate(&tally, took),
+    );
+    match failure {
+        Some(failure) => {
+            eprintln!(
+                "the world of seed {0} failed: {1}\nsee it happen: ./simulate --seed {0}",
+                failure.seed, failure.text
+            );
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn rate(tally: &Tally, took: Duration) -> u128 {
+    u128::from(tally.payments) * 1_000_000 / took.as_micros().max(1)
+}
+
+fn report(tally: &Tally, json: bool) {
+    if json {
+        match serde_json::to_string(tally) {
+            Ok(text) => println!("{text}"),
+            Err(e) => eprintln!("the figures cannot be written: {e}"),
+        }
+        return;
+    }
+    let parts = [
+        ("records", &tally.record),
+        ("payments", &tally.payment),
+        ("alarms", &tally.alarm),
+        ("deaths", &tally.died),
+        ("seen", &tally.seen),
+    ];
+    for (title, counts) in parts {
+        let line = counts.iter().map(|(what, n)| format!("{what} {n}")).collect::<Vec<_>>().join(", ");
+        println!("{title}: {line}");
+    }
+}

@@ -1,0 +1,82 @@
+//! The channels of the world: ways in which a network lets unknown outcomes be resolved.
+
+use till_core::routing::{RouteHealth, RouteView};
+use till_plugin::Family;
+use till_plugin::channel::{Operation, QueryRule, ResolveProfile, UndoRule};
+
+pub(crate) const SETTLE_MS: u32 = 6_000;
+
+/// (channel, family it takes)
+pub(crate) const CHANNELS: [(&str, &str); 6] = [
+    ("wallet", "qr-alipay"),
+    ("slow-wallet", "qr-unionpay"),
+    ("bank", "card-stripe"),
+    ("bank-2", "card-stripe"),
+    ("no-undo", "qr-wechat"),
+    ("blind", "prepaid"),
+];
+
+/// Its place in [`CHANNELS`].
+pub(crate) fn index(channel: &str) -> usize {
+    match CHANNELS.iter().position(|(id, _)| *id == channel) {
+        Some(index) => index,
+        None => panic!("the till calls a channel that is not configured: {channel}"),
+    }
+}
+
+/// Messages arrive in the order they were sent and are answered from one book: a bank's line.
+pub(crate) const fn keeps_order(channel: usize) -> bool {
+    matches!(channel, 2 | 3)
+}
+
+/// A channel that answers at once or not at all, and never says "ask again".
+pub(crate) const fn never_pending(channel: usize) -> bool {
+    keeps_order(channel) || channel == 5
+}
+
+/// Its money lies in the drawer.
+pub(crate) const fn opens_drawer(channel: usize) -> bool {
+    channel == 5
+}
+
+pub(crate) fn resolve(channel: usize) -> ResolveProfile {
+    let query = QueryRule { first_ms: 2_000, every_ms: 3_000, until_ms: 20_000, settle_ms: SETTLE_MS };
+    let undo =
+        |tries, not_before_ms| UndoRule { not_before_ms, pause_ms: 2_000, pause_max_ms: 30_000, tries };
+    // Asks for a short time and cancels at once behind it, as Alipay wants; the other waits, as WeChat Pay wants.
+    let short = QueryRule { first_ms: 500, every_ms: 1_500, until_ms: 3_500, settle_ms: SETTLE_MS };
+    match channel {
+        0 => ResolveProfile { query: Some(short), undo: Some(undo(0, 0)), single_slot: false },
+        1 => ResolveProfile { query: Some(query), undo: Some(undo(5, 4_000)), single_slot: false },
+        4 => ResolveProfile { query: Some(query), undo: None, single_slot: false },
+        5 => ResolveProfile { query: None, undo: None, single_slot: false },
+        _ => ResolveProfile { query: None, undo: Some(undo(3, 0)), single_slot: true },
+    }
+}
+
+pub(crate) fn merchant(channel: usize) -> String {
+    format!("M-{}", CHANNELS[channel].0)
+}
+
+pub(crate) const TERMINAL: &str = "T0000001";
+
+pub(crate) fn routes() -> Vec<RouteView> {
+    (0..CHANNELS.len())
+        .map(|i| RouteView {
+            id: CHANNELS[i].0.into(),
+            families: vec![Family::new(CHANNELS[i].1)],
+            operations: vec![Operation::Sale],
+            currencies: vec!["CNY".into()],
+            priority: u32::try_from(i).unwrap_or(0),
+            enabled: true,
+            health: RouteHealth::Ready,
+            // One that signs with the time of day is not used while the clock is not believed.
+            needs_clock: i == 1,
+            resolve: resolve(i),
+            merchant: Some(merchant(i)),
+            terminal: Some(TERMINAL.into()),
+            authorise_timeout_ms: 8_000,
+            legs: Vec::new(),
+        })
+        .collect()
+}

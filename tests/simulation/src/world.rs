@@ -1,0 +1,387 @@
+//! The daemon of this world: decides, appends, folds in, acts; dies and comes back. The deciding, the holding back until
+//! a record is durable and the folding are till-core's own ([`Shell`]); what is simulated is all around it.
+
+use std::collections::BTreeSet;
+
+use till_core::input::Context;
+use till_core::{Input, Next, NotDone, PaymentId, Record, Refusal, Shell, Till};
+
+use crate::check::{self, Watch};
+use crate::clock::{Clock, Event, Timer};
+use crate::disk::{Disk, Fate, Health, Trouble};
+use crate::faults::Faults;
+use crate::host::Host;
+use crate::operator::Operator;
+use crate::profile;
+use crate::rng::Rng;
+use crate::tally::Tally;
+
+/// Records between two comparisons of the whole till with its replay; what a record touches is compared every time.
+const WHOLE_EVERY: u64 = 48;
+
+/// A little universe.
+pub(crate) struct World {
+    pub(crate) rng: Rng,
+    pub(crate) clock: Clock,
+    pub(crate) faults: Faults,
+    pub(crate) shell: Shell,
+    pub(crate) ctx: Context,
+    pub(crate) disk: Disk,
+    /// What is on disk, decoded and folded as a replay would: compared with the live state after every record.
+    pub(crate) replayed: Till,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) line_free: [u64; profile::CHANNELS.len()],
+    /// Instruments in memory.
+    pub(crate) vault: BTreeSet<(PaymentId, u32)>,
+    pub(crate) armed_for: Option<PaymentId>,
+    pub(crate) up: bool,
+    pub(crate) operator: Operator,
+    pub(crate) watch: Watch,
+    pub(crate) tally: Tally,
+    wall_skew: i64,
+    /// The clock may jump.
+    wild_clock: bool,
+    trace: Option<String>,
+}
+
+/// Why an input came to nothing though the machine took it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// The process died in the middle of it.
+    Died,
+    /// Its record found no room; the caller is told so.
+    Journal,
+}
+
+/// What an input did.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Done {
+    pub(crate) wrote: bool,
+    pub(crate) effects: usize,
+}
+
+pub(crate) type Told = Result<Result<Done, Refusal>, Stopped>;
+
+macro_rules! log {
+    ($world:expr, $($text:tt)*) => {
+        if $world.tracing() {
+            let line = format!($($text)*);
+            $world.write(&line);
+        }
+    };
+}
+pub(crate) use log;
+
+impl World {
+    pub(crate) fn new(seed: u64, payments: Option<u64>, trace: bool, wild_clock: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let faults = Faults::new(&mut rng);
+        let drawn = rng.pick(&[4, 8, 12, 20, 40]);
+        let mut clock = Clock::default();
+        clock.after(0, Event::Operator);
+        Self {
+            rng,
+            clock,
+            faults,
+            shell: Shell::default(),
+            ctx: Context {
+                wall_ms: 0,
+                clock_trusted: true,
+                routes: profile::routes(),
+                terminal: "T1".into(),
+                config: "1".into(),
+                printer: Some("printer".into()),
+                reuse_window_ms: if wild_clock { 60_000 } else { 0 },
+                duplicate_window_ms: 0,
+                undo_after_ms: None,
+                hold_valid_ms: 30 * 86_400_000,
+            },
+            disk: Disk::new(),
+            replayed: Till::new(),
+            hosts: (0..profile::CHANNELS.len()).map(Host::new).collect(),
+            line_free: [0; profile::CHANNELS.len()],
+            vault: BTreeSet::new(),
+            armed_for: None,
+            up: true,
+            operator: Operator::new(payments.unwrap_or(drawn)),
+            watch: Watch::default(),
+            tally: Tally::default(),
+            wall_skew: 0,
+            wild_clock,
+            trace: trace.then(String::new),
+        }
+    }
+
+    /// Lives until nothing happens any more.
+    pub(crate) fn run(&mut self) {
+        let limit = 4_000 * (self.operator.payments + 1);
+        let mut events = 0;
+        while let Some(event) = self.clock.next() {
+            events += 1;
+            assert!(events < limit, "I24: the world does not come to rest after {events} events");
+            self.happen(event);
+            if self.operator.done && !self.faults.calm {
+                self.calm();
+            }
+        }
+        check::at_rest(self);
+    }
+
+    /// Nothing breaks any more, and what is broken heals: then everything must come to an end.
+    fn calm(&mut self) {
+        self.faults.calm = true;
+        self.disk.health = Health::Well;
+        for channel in 0..profile::CHANNELS.len() {
+            self.channel_well(channel);
+        }
+        log!(self, "calm");
+    }
+
+    pub(crate) const fn tracing(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    pub(crate) fn write(&mut self, line: &str) {
+        use std::fmt::Write as _;
+        let now = self.clock.now;
+        if let Some(trace) = &mut self.trace {
+            // A String takes all that memory holds.
+            let _ = writeln!(trace, "{now:>9} {line}");
+        }
+    }
+
+    pub(crate) fn take_trace(&mut self) -> String {
+        self.trace.take().unwrap_or_default()
+    }
+
+    pub(crate) const fn till(&self) -> &Till {
+        self.shell.till()
+    }
+
+    fn wall(&self) -> i64 {
+        let base = 1_790_000_000_000 + i64::try_from(self.clock.now).unwrap_or(0);
+        if self.wild_clock { base + self.wall_skew } else { base }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Inside(input) => self.unasked(&input),
+            Event::Timer(timer) => self.unasked(&match timer {
+                Timer::Resolve(payment, attempt) => Input::Resolve { payment, attempt },
+                Timer::GoOn(payment) => Input::GoOn { payment },
+                Timer::Acknowledgement(payment) => Input::NotAcknowledged { payment },
+            }),
+            Event::Arrive(message) => self.arrive(&message),
+            Event::Customer(channel, order) => self.hosts[channel].customer_agrees(&order),
+            Event::Operator => self.people(),
+            Event::Restart => self.restart(),
+            Event::DiskWell => {
+                self.disk.health = Health::Well;
+                log!(self, "the disk is well");
+            }
+            Event::ChannelWell(channel) => self.channel_well(channel),
+        }
+    }
+
+    fn people(&mut self) {
+        if self.faults.around(&mut self.rng) {
+            self.trouble_around();
+        }
+        if self.up {
+            Operator::act(self);
+        }
+        if !self.operator.done {
+            let pause = self.rng.range(50, 3_000);
+            self.clock.after(pause, Event::Operator);
+        }
+    }
+
+    /// Disk, clock or a channel gets into trouble.
+    fn trouble_around(&mut self) {
+        let lasts = self.rng.range(2_000, 90_000);
+        match self.rng.below(5) {
+            0 | 1 => {
+                // A till without a battery clock: any day of ten years around; believed or not.
+                self.wall_skew = self.rng.minor(631_152_000_000) - 315_576_000_000;
+                let believed = self.rng.chance(40);
+                self.ctx.clock_trusted = believed || !self.wild_clock;
+                self.tally.see("clock jumped");
+                log!(self, "the clock jumps by {} ms, believed: {believed}", self.wall_skew);
+            }
+            2 => {
+                self.disk.health = Faults::disk(&mut self.rng);
+                self.tally.see("disk in trouble");
+                log!(self, "the disk is {:?} for {lasts} ms", self.disk.health);
+                self.clock.after(lasts, Event::DiskWell);
+            }
+            _ => {
+                let channel = self.rng.index(profile::CHANNELS.len());
+                self.ctx.routes[channel].health =
+                    till_core::routing::RouteHealth::Failed { reason: "no line".into() };
+                self.tally.see("channel in trouble");
+                self.clock.after(lasts, Event::ChannelWell(channel));
+            }
+        }
+    }
+
+    fn channel_well(&mut self, channel: usize) {
+        self.ctx.routes[channel].health = till_core::routing::RouteHealth::Ready;
+    }
+
+    /// An input that somebody waits for the answer of.
+    pub(crate) fn asked(&mut self, input: &Input) -> Told {
+        let told = self.input(input);
+        if told == Err(Stopped::Journal) && self.rng.chance(30) {
+            // A till that takes nothing any more is restarted by somebody sooner or later.
+            self.die("by hand");
+        }
+        told
+    }
+
+    /// An input that nobody waits for: what cannot be written must not be forgotten, so the process ends, as the
+    /// daemon's does, and resolves after its restart what is on disk.
+    fn unasked(&mut self, input: &Input) {
+        if self.up && self.input(input) == Err(Stopped::Journal) {
+            self.die("unable to write an answer");
+        }
+    }
+
+    fn input(&mut self, input: &Input) -> Told {
+        self.ctx.wall_ms = self.wall();
+        match self.shell.decide(input, &self.ctx) {
+            Ok(next) => {
+                log!(self, "{input:?} → {next:?}");
+                let created = match next.record() {
+                    Some(Record::Tendered { payment, ids, .. }) => Some((*payment, ids.attempt)),
+                    _ => None,
+                };
+                self.vault.extend(created);
+                let done = self.commit(next);
+                if let (Err(Stopped::Journal), Some(created)) = (&done, created) {
+                    // No attempt, so nobody will need what was presented.
+                    self.vault.remove(&created);
+                }
+                match (done, Shell::unwritten(input, "no room")) {
+                    (Err(Stopped::Journal), Some(instead)) => self.input(&instead),
+                    (done, _) => Ok(Ok(done?)),
+                }
+            }
+            Err(NotDone::Refused(refusal)) => {
+                log!(self, "{input:?} → refused: {refusal}");
+                Ok(Err(refusal))
+            }
+            Err(NotDone::Record(e)) => panic!("{input:?} cannot be recorded: {e}"),
+        }
+    }
+
+    fn commit(&mut self, next: Next) -> Result<Done, Stopped> {
+        let (effects, wrote) = match next {
+            Next::Act(effects) => (effects, false),
+            Next::Write(mut pending) => {
+                #[cfg(feature = "planted")]
+                for effect in pending.before_durable() {
+                    self.effect(effect);
+                }
+                let fate = self.faults.append(&mut self.rng);
+                let wall = self.wall();
+                let payload = pending.take_payload();
+                let (rng, now) = (&mut self.rng, self.clock.now);
+                let at = match self.disk.append(rng, fate, pending.record(), &payload, wall, now) {
+                    Ok(at) => at,
+                    Err(Trouble::Died(when)) => {
+                        self.die(when);
+                        return Err(Stopped::Died);
+                    }
+                    Err(Trouble::Refused(why)) => {
+                        self.tally.see(why);
+                        log!(self, "the journal refuses: {why}");
+                        return Err(Stopped::Journal);
+                    }
+                };
+                debug_assert_ne!(fate, Fate::After, "not answered");
+                // As a replay reads it.
+                let record = check::read_back(&payload);
+                self.replayed.apply(self.disk.len(), wall, &record);
+                let effects = self.shell.durable(pending, at);
+                self.tally.records += 1;
+                *self.tally.record.entry(record.name()).or_default() += 1;
+                check::after_record(self, &record);
+                if self.tally.records.is_multiple_of(WHOLE_EVERY) {
+                    check::i07_replay_gives_the_live_state(self);
+                }
+                (effects, true)
+            }
+        };
+        let count = effects.len();
+        for effect in effects {
+            if self.faults.effect(&mut self.rng) {
+                self.die("before an effect");
+                return Err(Stopped::Died);
+            }
+            self.effect(effect);
+        }
+        Ok(Done { wrote, effects: count })
+    }
+
+    pub(crate) fn die(&mut self, when: &'static str) {
+        log!(self, "dies {when}");
+        *self.tally.died.entry(when).or_default() += 1;
+        self.clock.process_died();
+        self.vault.clear();
+        self.armed_for = None;
+        self.up = false;
+        let pause = self.rng.range(1_000, 5_000);
+        self.clock.after(pause, Event::Restart);
+    }
+
+    fn restart(&mut self) {
+        if self.disk.health == Health::ReadOnly {
+            // The journal does not open; systemd tries again.
+            self.clock.after(5_000, Event::Restart);
+            return;
+        }
+        let known = self.disk.len();
+        let found = self.disk.open();
+        assert!(found <= 1, "one record at a time is on its way to the disk");
+        let unanswered = (found > 0).then(|| self.disk.record(known + 1));
+        if let Some((record, wall)) = &unanswered {
+            self.replayed.apply(known + 1, *wall, record);
+        }
+        self.tally.see_many("records found that were never answered", found);
+        // The whole replay now and then; it gives what was folded as the records were written.
+        if self.rng.chance(25) {
+            let mut shell = Shell::default();
+            for seq in 1..=self.disk.len() {
+                let (at, payload) = self.disk.read(seq);
+                if let Err(e) = shell.replay(at, &payload) {
+                    panic!("record {seq} cannot be replayed: {e}");
+                }
+            }
+            self.shell = shell;
+        } else {
+            self.shell = Shell::new(self.replayed.clone());
+        }
+        check::i07_replay_gives_the_live_state(self);
+        if let Some((record, _)) = &unanswered {
+            check::after_record(self, record);
+        }
+        self.up = true;
+        log!(self, "restarts");
+        let steps = match self.shell.recover() {
+            Ok(steps) => steps,
+            Err(e) => panic!("the recovery cannot be recorded: {e}"),
+        };
+        for next in steps {
+            log!(self, "recovery → {next:?}");
+            match self.commit(next) {
+                Ok(_) => {}
+                Err(Stopped::Died) => return,
+                Err(Stopped::Journal) => {
+                    self.die("unable to write in recovery");
+                    return;
+                }
+            }
+        }
+        check::after_restart(self);
+    }
+}
