@@ -2,7 +2,7 @@
 //!
 //! Sans-I/O inside: [`dialect`] is an acquirer's way of speaking as data, [`codec`] and [`framing`] turn messages into
 //! bytes and back, [`mac`] and [`keys`] are the cryptography, [`messages`] builds requests, [`answers`] judges replies,
-//! [`closing`] those to totals, [`recovery`], [`reversal`] and [`session`] keep the rules between them. Uncertified; see
+//! [`closing`] those to totals, [`recovery`], [`reversal`], [`session`] and [`slot`] keep the rules between them. Uncertified; see
 //! the README.
 
 pub mod answers;
@@ -25,6 +25,7 @@ pub mod recovery;
 pub mod reversal;
 pub mod session;
 pub mod settings;
+pub mod slot;
 pub mod tdes;
 pub mod tls;
 pub mod tlv;

@@ -113,3 +113,16 @@ fn a_pin_block_of_another_length_is_refused_and_nothing_is_printed() {
     let text = format!("{:?}", read(&swiped("101"), Some(&[1; 8]), NoPin::Accept).unwrap());
     assert_eq!(text, "CardData(620000******0005)");
 }
+
+#[test]
+fn the_card_presented_again_only_names_its_account() {
+    // Asked for a PIN when it paid, and its chip now says no: both are nothing to a void.
+    assert_eq!(CardData::again(&swiped("120")).unwrap().entry_mode(), "022");
+    assert_eq!(CardData::again(&swiped("201")).unwrap_err(), CardError::UseChip);
+    for information in ["9F270180", "9F270100", ""] {
+        let card = CardData::again(&tapped(information)).unwrap();
+        assert_eq!((card.entry_mode().as_str(), card.sequence.as_deref()), ("072", Some("001")));
+        assert!(card.emv.is_none() && card.pin_block.is_none());
+    }
+    assert_eq!(CardData::again(&Instrument::ShowCode).unwrap_err(), CardError::Instrument);
+}

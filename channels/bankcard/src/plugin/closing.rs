@@ -16,7 +16,8 @@ use till_plugin::channel::{
 
 impl Bankcard {
     pub(super) fn do_settle(&mut self, request: &Settle) -> SettleOutcome {
-        if self.pending.is_some() {
+        let now = self.now_ms();
+        if self.slot.is_taken(now) {
             return SettleOutcome::Refused(outcome::reversal_pending());
         }
         let totals = Totals { debit: request.debits, credit: request.credits };

@@ -17,6 +17,7 @@ use crate::messages::{Numbers, Requests};
 use crate::outcome;
 use crate::session::Session;
 use crate::settings::Config;
+use crate::slot::Slot;
 use std::time::{Duration, Instant};
 use till_plugin::channel::{
     AttemptIds, Authorise, Channel, ChannelDescription, ChannelEvent, Decline, Follow, FollowUp, LegRule,
@@ -41,8 +42,7 @@ pub struct Bankcard {
     session: Session,
     told_signed_in: bool,
     last_sent: Option<(u32, u32)>,
-    /// Batch and trace of the request whose reversal must go out before anything else.
-    pending: Option<(u32, u32)>,
+    slot: Slot,
     /// Batch of a settlement that is not ended.
     settling: Option<u32>,
     last_batch: u32,
@@ -132,7 +132,7 @@ impl Channel for Bankcard {
             session: Session::default(),
             told_signed_in: false,
             last_sent: None,
-            pending: None,
+            slot: Slot::default(),
             settling: None,
             last_batch: 1,
             counts: Counts::default(),

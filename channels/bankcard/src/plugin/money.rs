@@ -59,7 +59,7 @@ impl Bankcard {
             self.tell_signed_in(false);
             return Err(outcome::not_signed_in());
         }
-        if self.pending.is_some() {
+        if self.slot.is_taken(now) {
             return Err(outcome::reversal_pending());
         }
         if self.config.settle_blocks_sales && self.settling.is_some() {
@@ -130,7 +130,8 @@ impl Bankcard {
             Outcome::Unknown(_) => {
                 self.counts.unknown += 1;
                 if matches!(kept, Kept::Reversal(_)) {
-                    self.pending = Some(this);
+                    let now = self.now_ms();
+                    self.slot.take(ids.batch, ids.trace, now);
                 }
             }
             Outcome::NotSent(_) => {}

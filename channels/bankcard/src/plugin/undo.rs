@@ -19,9 +19,8 @@ impl Bankcard {
             UndoOutcome::Unknown(_) => original.attempt >= self.config.dialect.reversal.max_sends,
             _ => true,
         };
-        if settled && self.pending == Some((original.ids.batch, original.ids.trace)) {
-            self.pending = None;
-        }
+        let now = self.now_ms();
+        self.slot.tried(original.ids.batch, original.ids.trace, settled, now);
         outcome
     }
 

@@ -5,8 +5,8 @@ use crate::acquirer::{Connection, Step};
 use till_channel_bankcard::message::Message;
 use till_plugin::Channel;
 use till_plugin::channel::{
-    Authorise, Follow, FollowKind, FollowUp, Outcome, Prepared, Reference, Settle, SettleOutcome,
-    UndoOutcome, UndoReason, UnknownReason,
+    Authorise, Follow, FollowKind, FollowUp, Outcome, Prepared, QueryOutcome, Reference, Settle,
+    SettleOutcome, UndoOutcome, UndoReason, UnknownReason,
 };
 use till_plugin::{Currency, Extra, Money};
 
@@ -187,6 +187,45 @@ fn nothing_of_a_follow_on_is_sent_twice_or_without_its_own_preparation() {
     let refused = till.plugin.prepare(&sale(9)).unwrap_err();
     assert_eq!(refused.code, "reversal-pending");
     assert_eq!(till.acquirer.done().len(), 3);
+}
+
+/// A repeated notice that is called a duplicate, or is put off, may have been booked the first time: that is no "not paid".
+#[test]
+fn only_a_no_about_the_refund_itself_ends_it_as_not_paid() {
+    let repeat = |settings: &mut serde_json::Value| {
+        settings["repeat_notices"] = true.into();
+        settings["dialect"]["timing"]["answer"] = 300.into();
+    };
+    for (code, paid) in
+        [("00", Some(true)), ("94", None), ("96", None), ("A0", None), ("97", None), ("64", Some(false))]
+    {
+        let mut till = Till::with(vec![approve(), silence(), answer(code)], repeat);
+        let sold = till.sell(2);
+        let mut refund = follow(FollowKind::Refund, sold);
+        let prepared = till.plugin.prepare_follow(&refund).unwrap();
+        assert!(matches!(till.plugin.follow(&refund, &prepared), Outcome::Unknown(_)));
+        refund.instrument = None;
+        let own = FollowUp {
+            ids: refund.ids.clone(),
+            amount: refund.amount,
+            recovery: prepared.recovery,
+            attempt: 1,
+            extra: Extra::new(),
+        };
+        let got = match till.plugin.query_follow(&refund, &own) {
+            QueryOutcome::Paid(_) => Some(true),
+            QueryOutcome::NotPaid(_) => Some(false),
+            _ => None,
+        };
+        assert_eq!(got, paid, "{code}");
+        let requests = till.acquirer.done();
+        let (first, again) = (&requests[2].0, &requests[3].0);
+        assert_eq!((first.mti(), again.mti()), ("0220", "0220"));
+        for number in [2, 3, 4, 11, 25, 37, 41, 42, 49, 60, 61, 63] {
+            assert_eq!(first.get(number), again.get(number), "field {number}");
+        }
+        assert_eq!((again.text(22), again.get(35)), (Some("012"), None));
+    }
 }
 
 #[test]
