@@ -4,10 +4,11 @@
 //! * [`till`] is the shell around the pure core: one actor that decides, makes durable, publishes and runs effects, and
 //!   the tasks that watch channels, readers and the printer;
 //! * [`bus`] serves it all on D-Bus;
-//! * [`secrets`], [`logging`], [`service`] are what a daemon needs besides.
+//! * [`secrets`], [`keys`], [`logging`], [`service`] are what a daemon needs besides.
 
 pub mod bus;
 pub mod config;
+pub mod keys;
 pub mod logging;
 pub mod secrets;
 pub mod service;

@@ -77,9 +77,21 @@ pub fn own_key(secrets: Option<&Path>, state: &Path, name: &str) -> Result<Zeroi
     Ok(Zeroizing::new(key))
 }
 
-fn create(state: &Path, name: &str) -> Result<Zeroizing<[u8; 32]>, SecretError> {
+/// 32 fresh random bytes.
+pub fn random() -> Result<Zeroizing<[u8; 32]>, SecretError> {
     let mut key = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *key).map_err(|_| SecretError::Random)?;
+    Ok(key)
+}
+
+fn create(state: &Path, name: &str) -> Result<Zeroizing<[u8; 32]>, SecretError> {
+    let key = random()?;
+    write_own(state, name, &key)?;
+    Ok(key)
+}
+
+/// Makes a key of the till's own durable in `state`, in place of one that was there.
+pub fn write_own(state: &Path, name: &str, key: &[u8; 32]) -> Result<(), SecretError> {
     let path = state.join(name);
     let aside = state.join(format!("{name}.new"));
     // Durable before it is used: a journal written under a lost key could not be read.
@@ -87,13 +99,12 @@ fn create(state: &Path, name: &str) -> Result<Zeroizing<[u8; 32]>, SecretError> 
         fs::create_dir_all(state)?;
         let mut file =
             fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-        file.write_all(&*key)?;
+        file.write_all(key)?;
         file.sync_all()?;
         fs::rename(&aside, &path)?;
         fs::File::open(state)?.sync_all()
     };
-    write().map_err(|e| SecretError::Read { path: path.clone(), detail: e.to_string() })?;
-    Ok(key)
+    write().map_err(|e| SecretError::Read { path: path.clone(), detail: e.to_string() })
 }
 
 #[cfg(test)]

@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use till_core::receipt::Shop;
 use till_hosts::{Catalog, ClockTrust, Supervisor, SupervisorConfig};
-use till_journal::sealed::SealingKey;
+
 use till_plugin::driver::class;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{ClockConfig, Config};
-use crate::secrets;
-use crate::till::{self, Parts};
+use crate::keys;
+use crate::till::{self, Parts, Sealing};
 use clock::TillClock;
 use recover::{Recovered, own_probe, recover};
 
@@ -42,7 +42,7 @@ pub enum ServiceError {
     },
     /// A key cannot be had.
     #[error(transparent)]
-    Secret(#[from] secrets::SecretError),
+    Keys(#[from] keys::KeysError),
     /// The supervisor cannot be made.
     #[error(transparent)]
     Supervisor(#[from] till_hosts::SupervisorError),
@@ -84,7 +84,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let recovered = tokio::task::spawn_blocking(move || recover(&theirs, its_clock, own_probe()))
         .await
         .map_err(|e| ServiceError::System(e.to_string()))??;
-    let Recovered { journal, till: folded, device_key, sealing_key, .. } = recovered;
+    let Recovered { journal, till: folded, keys, .. } = recovered;
     let catalog = Arc::new(Catalog::scan(&config.plugin_dirs));
     for error in catalog.errors() {
         tracing::warn!("plugin refused: {error}");
@@ -107,8 +107,8 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
         printer: receipt_printer(&config, &catalog),
         codes: config.codes.clone(),
         reuse_window_ms: i64::from(config.reuse_window_s) * 1000,
-        token_key: blake3::derive_key("org.tilld token v1", &*device_key),
-        sealing: SealingKey::new(&sealing_key),
+        token_key: keys.token_key()?,
+        sealing: Sealing::new(keys.keyring().clone()),
         shop: shop(&config),
     };
     let till::Started { handle, changes, devices, channels, run } = till::start(parts);
@@ -138,9 +138,10 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     handle.stop().await;
     supervisor.shutdown().await;
     drop(connection);
-    journal
-        .close()
-        .map_err(|e| ServiceError::Journal { path: config.journal.dir.clone(), detail: e.to_string() })
+    let closed = journal.close();
+    // Only now: the journal's last record is made with one of them.
+    keys.forget();
+    closed.map_err(|e| ServiceError::Journal { path: config.journal.dir.clone(), detail: e.to_string() })
 }
 
 fn shop(config: &Config) -> Shop {

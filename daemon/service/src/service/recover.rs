@@ -8,13 +8,12 @@ use std::sync::Arc;
 
 use till_core::record::KIND;
 use till_core::{Durable, Shell, Till};
-use till_journal::{DeviceKey, Journal, OpenReport, Options, Probe};
-use zeroize::Zeroizing;
+use till_journal::{Journal, OpenReport, Options, Probe};
 
 use super::ServiceError;
 use super::clock::TillClock;
 use crate::config::Config;
-use crate::secrets;
+use crate::keys::Keys;
 
 /// What a start finds.
 pub struct Recovered {
@@ -24,10 +23,8 @@ pub struct Recovered {
     pub report: OpenReport,
     /// Everything that was ever decided.
     pub till: Till,
-    /// Of the journal's chain.
-    pub device_key: Zeroizing<[u8; 32]>,
-    /// Of what must stay secret in it.
-    pub sealing_key: Zeroizing<[u8; 32]>,
+    /// Of the journal's chain, and of what must stay secret in it.
+    pub keys: Keys,
 }
 
 /// How the daemon has a store tried before it opens it: by itself, in a child process that may die.
@@ -42,11 +39,7 @@ pub fn keys_dir(config: &Config) -> PathBuf {
 
 /// Keys, journal, till. Blocking work.
 pub fn recover(config: &Config, clock: Arc<TillClock>, probe: Probe) -> Result<Recovered, ServiceError> {
-    let keys = keys_dir(config);
-    let secrets_dir = config.secrets_dir.as_deref();
-    let device_key = secrets::own_key(secrets_dir, &keys, "journal-key")?;
-    let sealing_key = secrets::own_key(secrets_dir, &keys, "sealing-key")?;
-
+    let keys = Keys::open(config.secrets_dir.as_deref(), &keys_dir(config))?;
     let dir = &config.journal.dir;
     let fail = |detail: String| ServiceError::Journal { path: dir.clone(), detail };
     let mut options = Options::new(dir);
@@ -59,8 +52,8 @@ pub fn recover(config: &Config, clock: Arc<TillClock>, probe: Probe) -> Result<R
     if let Some(parent) = dir.parent() {
         std::fs::create_dir_all(parent).map_err(|e| fail(e.to_string()))?;
     }
-    let key = DeviceKey::new(&device_key);
-    let (journal, report) = Journal::open(options, key, clock).map_err(|e| fail(e.to_string()))?;
+    let (journal, report) =
+        Journal::open(options, keys.device().clone(), clock).map_err(|e| fail(e.to_string()))?;
     for event in &report.events {
         if event.is_alarm() {
             tracing::error!("journal: {event}");
@@ -69,7 +62,7 @@ pub fn recover(config: &Config, clock: Arc<TillClock>, probe: Probe) -> Result<R
         }
     }
     let till = fold(&journal)?;
-    Ok(Recovered { journal, report, till, device_key, sealing_key })
+    Ok(Recovered { journal, report, till, keys })
 }
 
 /// Everything that the records say. Frames of other kinds (a plugin's log, the journal's own) are not the till's.

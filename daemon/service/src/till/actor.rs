@@ -9,6 +9,7 @@ use till_core::{Durable, Next, PaymentId, PaymentState, Pending, Refusal, Shell}
 use till_journal::{Journal, JournalError, NewRecord, Urgency};
 use till_plugin::{Family, Instrument, Money};
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
 use super::effects::Effects;
 use super::vault::Vault;
@@ -35,9 +36,9 @@ pub struct Parts {
     /// Reuse window, ms.
     pub reuse_window_ms: i64,
     /// Key for instrument tokens.
-    pub token_key: [u8; 32],
+    pub token_key: Zeroizing<[u8; 32]>,
     /// Seals recovery data.
-    pub sealing: till_journal::sealed::SealingKey,
+    pub sealing: super::Sealing,
     /// The shop on receipts.
     pub shop: till_core::receipt::Shop,
 }
@@ -82,8 +83,13 @@ pub fn start(parts: Parts) -> Started {
     let (published, changes) = Published::new();
     let routes = Arc::new(Routes::default());
     let readers = Arc::new(super::devices::Readers::default());
-    let handle =
-        Handle { messages, published: published.clone(), routes: routes.clone(), readers: readers.clone() };
+    let handle = Handle {
+        messages,
+        published: published.clone(),
+        routes: routes.clone(),
+        sealing: parts.sealing.clone(),
+        readers: readers.clone(),
+    };
     let vault = Arc::new(Vault::default());
     let printer = super::printer::start(handle.clone(), parts.printer.clone());
     let effects = Effects {
@@ -91,7 +97,6 @@ pub fn start(parts: Parts) -> Started {
         vault: vault.clone(),
         readers: readers.clone(),
         printer: printer.clone(),
-        sealing: Arc::new(parts.sealing.clone()),
         shop: Arc::new(parts.shop.clone()),
         journal: parts.journal.clone(),
         timers: Arc::default(),

@@ -11,7 +11,6 @@ use till_core::record::KIND;
 use till_core::{LegKind, PaymentId, Till};
 use till_hosts::{ChannelClient, HostError};
 use till_journal::Journal;
-use till_journal::sealed::SealingKey;
 use till_plugin::channel::{
     AttemptIds, Authorise, Decline, DeclineClass, FollowUp, Operation, Outcome, QueryOutcome, SignIn,
     UndoOutcome, UndoReason, Unknown, UnknownReason,
@@ -39,7 +38,6 @@ pub(super) struct Effects {
     pub vault: Arc<Vault>,
     pub readers: Arc<Readers>,
     pub printer: PrinterHandle,
-    pub sealing: Arc<SealingKey>,
     pub shop: Arc<Shop>,
     pub journal: Journal,
     pub timers: Arc<Timers>,
@@ -179,10 +177,15 @@ impl Effects {
         let result = match (self.client(channel), request) {
             (Some(client), Some(request)) => match client.prepare(&request, PREPARE).await {
                 Ok(Ok(prepared)) => {
-                    let sealed = self.sealing.seal(&payment.0, KIND, prepared.recovery.expose());
                     let masked = prepared.masked.clone();
-                    self.vault.prepared(payment, attempt, prepared);
-                    sealed.map(|s| (s, masked)).or_else(|e| refuse("sealing", e.to_string()))
+                    self.handle.sealing.begin_run().await;
+                    match self.handle.sealing.seal(payment.0, KIND, prepared.recovery.expose()) {
+                        Ok((sealed, pin)) => {
+                            self.vault.prepared(payment, attempt, prepared, pin);
+                            Ok((sealed, masked))
+                        }
+                        Err(e) => refuse("sealing", e.to_string()),
+                    }
                 }
                 Ok(Err(decline)) => Err(decline),
                 // Preparing sends nothing: whatever went wrong, no money can have moved.
@@ -234,7 +237,7 @@ impl Effects {
         sealed: &[u8],
         number: u32,
     ) -> Result<FollowUp, String> {
-        let recovery = self.sealing.open(&payment.0, KIND, sealed).map_err(|e| e.to_string())?;
+        let recovery = self.handle.sealing.open(payment.0, KIND, sealed).map_err(|e| e.to_string())?;
         Ok(FollowUp {
             ids,
             amount,

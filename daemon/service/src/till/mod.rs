@@ -11,6 +11,7 @@ pub(crate) mod effects;
 pub(crate) mod history;
 mod printer;
 mod routes;
+mod sealing;
 mod vault;
 mod view;
 
@@ -25,6 +26,7 @@ pub use actor::{Parts, Run, Started, start};
 pub use channels::Starter as ChannelStarter;
 pub use devices::Starter as DeviceStarter;
 pub use routes::{ChannelView, Routes};
+pub use sealing::{Mark, Sealing};
 pub use view::{DeviceView, JobView, PaymentView, Published};
 
 /// Why a request came to nothing.
@@ -162,6 +164,8 @@ pub struct Handle {
     pub published: Arc<Published>,
     /// Channels.
     pub routes: Arc<Routes>,
+    /// Recovery data.
+    pub sealing: Sealing,
     pub(crate) readers: Arc<devices::Readers>,
 }
 

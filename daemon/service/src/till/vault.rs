@@ -2,9 +2,10 @@
 //! on disk; dropping wipes them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use till_core::PaymentId;
+use till_journal::keyring::Pin;
 use till_plugin::Instrument;
 use till_plugin::channel::Prepared;
 
@@ -13,6 +14,8 @@ use till_plugin::channel::Prepared;
 pub(super) struct Held {
     pub instrument: Instrument,
     pub prepared: Option<Prepared>,
+    /// Keeps the key of the sealed recovery data until the record that carries it is surely taken in.
+    pub pin: Option<Arc<Pin>>,
 }
 
 /// The instruments of running attempts.
@@ -21,12 +24,13 @@ pub(super) struct Vault(Mutex<HashMap<(PaymentId, u32), Held>>);
 
 impl Vault {
     pub(super) fn put(&self, payment: PaymentId, attempt: u32, instrument: Instrument) {
-        self.lock().insert((payment, attempt), Held { instrument, prepared: None });
+        self.lock().insert((payment, attempt), Held { instrument, prepared: None, pin: None });
     }
 
-    pub(super) fn prepared(&self, payment: PaymentId, attempt: u32, prepared: Prepared) {
+    pub(super) fn prepared(&self, payment: PaymentId, attempt: u32, prepared: Prepared, pin: Pin) {
         if let Some(held) = self.lock().get_mut(&(payment, attempt)) {
             held.prepared = Some(prepared);
+            held.pin = Some(Arc::new(pin));
         }
     }
 
