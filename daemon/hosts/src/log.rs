@@ -21,6 +21,10 @@ pub trait InstanceLog: fmt::Debug + Send + Sync {
 
     /// At most `max` entries numbered above `after`, oldest first.
     fn read(&self, instance: &str, after: u64, max: usize) -> LogFuture<Vec<LogEntry>>;
+
+    /// Entries up to and with `through`, an entry of this instance, are needed no more: they are not read again.
+    /// Resolves once that is durable.
+    fn trim(&self, instance: &str, through: u64) -> LogFuture<()>;
 }
 
 /// Keeps nothing: every append is refused.
@@ -35,35 +39,57 @@ impl InstanceLog for NoLog {
     fn read(&self, _instance: &str, _after: u64, _max: usize) -> LogFuture<Vec<LogEntry>> {
         Box::pin(async { Err(LogError::Refused { detail: "nobody keeps logs here".into() }) })
     }
+
+    fn trim(&self, _instance: &str, _through: u64) -> LogFuture<()> {
+        Box::pin(async { Err(LogError::Refused { detail: "nobody keeps logs here".into() }) })
+    }
 }
 
 /// Keeps logs in memory, for tests.
 #[derive(Debug, Default)]
 pub struct MemoryLog {
-    entries: Mutex<BTreeMap<String, Vec<LogEntry>>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    last: u64,
+    entries: BTreeMap<String, Vec<LogEntry>>,
 }
 
 impl MemoryLog {
     /// An instance's entries.
     pub fn entries(&self, instance: &str) -> Vec<LogEntry> {
-        self.lock().get(instance).cloned().unwrap_or_default()
+        self.lock().entries.get(instance).cloned().unwrap_or_default()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Vec<LogEntry>>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl InstanceLog for MemoryLog {
     fn append(&self, instance: &str, bytes: Vec<u8>) -> LogFuture<u64> {
         let mut all = self.lock();
-        let seq = all.values().filter_map(|e| e.last()).map(|e| e.seq).max().unwrap_or(0) + 1;
-        all.entry(instance.to_owned()).or_default().push(LogEntry { seq, bytes });
+        all.last += 1;
+        let seq = all.last;
+        all.entries.entry(instance.to_owned()).or_default().push(LogEntry { seq, bytes });
         Box::pin(async move { Ok(seq) })
     }
 
     fn read(&self, instance: &str, after: u64, max: usize) -> LogFuture<Vec<LogEntry>> {
         let page = self.entries(instance).into_iter().filter(|e| e.seq > after).take(max).collect();
         Box::pin(async move { Ok(page) })
+    }
+
+    fn trim(&self, instance: &str, through: u64) -> LogFuture<()> {
+        let mut all = self.lock();
+        let entries = all.entries.entry(instance.to_owned()).or_default();
+        let known = entries.iter().any(|e| e.seq == through);
+        if known {
+            entries.retain(|e| e.seq > through);
+        }
+        let refused = LogError::Refused { detail: format!("it has no entry {through}") };
+        Box::pin(async move { if known { Ok(()) } else { Err(refused) } })
     }
 }

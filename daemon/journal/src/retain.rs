@@ -50,12 +50,14 @@ pub struct Retention {
     pub keep_days: u32,
     /// At least so many of the newest records are kept, whatever their age.
     pub min_records: u64,
+    /// Records from this one on are kept, whatever their age: what somebody other than the snapshots still needs.
+    pub keep_from: Option<u64>,
 }
 
 impl Retention {
     /// Keeps months of 31 days: never shorter than calendar months.
     pub const fn months(months: u32, min_records: u64) -> Self {
-        Self { keep_days: months.saturating_mul(31), min_records }
+        Self { keep_days: months.saturating_mul(31), min_records, keep_from: None }
     }
 }
 
@@ -236,7 +238,9 @@ fn first_to_keep(shared: &Arc<Shared>, keep: Retention) -> Result<Option<(u32, u
     let Some(second) = snapshot::newest_from(shared, newest.previous())? else { return Ok(None) };
     let needed = second.first.min(second.covers.saturating_add(1));
     let head = shared.head().0;
-    let bound = needed.min(head.saturating_add(1).saturating_sub(keep.min_records));
+    let bound = needed
+        .min(head.saturating_add(1).saturating_sub(keep.min_records))
+        .min(keep.keep_from.unwrap_or(u64::MAX));
     let epochs: Vec<(u32, u64)> = lock(&shared.map).epochs.iter().map(|(n, e)| (*n, e.first_seq)).collect();
     let mut kept = None;
     for pair in epochs.windows(2) {

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use common::{SetClock, copy, disk_bytes, fill, numbers, open_at, options, record, subject};
 use till_journal::{Journal, JournalError, OpenEvent, Options, Retention, Urgency};
 
-const KEEP: Retention = Retention { keep_days: 558, min_records: 0 };
+const KEEP: Retention = Retention { keep_days: 558, min_records: 0, keep_from: None };
 
 fn small(dir: &Path) -> Options {
     let mut options = options(dir);
@@ -128,12 +128,13 @@ fn nothing_that_is_needed_goes() {
     assert_eq!(removed(Retention { keep_days: 600, ..KEEP }), 0, "younger than the retention");
     let head = journal.head().seq;
     assert_eq!(removed(Retention { min_records: head - 300, ..KEEP }), 0, "fewer than the least number stay");
+    assert_eq!(removed(Retention { keep_from: Some(5), ..KEEP }), 0, "a ledger's entry in the first epoch");
     let least = Retention { min_records: head - 450, ..KEEP };
     let last = removed(least);
     assert!(last > 0 && last < 450, "{last}");
     assert!(journal.verify().unwrap().is_whole());
     // The newest epoch stays, whatever its age.
-    assert!(removed(Retention { keep_days: 0, min_records: 0 }) < head);
+    assert!(removed(Retention { keep_days: 0, ..KEEP }) < head);
     assert!(journal.verify().unwrap().is_whole());
 }
 

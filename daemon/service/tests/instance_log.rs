@@ -55,6 +55,43 @@ async fn entries_survive_a_restart_in_order_and_belong_to_their_instance() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_trimmed_is_gone_for_ever_and_only_the_rest_holds_retention_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut seqs, first_of_other);
+    {
+        let journal = journal(dir.path());
+        let log = JournalLog::new(journal.clone());
+        assert_eq!(log.needed_from(u64::MAX).unwrap(), None, "an empty log holds nothing back");
+        seqs = Vec::new();
+        for n in 0..10_u8 {
+            seqs.push(log.append("prepaid", vec![n]).await.unwrap());
+        }
+        first_of_other = log.append("other", vec![99]).await.unwrap();
+        assert_eq!(log.needed_from(u64::MAX).unwrap(), Some(seqs[0]));
+        // A number that is no entry of this instance gives up nothing: it could hide what is still to come.
+        for wrong in [0, seqs[9] + 1000, first_of_other, u64::MAX] {
+            assert!(matches!(log.trim("prepaid", wrong).await, Err(LogError::Refused { .. })), "{wrong}");
+        }
+        log.trim("prepaid", seqs[3]).await.unwrap();
+        log.trim("prepaid", seqs[6]).await.unwrap();
+        assert!(log.trim("prepaid", seqs[3]).await.is_err(), "given up already");
+        assert_eq!(all(&log, "prepaid").await, [[7], [8], [9]]);
+        journal.close().unwrap();
+    }
+    let journal = journal(dir.path());
+    let log = JournalLog::new(journal.clone());
+    assert_eq!(all(&log, "prepaid").await, [[7], [8], [9]], "also after a restart");
+    assert_eq!(all(&log, "other").await, [[99]]);
+    assert_eq!(log.needed_from(u64::MAX).unwrap(), Some(seqs[7]));
+    assert_eq!(log.needed_from(seqs[7]).unwrap(), None);
+    log.trim("prepaid", seqs[9]).await.unwrap();
+    assert_eq!(log.needed_from(u64::MAX).unwrap(), Some(first_of_other));
+    seqs.push(log.append("prepaid", vec![10]).await.unwrap());
+    assert_eq!(all(&log, "prepaid").await, [[10]]);
+    assert_eq!(tilld::service::recover::fold(&journal).unwrap(), till_core::Till::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_till_record_with_the_same_subject_is_never_handed_to_a_plugin() {
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path());

@@ -56,6 +56,7 @@ fn handle(shared: &'static Shared, message: ToHost) {
         ToHost::Ping { nonce } => shared.link.send(&FromHost::Pong { nonce, busy_ms: shared.busy_ms() }),
         ToHost::StoreDone { id, error } => shared.answered(id, Answer::Stored(error)),
         ToHost::LogAppended { id, result } => shared.answered(id, Answer::Appended(result)),
+        ToHost::LogTrimmed { id, result } => shared.answered(id, Answer::Trimmed(result)),
         ToHost::LogPage { id, result } => shared.answered(id, Answer::Page(result)),
         ToHost::Stop => shared.push(Work::Stop),
     }

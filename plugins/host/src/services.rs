@@ -102,6 +102,7 @@ fn serve(shared: &Shared, number: u32, request: &[u8]) -> Result<Vec<u8>, Plugin
             let LogReadRequest { after, max } = decode(request)?;
             encode(&read_log(shared, after, max))
         }
+        service::LOG_TRIM_1 => encode(&trim_log(shared, decode(request)?)),
         _ => Err(PluginError::unsupported(&format!("service {number}"))),
     }
 }
@@ -158,6 +159,15 @@ fn read_log(shared: &Shared, after: u64, max: u32) -> Result<Vec<LogEntry>, LogE
         Err(patience) => {
             Err(LogError::Refused { detail: format!("not read within {patience:?}; try again") })
         }
+    }
+}
+
+/// Gives entries of the instance's log up.
+fn trim_log(shared: &Shared, through: u64) -> Result<(), LogError> {
+    match ask(shared, |id| FromHost::LogTrim { id, through }) {
+        Ok(Answer::Trimmed(result)) => result,
+        Ok(_) => Err(LogError::Undecided { detail: "the daemon answered something else".into() }),
+        Err(patience) => Err(LogError::Undecided { detail: format!("not durable within {patience:?}") }),
     }
 }
 

@@ -66,6 +66,8 @@ pub(crate) enum Answer {
     Appended(Result<u64, LogError>),
     /// A read of the log.
     Page(Result<Vec<LogEntry>, LogError>),
+    /// A trim of the log.
+    Trimmed(Result<(), LogError>),
 }
 
 static STATE: OnceLock<Shared> = OnceLock::new();

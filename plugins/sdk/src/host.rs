@@ -39,6 +39,10 @@ pub trait Services: Send + Sync {
     fn log_read(&self, _after: u64, _max: u32) -> Result<Vec<LogEntry>, LogError> {
         Err(LogError::Refused { detail: "there is none here".into() })
     }
+    /// Gives up the entries of the instance's log up to and with one; durable when it returns `Ok`.
+    fn log_trim(&self, _through: u64) -> Result<(), LogError> {
+        Err(LogError::Refused { detail: "there is none here".into() })
+    }
     /// Hands an encoded event out at once (see [`proto::event`]).
     fn emit(&self, kind: u32, payload: Vec<u8>);
     /// Time left for the call that is running; `None` outside a call.
@@ -153,6 +157,13 @@ impl Host {
             page.iter().for_each(&mut f);
             at = last;
         }
+    }
+
+    /// Gives up the entries of this instance's log up to and with number `through`, an entry of its own: they are read no
+    /// more, and the daemon's retention may remove them. Until then they are kept for ever. Append what they came to (a
+    /// ledger's balances) first.
+    pub fn log_trim(&self, through: u64) -> Result<(), LogError> {
+        self.services.log_trim(through)
     }
 
     /// Tells a driver event before the running call returns.

@@ -48,6 +48,7 @@ struct Bench {
     secrets: BTreeMap<String, Vec<u8>>,
     store: BTreeMap<String, Vec<u8>>,
     entries: Vec<LogEntry>,
+    last_entry: u64,
     log_fault: Option<LogFault>,
     remaining: Option<Duration>,
     cancelled: bool,
@@ -321,7 +322,8 @@ impl Services for TestHost {
             return Err(LogError::Refused { detail: detail() });
         }
         // With gaps, as in the daemon's journal.
-        let seq = bench.entries.last().map_or(0, |e| e.seq) + 2;
+        bench.last_entry += 2;
+        let seq = bench.last_entry;
         if fault != Some(LogFault::UndecidedLost) {
             bench.entries.push(LogEntry { seq, bytes: bytes.into() });
         }
@@ -334,6 +336,15 @@ impl Services for TestHost {
     fn log_read(&self, after: u64, max: u32) -> Result<Vec<LogEntry>, LogError> {
         let max = usize::try_from(max).unwrap_or(usize::MAX);
         Ok(self.lock().entries.iter().filter(|e| e.seq > after).take(max).cloned().collect())
+    }
+
+    fn log_trim(&self, through: u64) -> Result<(), LogError> {
+        let mut bench = self.lock();
+        if !bench.entries.iter().any(|e| e.seq == through) {
+            return Err(LogError::Refused { detail: format!("it has no entry {through}") });
+        }
+        bench.entries.retain(|e| e.seq > through);
+        Ok(())
     }
 
     fn emit(&self, kind: u32, payload: Vec<u8>) {

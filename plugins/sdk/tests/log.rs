@@ -48,3 +48,14 @@ fn entries_of_no_length_or_too_much_are_refused_and_doubt_is_not_refusal() {
         assert_eq!(bench.log_entries().len() - before, written, "{fault:?}");
     }
 }
+
+#[test]
+fn what_is_given_up_is_read_no_more_and_its_numbers_never_come_back() {
+    let bench = TestHost::new();
+    let host = bench.host();
+    let seqs: Vec<u64> = (0..4_u8).map(|n| host.log_append(&[n]).unwrap()).collect();
+    assert!(matches!(host.log_trim(seqs[3] + 1), Err(LogError::Refused { .. })));
+    host.log_trim(seqs[3]).unwrap();
+    assert!(bench.log_entries().is_empty());
+    assert!(host.log_append(b"next").unwrap() > seqs[3]);
+}

@@ -160,6 +160,10 @@ impl InstanceLog for Stuck {
     fn read(&self, _: &str, _: u64, _: usize) -> LogFuture<Vec<LogEntry>> {
         Box::pin(std::future::pending::<Result<Vec<LogEntry>, LogError>>())
     }
+
+    fn trim(&self, _: &str, _: u64) -> LogFuture<()> {
+        Box::pin(std::future::pending::<Result<(), LogError>>())
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
-use crate::service::instance_log::KIND_INSTANCE_LOG;
+use crate::service::instance_log::{KIND_INSTANCE_LOG, KIND_INSTANCE_LOG_TRIM};
 use till_core::record::{KIND, Record};
 use till_journal::Journal;
 use zbus::OwnedFd;
@@ -90,9 +90,13 @@ fn write_records(journal: &Journal, from: u64, to: u64, file: File) -> std::io::
         let Some(last) = page.last().map(|r| r.seq) else { break };
         for r in page.iter().filter(|r| r.seq <= to) {
             let decoded = (r.kind == KIND).then(|| Record::decode(&r.payload).ok()).flatten();
-            let other = if r.kind == KIND_INSTANCE_LOG { "instance-log" } else { "journal" };
+            let other = match r.kind {
+                KIND_INSTANCE_LOG => "instance-log",
+                KIND_INSTANCE_LOG_TRIM => "instance-log-trim",
+                _ => "journal",
+            };
             // The subject of an instance's log is no payment.
-            let about_payment = r.kind != KIND_INSTANCE_LOG && r.subject != [0; 16];
+            let about_payment = r.kind == KIND && r.subject != [0; 16];
             let line = serde_json::json!({
                 "seq": r.seq,
                 "epoch": r.epoch,

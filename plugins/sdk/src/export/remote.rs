@@ -107,6 +107,10 @@ impl Services for Remote {
         self.log_ask(service::LOG_READ_1, &LogReadRequest { after, max })
     }
 
+    fn log_trim(&self, through: u64) -> Result<(), LogError> {
+        self.log_ask(service::LOG_TRIM_1, &through)
+    }
+
     fn emit(&self, kind: u32, payload: Vec<u8>) {
         let _: Option<()> = self.ask(service::EMIT_1, &(kind, payload));
     }

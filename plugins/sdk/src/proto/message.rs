@@ -55,6 +55,13 @@ pub enum ToHost {
         /// The entries, or why there are none.
         result: Result<Vec<LogEntry>, LogError>,
     },
+    /// Answer to [`FromHost::LogTrim`].
+    LogTrimmed {
+        /// Id of the trim.
+        id: u64,
+        /// Done and durable, or why not.
+        result: Result<(), LogError>,
+    },
 }
 
 /// Everything an instance is made from.
@@ -151,6 +158,13 @@ pub enum FromHost {
         after: u64,
         /// At most this many, and at most [`super::MAX_LOG_PAGE`].
         max: u32,
+    },
+    /// Entries of the instance's log are not needed any more; answered by [`ToHost::LogTrimmed`] when durable.
+    LogTrim {
+        /// Given back.
+        id: u64,
+        /// Up to and with this one.
+        through: u64,
     },
 }
 

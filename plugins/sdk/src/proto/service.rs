@@ -30,6 +30,8 @@ pub const CANCELLED_1: u32 = 11;
 pub const LOG_APPEND_1: u32 = 12;
 /// `LogReadRequest -> Result<Vec<LogEntry>, LogError>`
 pub const LOG_READ_1: u32 = 13;
+/// `u64 -> Result<(), LogError>`
+pub const LOG_TRIM_1: u32 = 14;
 
 /// A log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -88,6 +88,8 @@ fn to_host(g: &mut Golden) {
     g.is("to-host/log-append-refused", &ToHost::LogAppended { id: 3, result: Err(log_refused()) });
     g.is("to-host/log-append-undecided", &ToHost::LogAppended { id: 3, result: Err(log_undecided()) });
     g.is("to-host/log-page", &ToHost::LogPage { id: 4, result: Ok(vec![log_entry()]) });
+    g.is("to-host/log-trimmed", &ToHost::LogTrimmed { id: 5, result: Ok(()) });
+    g.is("to-host/log-trim-refused", &ToHost::LogTrimmed { id: 5, result: Err(log_refused()) });
     g.is("to-host/log-page-refused", &ToHost::LogPage { id: 4, result: Err(log_refused()) });
 }
 
@@ -118,6 +120,7 @@ fn from_host(g: &mut Golden) {
     g.is("from-host/store-put", &FromHost::StorePut { id: 2, key: "k".into(), value: vec![1] });
     g.is("from-host/ended", &FromHost::Ended(error(ErrorCode::TransportGone)));
     g.is("from-host/log-append", &FromHost::LogAppend { id: 3, bytes: vec![5, 6] });
+    g.is("from-host/log-trim", &FromHost::LogTrim { id: 5, through: 699 });
     g.is("from-host/log-read", &FromHost::LogRead { id: 4, after: 699, max: 64 });
 }
 
@@ -158,6 +161,9 @@ fn services(g: &mut Golden) {
     g.is("service/LOG_APPEND_1/reply", &Ok::<_, LogError>(700_u64));
     g.is("service/LOG_APPEND_1/reply-refused", &Err::<u64, _>(log_refused()));
     g.is("service/LOG_APPEND_1/reply-undecided", &Err::<u64, _>(log_undecided()));
+    g.is("service/LOG_TRIM_1/request", &699_u64);
+    g.is("service/LOG_TRIM_1/reply", &Ok::<(), LogError>(()));
+    g.is("service/LOG_TRIM_1/reply-refused", &Err::<(), _>(log_refused()));
     g.is("service/LOG_READ_1/request", &LogReadRequest { after: 699, max: 64 });
     g.is("service/LOG_READ_1/reply", &Ok::<_, LogError>(vec![log_entry()]));
     g.is("service/LOG_READ_1/reply-refused", &Err::<Vec<LogEntry>, _>(log_refused()));

@@ -62,6 +62,14 @@ impl Logs {
         Ok(())
     }
 
+    /// Begins a trim.
+    pub(super) fn trim(&mut self, id: u64, through: u64) -> Result<(), Failure> {
+        self.crowded()?;
+        let done = self.keeper.trim(&self.instance, through);
+        self.open.spawn(async move { ToHost::LogTrimmed { id, result: done.await } });
+        Ok(())
+    }
+
     fn crowded(&self) -> Result<(), Failure> {
         if self.open.len() >= OPEN {
             return Err(protocol(&format!("more than {OPEN} questions to its log at once")));

@@ -362,6 +362,7 @@ impl<'a> Serving<'a> {
             }
             FromHost::LogAppend { id, bytes } => self.logs.append(id, bytes)?,
             FromHost::LogRead { id, after, max } => self.logs.read(id, after, max)?,
+            FromHost::LogTrim { id, through } => self.logs.trim(id, through)?,
             FromHost::Ended(error) => {
                 self.told = Some(super::ending::ended(&error, self.panic_place.as_deref()));
             }
