@@ -54,6 +54,38 @@ pub struct Presented {
     pub duplicate_reason: String,
 }
 
+impl Input {
+    /// The payment that it is about, unless it opens one.
+    pub fn payment(&self) -> Option<PaymentId> {
+        match self {
+            Self::Confirm { payment, .. }
+            | Self::Present { payment, .. }
+            | Self::Prepared { payment, .. }
+            | Self::Answered { payment, .. }
+            | Self::Resolve { payment, .. }
+            | Self::Queried { payment, .. }
+            | Self::Undone { payment, .. }
+            | Self::Leg { payment, .. }
+            | Self::GoOn { payment }
+            | Self::Abandon { payment, .. }
+            | Self::ProposeReview { payment, .. }
+            | Self::ConfirmReview { payment, .. }
+            | Self::Acknowledge { payment, .. }
+            | Self::NotAcknowledged { payment }
+            | Self::ExpireHold { payment }
+            | Self::Resume { payment, .. }
+            | Self::Cancel { payment, .. } => Some(*payment),
+            Self::Open { .. }
+            | Self::Select { .. }
+            | Self::TakeTrace { .. }
+            | Self::SignedIn { .. }
+            | Self::SendJob { .. }
+            | Self::Printed { .. }
+            | Self::NoSale { .. } => None,
+        }
+    }
+}
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Input {

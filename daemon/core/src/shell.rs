@@ -14,6 +14,7 @@ use till_plugin::channel::{Decline, DeclineClass};
 use crate::effect::Effect;
 use crate::input::{Context, Input};
 use crate::machine::{self, Step};
+use crate::payment::{Payment, PaymentId};
 #[cfg(feature = "planted")]
 use crate::planted::planted;
 use crate::record::{Record, RecordError};
@@ -146,6 +147,27 @@ impl Shell {
         Ok(())
     }
 
+    /// The same; a finished payment that the record is about and that has left memory is asked for, as it was before
+    /// this record.
+    pub fn replay_with(
+        &mut self,
+        at: Durable,
+        payload: &[u8],
+        recall: impl FnOnce(PaymentId) -> Option<Payment>,
+    ) -> Result<(), RecordError> {
+        let record = Record::decode(payload)?;
+        if let Some(payment) = self.till.lacks(&record).and_then(recall) {
+            self.till.adopt(payment);
+        }
+        self.till.apply(at.seq, at.wall_ms, &record);
+        Ok(())
+    }
+
+    /// A finished payment that has left memory comes back, folded from the journal: an input is about it.
+    pub fn adopt(&mut self, payment: Payment) {
+        self.till.adopt(payment);
+    }
+
     /// What a restart must do, before anything else, one after the other.
     pub fn recover(&self) -> Result<Vec<Next>, RecordError> {
         machine::recover(&self.till).into_iter().map(next).collect()
@@ -189,7 +211,6 @@ mod tests {
     use till_plugin::{Currency, Money};
 
     use super::*;
-    use crate::payment::PaymentId;
 
     const ID: PaymentId = PaymentId([7; 16]);
 

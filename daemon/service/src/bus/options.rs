@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use till_plugin::{Currency, Money};
 use zbus::OwnedVariant;
 
 use super::errors::Error;
@@ -47,6 +48,14 @@ pub(super) fn number(options: &Options, key: &str) -> Result<Option<u32>, Error>
     u32::try_from(value)
         .map(Some)
         .map_err(|_| Error::InvalidArgs(format!("option {key:?} must be an unsigned number (u)")))
+}
+
+/// An amount option: minor units of the payment's currency (x).
+pub(super) fn amount(options: &Options, key: &str, currency: Currency) -> Result<Option<Money>, Error> {
+    let Some(value) = options.get(key) else { return Ok(None) };
+    i64::try_from(value)
+        .map(|minor| Some(Money::new(minor, currency)))
+        .map_err(|_| Error::InvalidArgs(format!("option {key:?} must be an amount in minor units (x)")))
 }
 
 fn short(key: &str) -> String {

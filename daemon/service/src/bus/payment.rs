@@ -13,7 +13,7 @@ use super::World;
 use super::describe::{self, Dict};
 use super::errors::Error;
 use super::options::{self, Options};
-use crate::till::PaymentView;
+use crate::till::{PaymentView, Said};
 
 /// One payment.
 pub(super) struct Payment1 {
@@ -121,11 +121,13 @@ impl Payment1 {
         #[zbus(connection)] connection: &zbus::Connection,
     ) -> Result<(), Error> {
         self.world.access.check(connection, &header).await?;
-        options::only(&options, &["channel"])?;
+        options::only(&options, &["channel", "amount"])?;
         let channel = options::text(&options, "channel", 32)?;
         let currency = self.view()?.payment.amount.currency();
+        let amount = options::amount(&options, "amount", currency)?;
         let instrument = Instrument::Cash { tendered: Money::new(tendered, currency) };
-        self.world.handle.present(self.id, instrument, None, channel).await?;
+        let said = Said { channel, amount, ..Said::default() };
+        self.world.handle.present(self.id, instrument, said).await?;
         Ok(())
     }
 
@@ -137,12 +139,16 @@ impl Payment1 {
         #[zbus(connection)] connection: &zbus::Connection,
     ) -> Result<(), Error> {
         self.world.access.check(connection, &header).await?;
-        options::only(&options, &["channel", "family"])?;
+        options::only(&options, &["channel", "family", "amount", "duplicate-reason"])?;
         let channel = options::text(&options, "channel", 32)?;
         let family = options::text(&options, "family", 32)?;
+        let currency = self.view()?.payment.amount.currency();
+        let amount = options::amount(&options, "amount", currency)?;
+        let duplicate_reason = options::text(&options, "duplicate-reason", 128)?.unwrap_or_default();
         let text = super::code::read(code.into()).await?;
         let instrument = Instrument::Code(ScannedCode { text, symbology: None });
-        self.world.handle.present(self.id, instrument, family, channel).await?;
+        let said = Said { family, channel, amount, duplicate_reason };
+        self.world.handle.present(self.id, instrument, said).await?;
         Ok(())
     }
 

@@ -130,6 +130,7 @@ fn channel_view(c: &ChannelConfig, plugin: Option<&Arc<Plugin>>) -> ChannelView 
         name: names(&c.name, plugin, &c.id),
         version: String::new(),
         description: None,
+        legs: Vec::new(),
         manifest_families: plugin
             .and_then(|p| p.manifest.channel.as_ref())
             .map(|m| m.families.clone())

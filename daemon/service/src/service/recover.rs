@@ -14,6 +14,7 @@ use super::ServiceError;
 use super::clock::TillClock;
 use crate::config::Config;
 use crate::keys::Keys;
+use crate::till::history::find_before;
 
 /// What a start finds.
 pub struct Recovered {
@@ -75,8 +76,10 @@ pub fn fold(journal: &Journal) -> Result<Till, ServiceError> {
                 return;
             }
             let at = Durable::new(record.seq, record.stamp.wall_ms);
+            // A refund of a payment that had left memory by then brings it back.
+            let recall = |id| find_before(journal, id, record.seq).ok().flatten();
             // A record that cannot be read may be money: do not go on without it.
-            if let Err(error) = shell.replay(at, &record.payload) {
+            if let Err(error) = shell.replay_with(at, &record.payload, recall) {
                 failed = Some(ServiceError::Record { seq: record.seq, error });
             }
         })

@@ -168,8 +168,23 @@ impl Actor {
         if self.stopping && matches!(input, Input::Open { .. } | Input::Confirm { .. }) {
             return Err(TillError::Stopping);
         }
+        if let Some(id) = input.payment() {
+            self.recall(id);
+        }
         let next = self.parts.shell.decide(input, &self.context())?;
         self.commit(next).await
+    }
+
+    /// A finished payment that has left memory comes back from the journal: somebody wants a refund of it, or an answer
+    /// to it came very late.
+    fn recall(&mut self, id: PaymentId) {
+        if self.parts.shell.till().payment(id).is_none() {
+            match super::history::find(&self.parts.journal, id) {
+                Ok(Some(payment)) => self.parts.shell.adopt(payment),
+                Ok(None) => {}
+                Err(e) => tracing::error!(PAYMENT = %id, "cannot be read: {e}"),
+            }
+        }
     }
 
     fn context(&self) -> Context {
@@ -309,8 +324,8 @@ impl Actor {
             token: self.token(&p.instrument),
             tendered: tendered(&p.instrument),
             channel: p.channel.clone(),
-            amount: None,
-            duplicate_reason: String::new(),
+            amount: p.amount,
+            duplicate_reason: p.duplicate_reason.clone(),
         };
         let masked = presented.masked.clone();
         let input = Input::Present { payment: p.payment, presented };
@@ -326,6 +341,10 @@ impl Actor {
         });
         let attempt = match next.record() {
             Some(Record::Tendered { ids, .. }) => Some(ids.attempt),
+            // The card, once more, for the leg that waits for it.
+            Some(Record::LegPresented { .. }) => {
+                self.parts.shell.till().payment(p.payment).and_then(|p| p.open_attempt()).map(|a| a.ids.attempt)
+            }
             _ => None,
         };
         if let Some(attempt) = attempt {
@@ -341,8 +360,11 @@ impl Actor {
 
     /// What it is: as the operator says, else as recognised. The families to choose from come with a refusal.
     fn family(&self, p: &Presentation) -> Result<(Family, String), (Refusal, Vec<String>)> {
-        let state = self.parts.shell.till().payment(p.payment).map(|p| p.state);
-        if state != Some(PaymentState::Ready) {
+        let takes = self.parts.shell.till().payment(p.payment).is_some_and(|p| {
+            matches!(p.state, PaymentState::Ready | PaymentState::PartPaid)
+                || p.open_attempt().is_some_and(|a| a.wants_instrument)
+        });
+        if !takes {
             // The right refusal comes from the machine.
             return Ok((Family::new("unknown"), "none".into()));
         }

@@ -66,6 +66,7 @@ fn ready(handle: &Handle, id: &str, instance: &Instance) {
     let description = host.as_ref().and_then(|h| h.channel());
     let signs_in = description.as_ref().is_some_and(|d| needs_sign_in(&d.operations));
     tracing::info!(CHANNEL = id, "ready");
+    let legs = host.as_ref().map(|h| h.leg_rules.clone()).unwrap_or_default();
     let change = handle.routes.change(id, |view| {
         view.version = host.map(|h| h.version.clone()).unwrap_or_default();
         view.health = match description {
@@ -76,6 +77,7 @@ fn ready(handle: &Handle, id: &str, instance: &Instance) {
             }
         };
         view.description = description;
+        view.legs = legs;
     });
     told(handle, id, change);
     if signs_in {

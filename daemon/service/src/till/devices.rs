@@ -266,8 +266,16 @@ impl Follower {
                 // A reader that is not armed has nothing to say; what it read is wiped here.
                 let Some(payment) = self.readers.armed_for() else { return };
                 let device = Some(self.view.id.clone());
-                let presentation =
-                    Presentation { payment, instrument, device, family: None, channel: None, reply: None };
+                let presentation = Presentation {
+                    payment,
+                    instrument,
+                    device,
+                    family: None,
+                    channel: None,
+                    amount: None,
+                    duplicate_reason: String::new(),
+                    reply: None,
+                };
                 let _stopping = self.handle.messages.send(Message::Present(Box::new(presentation))).await;
             }
             DriverEvent::ReadFailed(failure) => {

@@ -12,7 +12,7 @@ use till_core::{LegKind, PaymentId, Till};
 use till_hosts::{ChannelClient, HostError};
 use till_journal::Journal;
 use till_plugin::channel::{
-    AttemptIds, Authorise, Decline, DeclineClass, FollowUp, Operation, Outcome, QueryOutcome, SignIn,
+    AttemptIds, Decline, DeclineClass, Follow, FollowUp, Operation, Outcome, Prepared, QueryOutcome, SignIn,
     UndoOutcome, UndoReason, Unknown, UnknownReason,
 };
 use till_plugin::{Extra, Money, Sensitive};
@@ -20,6 +20,7 @@ use tokio::task::AbortHandle;
 
 use super::devices::Readers;
 use super::printer::PrinterHandle;
+use super::request::{self, Request};
 use super::vault::Vault;
 use super::{Change, Handle};
 
@@ -53,38 +54,27 @@ impl Effects {
                 self.readers.arm(payment, amount, families);
             }
             Effect::Disarm => self.readers.disarm(),
-            Effect::Prepare { payment, kind, channel, ids, amount, subject, operator, .. } => {
-                let request = self.vault.get(payment, ids.attempt).map(|held| Authorise {
-                    ids: ids.clone(),
-                    hold: kind == LegKind::Hold,
-                    amount,
-                    instrument: held.instrument,
-                    subject,
-                    operator,
-                    pin_block: None,
-                    extra: Extra::new(),
-                });
-                self.spawn(move |e| async move { e.prepare(payment, ids.attempt, &channel, request).await });
+            Effect::Prepare { payment, kind, channel, ids, .. } => {
+                let attempt = ids.attempt;
+                let request = self.request(till, payment, attempt);
+                self.spawn(
+                    move |e| async move { e.prepare(payment, kind, attempt, &channel, request).await },
+                );
             }
             Effect::Authorise { payment, attempt, channel, timeout_ms, .. } => {
-                let Some((ids, amount, subject, operator)) = till.payment(payment).and_then(|p| {
-                    let a = p.attempt(attempt)?;
-                    Some((a.ids.clone(), a.amount, p.subject.clone(), p.operator.clone()))
-                }) else {
-                    return;
-                };
-                self.spawn(move |e| async move {
-                    let request = (ids, amount, subject, operator);
-                    e.authorise(payment, attempt, &channel, request, timeout_ms).await;
-                });
+                self.spawn(move |e| async move { e.send(payment, attempt, &channel, timeout_ms).await });
             }
             Effect::ForgetInstrument { payment, attempt } => self.vault.forget(payment, attempt),
             Effect::ResolveAfter { payment, attempt, after_ms } => {
                 self.resolve_after(payment, attempt, after_ms);
             }
-            Effect::Query { payment, attempt, channel, ids, amount, recovery, number, .. } => {
+            Effect::Query { payment, kind, attempt, channel, ids, amount, recovery, number } => {
+                let follow = till
+                    .payment(payment)
+                    .and_then(|p| request::follow(p, p.attempt(attempt)?, None, &self.handle.sealing).ok());
                 self.spawn(move |e| async move {
-                    let outcome = e.query(payment, &channel, ids, amount, &recovery, number).await;
+                    let original = e.follow_up(payment, ids, amount, &recovery, number);
+                    let outcome = e.query(kind, &channel, original, follow).await;
                     e.handle.tell(Input::Queried { payment, attempt, outcome }).await;
                 });
             }
@@ -172,15 +162,31 @@ impl Effects {
         }
     }
 
-    async fn prepare(&self, payment: PaymentId, attempt: u32, channel: &str, request: Option<Authorise>) {
+    /// The request of an attempt that is about to be prepared, with its instrument, if it has one.
+    fn request(&self, till: &Till, payment: PaymentId, attempt: u32) -> Result<Request, String> {
+        let held = self.vault.get(payment, attempt);
+        let p = till.payment(payment).ok_or("its payment is not in memory")?;
+        let a = p.attempt(attempt).ok_or("its payment has no such attempt")?;
+        request::build(p, a, held.and_then(|h| h.instrument), &self.handle.sealing)
+    }
+
+    async fn prepare(
+        &self,
+        payment: PaymentId,
+        kind: LegKind,
+        attempt: u32,
+        channel: &str,
+        request: Result<Request, String>,
+    ) {
         let refuse = |code: &str, text: String| Err(Decline::local(DeclineClass::Channel, code, text));
         let result = match (self.client(channel), request) {
-            (Some(client), Some(request)) => match client.prepare(&request, PREPARE).await {
+            (Some(client), Ok(request)) => match ask_to_prepare(&client, &request).await {
                 Ok(Ok(prepared)) => {
                     let masked = prepared.masked.clone();
                     self.handle.sealing.begin_run().await;
                     match self.handle.sealing.seal(payment.0, KIND, prepared.recovery.expose()) {
                         Ok((sealed, pin)) => {
+                            self.vault.request(payment, attempt, request);
                             self.vault.prepared(payment, attempt, prepared, pin);
                             Ok((sealed, masked))
                         }
@@ -192,38 +198,23 @@ impl Effects {
                 Err(e) => refuse(e.code(), e.to_string()),
             },
             (None, _) => refuse("no-channel", format!("the channel {channel} is not there")),
-            (_, None) => refuse("no-instrument", "what was presented is no longer in memory".into()),
+            (_, Err(why)) if kind.is_tender() => refuse("no-instrument", why),
+            (_, Err(why)) => refuse("not-possible", why),
         };
         self.handle.tell(Input::Prepared { payment, attempt, result }).await;
     }
 
-    async fn authorise(
-        &self,
-        payment: PaymentId,
-        attempt: u32,
-        channel: &str,
-        (ids, amount, subject, operator): (AttemptIds, Money, String, Option<String>),
-        timeout_ms: u32,
-    ) {
-        let outcome = match (self.client(channel), self.vault.get(payment, attempt)) {
-            (Some(client), Some(held)) => match held.prepared {
-                Some(prepared) => {
-                    let request = Authorise {
-                        ids,
-                        hold: false,
-                        amount,
-                        instrument: held.instrument,
-                        subject,
-                        operator,
-                        pin_block: None,
-                        extra: Extra::new(),
-                    };
-                    let timeout = Duration::from_millis(timeout_ms.into());
-                    client.authorise(&request, &prepared, timeout).await.unwrap_or_else(|e| e.as_outcome())
-                }
-                None => not_sent("nothing was prepared"),
-            },
-            _ => not_sent("the channel or the instrument is gone"),
+    async fn send(&self, payment: PaymentId, attempt: u32, channel: &str, timeout_ms: u32) {
+        let timeout = Duration::from_millis(timeout_ms.into());
+        let held = self.vault.get(payment, attempt).and_then(|h| Some((h.request?, h.prepared?)));
+        let outcome = match (self.client(channel), held) {
+            (Some(client), Some((request, prepared))) => match &request {
+                Request::Tender(r) => client.authorise(r, &prepared, timeout).await,
+                Request::Follow(r) => client.follow(r, &prepared, timeout).await,
+                Request::Load(r) => client.account(r, timeout).await.map(|o| o.as_outcome()),
+            }
+            .unwrap_or_else(|e| e.as_outcome()),
+            _ => not_sent("the channel is gone, or nothing was prepared"),
         };
         self.vault.forget(payment, attempt);
         self.handle.tell(Input::Answered { payment, attempt, outcome }).await;
@@ -249,22 +240,26 @@ impl Effects {
 
     async fn query(
         &self,
-        payment: PaymentId,
+        kind: LegKind,
         channel: &str,
-        ids: AttemptIds,
-        amount: Money,
-        sealed: &[u8],
-        number: u32,
+        original: Result<FollowUp, String>,
+        follow: Option<Follow>,
     ) -> QueryOutcome {
         let open = |text: String| QueryOutcome::Unknown(Unknown::new(UnknownReason::NoAnswer, text));
-        let request = match self.follow_up(payment, ids, amount, sealed, number) {
-            Ok(request) => request,
+        let original = match original {
+            Ok(original) => original,
             Err(e) => return open(e),
         };
-        match self.client_when_ready(channel).await {
-            Ok(client) => client.query(&request, EXCHANGE).await.unwrap_or_else(|e| open(e.to_string())),
-            Err(e) => open(e),
-        }
+        let client = match self.client_when_ready(channel).await {
+            Ok(client) => client,
+            Err(e) => return open(e),
+        };
+        let answer = match (kind, follow) {
+            (LegKind::Load, _) => client.query_account(&original, EXCHANGE).await,
+            (_, Some(follow)) => client.query_follow(&follow, &original, EXCHANGE).await,
+            (_, None) => client.query(&original, EXCHANGE).await,
+        };
+        answer.unwrap_or_else(|e| open(e.to_string()))
     }
 
     #[allow(clippy::too_many_arguments)] // they are the effect's fields
@@ -324,6 +319,22 @@ impl Effects {
             None => return,
         };
         super::channels::signed_in(&self.handle, &channel, result).await;
+    }
+}
+
+/// The channel checks a request and says what must be durable before it leaves.
+async fn ask_to_prepare(
+    client: &ChannelClient,
+    request: &Request,
+) -> Result<Result<Prepared, Decline>, HostError> {
+    match request {
+        Request::Tender(r) => client.prepare(r, PREPARE).await,
+        Request::Follow(r) => client.prepare_follow(r, PREPARE).await,
+        Request::Load(r) => {
+            // Prepared when the top-up was opened, while the card was there.
+            let (recovery, masked) = (r.recovery.clone(), String::new());
+            Ok(Ok(Prepared { recovery, masked }))
+        }
     }
 }
 

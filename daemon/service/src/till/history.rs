@@ -1,6 +1,6 @@
 //! Payments that have left memory: folded from the journal.
 
-use till_core::record::{KIND, Record};
+use till_core::record::{KIND, Record, RecordError};
 use till_core::{Payment, PaymentId, Till};
 use till_journal::{Journal, JournalError};
 
@@ -18,13 +18,40 @@ pub(crate) fn decisions(journal: &Journal, id: PaymentId) -> Vec<(u32, String)> 
         .collect()
 }
 
+/// Why a payment cannot be folded from the journal.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HistoryError {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A record of it cannot be read: it may be money, so the payment is not shown without it.
+    #[error("journal record {seq}: {error}")]
+    Record {
+        /// Which.
+        seq: u64,
+        /// Why.
+        error: RecordError,
+    },
+}
+
 /// A payment from its records; `None` when the journal has none of it.
-pub(crate) fn find(journal: &Journal, id: PaymentId) -> Result<Option<Payment>, JournalError> {
-    let records: Vec<(u64, i64, Record)> = journal
-        .by_subject(&id.0)?
-        .into_iter()
-        .filter(|r| r.kind == KIND)
-        .filter_map(|r| Some((r.seq, r.stamp.wall_ms, Record::decode(&r.payload).ok()?)))
-        .collect();
+pub(crate) fn find(journal: &Journal, id: PaymentId) -> Result<Option<Payment>, HistoryError> {
+    find_before(journal, id, u64::MAX)
+}
+
+/// A payment as it was before a record.
+pub(crate) fn find_before(
+    journal: &Journal,
+    id: PaymentId,
+    seq: u64,
+) -> Result<Option<Payment>, HistoryError> {
+    let mut records: Vec<(u64, i64, Record)> = Vec::new();
+    for r in journal.by_subject(&id.0)? {
+        if r.kind == KIND && r.seq < seq {
+            let record =
+                Record::decode(&r.payload).map_err(|error| HistoryError::Record { seq: r.seq, error })?;
+            records.push((r.seq, r.stamp.wall_ms, record));
+        }
+    }
     Ok(Till::fold_payment(id, records.iter().map(|(seq, wall, record)| (*seq, *wall, record))))
 }

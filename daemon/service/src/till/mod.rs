@@ -10,6 +10,7 @@ mod devices;
 pub(crate) mod effects;
 pub(crate) mod history;
 mod printer;
+mod request;
 mod routes;
 mod sealing;
 mod vault;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use till_core::input::Input;
 use till_core::{NotDone, PaymentId, Refusal};
-use till_plugin::Instrument;
+use till_plugin::{Instrument, Money};
 use tokio::sync::{mpsc, oneshot};
 
 pub use actor::{Parts, Run, Started, start};
@@ -72,7 +73,24 @@ pub(crate) struct Presentation {
     pub family: Option<String>,
     /// Channel that the operator named for this payment.
     pub channel: Option<String>,
+    /// How much of what is owed; None: all that remains.
+    pub amount: Option<Money>,
+    /// Why this is no duplicate though it looks like one.
+    pub duplicate_reason: String,
     pub reply: Option<oneshot::Sender<Result<(), TillError>>>,
+}
+
+/// What an operator says of something presented.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// What it is.
+    pub family: Option<String>,
+    /// Channel for this payment only.
+    pub channel: Option<String>,
+    /// How much of what is owed; None: all that remains.
+    pub amount: Option<Money>,
+    /// Why this is no duplicate though it looks like one.
+    pub duplicate_reason: String,
 }
 
 /// What clients are told, in this order.
@@ -193,12 +211,20 @@ impl Handle {
         &self,
         payment: PaymentId,
         instrument: Instrument,
-        family: Option<String>,
-        channel: Option<String>,
+        said: Said,
     ) -> Result<(), TillError> {
         let (reply, answer) = oneshot::channel();
-        let presentation =
-            Presentation { payment, instrument, device: None, family, channel, reply: Some(reply) };
+        let Said { family, channel, amount, duplicate_reason } = said;
+        let presentation = Presentation {
+            payment,
+            instrument,
+            device: None,
+            family,
+            channel,
+            amount,
+            duplicate_reason,
+            reply: Some(reply),
+        };
         self.messages
             .send(Message::Present(Box::new(presentation)))
             .await

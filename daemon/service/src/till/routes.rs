@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use till_core::routing::{RouteHealth, RouteView};
+use till_core::LegKind;
+use till_core::routing::{LegTerms, RouteHealth, RouteView};
 use till_hosts::Instance;
-use till_plugin::channel::{ChannelDescription, Operation};
+use till_plugin::channel::{ChannelDescription, LegRule, Operation};
 
 use crate::config::ChannelConfig;
 
@@ -20,6 +21,8 @@ pub struct ChannelView {
     pub version: String,
     /// What it says of itself, once it runs.
     pub description: Option<ChannelDescription>,
+    /// What it does after an approval, and on what terms.
+    pub legs: Vec<LegRule>,
     /// Families of its manifest, until it runs.
     pub manifest_families: Vec<till_plugin::Family>,
     /// Health.
@@ -71,9 +74,23 @@ impl ChannelView {
             merchant: d.and_then(|d| d.merchant.clone()),
             terminal: d.and_then(|d| d.terminal.clone()),
             authorise_timeout_ms: d.map_or(60_000, |d| d.authorise_timeout_ms),
-            legs: Vec::new(),
+            legs: self.legs.iter().filter_map(terms).collect(),
         }
     }
+}
+
+/// A plugin's rule as the core's terms.
+fn terms(rule: &LegRule) -> Option<LegTerms> {
+    let kind = match rule.operation {
+        Operation::Void => LegKind::Void,
+        Operation::Refund => LegKind::Refund,
+        Operation::Capture => LegKind::Capture,
+        Operation::Release => LegKind::Release,
+        Operation::Account => LegKind::Load,
+        _ => return None,
+    };
+    let (resolve, instrument, partial) = (rule.resolve.clone(), rule.instrument, rule.partial);
+    Some(LegTerms { kind, resolve, instrument, partial })
 }
 
 /// All channels.

@@ -9,10 +9,13 @@ use till_journal::keyring::Pin;
 use till_plugin::Instrument;
 use till_plugin::channel::Prepared;
 
-/// An instrument, and what its channel prepared from it.
-#[derive(Clone)]
+use super::request::Request;
+
+/// An instrument, the request that is made from it, and what its channel prepared. Some legs need no instrument.
+#[derive(Clone, Default)]
 pub(super) struct Held {
-    pub instrument: Instrument,
+    pub instrument: Option<Instrument>,
+    pub request: Option<Request>,
     pub prepared: Option<Prepared>,
     /// Keeps the key of the sealed recovery data until the record that carries it is surely taken in.
     pub pin: Option<Arc<Pin>>,
@@ -24,7 +27,13 @@ pub(super) struct Vault(Mutex<HashMap<(PaymentId, u32), Held>>);
 
 impl Vault {
     pub(super) fn put(&self, payment: PaymentId, attempt: u32, instrument: Instrument) {
-        self.lock().insert((payment, attempt), Held { instrument, prepared: None, pin: None });
+        let held = Held { instrument: Some(instrument), ..Held::default() };
+        self.lock().insert((payment, attempt), held);
+    }
+
+    /// The request that goes out, from its preparation to its outcome.
+    pub(super) fn request(&self, payment: PaymentId, attempt: u32, request: Request) {
+        self.lock().entry((payment, attempt)).or_default().request = Some(request);
     }
 
     pub(super) fn prepared(&self, payment: PaymentId, attempt: u32, prepared: Prepared, pin: Pin) {
