@@ -342,9 +342,13 @@ impl Actor {
         let attempt = match next.record() {
             Some(Record::Tendered { ids, .. }) => Some(ids.attempt),
             // The card, once more, for the leg that waits for it.
-            Some(Record::LegPresented { .. }) => {
-                self.parts.shell.till().payment(p.payment).and_then(|p| p.open_attempt()).map(|a| a.ids.attempt)
-            }
+            Some(Record::LegPresented { .. }) => self
+                .parts
+                .shell
+                .till()
+                .payment(p.payment)
+                .and_then(|p| p.open_attempt())
+                .map(|a| a.ids.attempt),
             _ => None,
         };
         if let Some(attempt) = attempt {
