@@ -2,8 +2,8 @@
 //!
 //! 60.3 = 201 carries up to eight records of online payments in field 48, or one notice (refund, completion) with its own
 //! fields and kind (60.1). What this host had not booked is booked now; what it has booked otherwise is written down as a
-//! difference and left alone. 202 and 207 end the batch; 207 says in field 48 how many details there were, and is refused
-//! with 95 while some of them are missing here.
+//! difference and left alone. 202 and 207 end the batch: 202 after totals that agreed, 207 with the number of details in
+//! field 48. Otherwise, or while some of the details are missing here, they are refused with 95.
 
 use super::batches::Detail;
 use super::booking::instrument;
@@ -55,6 +55,8 @@ impl Host {
                 "00"
             }
             "203" | "204" | "205" | "206" => "00",
+            // Only totals that agreed end without their details.
+            "202" if !settling.balanced => "95",
             "207" if request.text(48).parse() != Ok(settling.uploaded.len()) => "95",
             "202" | "207" => {
                 self.close_batch(&tid, &batch);

@@ -145,6 +145,7 @@ fn a_lost_notice_and_a_lost_sale_are_booked_from_their_details_and_then_the_coun
     assert_eq!(settle(&mut terminal, "000001", (1_500, 2), (400, 1)), "21");
     assert_eq!(upload(&mut terminal, "000001", "201", &records(&[("000002", 1_000), ("000003", 500)])), "00");
     assert_eq!(upload(&mut terminal, "000001", "207", "0003"), "95", "one detail is still missing");
+    assert_eq!(upload(&mut terminal, "000001", "202", "0000"), "95", "the totals did not agree");
     let mut notice = Message::new("0320").unwrap();
     notice.copy(&refund, &[2, 3, 4, 11, 14, 22, 25, 37, 41, 42, 49, 61]).set(60, "25000001201");
     assert_eq!(terminal.ask(&notice).text(39), "00");
@@ -155,6 +156,22 @@ fn a_lost_notice_and_a_lost_sale_are_booked_from_their_details_and_then_the_coun
     assert_eq!((closed.uploaded, closed.booked), (3, vec!["000003".into(), "000004".into()]));
     assert!(closed.differences.is_empty() && closed.surplus.is_empty() && closed.host == closed.terminal);
     assert_eq!(acquirer.card_balance(PAN).unwrap().minor(), 100_000_000 - 1_100);
+}
+
+#[test]
+fn a_refund_that_is_lost_can_be_given_again() {
+    let acquirer = acquirer();
+    let mut terminal = Terminal::signed_in(acquirer.addr());
+    let first = sold(&mut terminal, "000002", 1_000);
+    let mut refund = |trace: &str| {
+        let mut refund = terminal.payment("0220", "25", "200000", trace, "000000001000");
+        refund.copy(&first, &[37]).set(61, format!("000000000000{}", first.text(13))).set(63, "000");
+        terminal.pay(&refund).text(39).to_owned()
+    };
+    assert_eq!((refund("000003"), refund("000004")), ("00".into(), "64".into()));
+    assert!(acquirer.lose(&key("000003")));
+    assert_eq!(acquirer.card_balance(PAN).unwrap().minor(), 100_000_000 - 1_000);
+    assert_eq!(refund("000005"), "00");
 }
 
 #[test]
