@@ -93,6 +93,7 @@ fn payment() -> Payment {
         duplicate_window_ms: 0,
         undo_after_ms: None,
         hold_valid_ms: 0,
+        job_valid_ms: 7 * 86_400_000,
     };
     let id = PaymentId([7; 16]);
     let approval = Approval {

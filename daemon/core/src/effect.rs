@@ -132,10 +132,19 @@ pub enum Effect {
         job: u64,
         /// Payment.
         payment: PaymentId,
+        /// Receipt number.
+        receipt: u64,
+        /// 0: the original; n: the n-th copy.
+        copy: u32,
         /// Printer instance.
         printer: String,
         /// An earlier try may have left paper behind.
         restarted: bool,
+    },
+    /// Take a job back from the printer, if it has it.
+    CancelPrint {
+        /// Job.
+        job: u64,
     },
     /// Open the cash drawer.
     OpenDrawer {

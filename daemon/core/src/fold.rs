@@ -138,6 +138,11 @@ fn of_payment(p: &mut Payment, record: &Record) -> bool {
         }
         Record::AcknowledgementAsked { .. } => p.acknowledged = Some(false),
         Record::Acknowledged { .. } => p.acknowledged = Some(true),
+        Record::CopyRequested { receipt, copy, .. } => {
+            if let Some(a) = p.attempts.iter_mut().find(|a| a.receipt == Some(*receipt)) {
+                a.copies = *copy;
+            }
+        }
         Record::Resumed { .. } => p.parked = false,
         Record::Parked { .. } => p.parked = true,
         // Evidence; it changes nothing.
@@ -172,6 +177,7 @@ fn created(p: &Payment, record: &Record) -> Option<Attempt> {
             expired: false,
             receipt: None,
             receipt_job: None,
+            copies: 0,
             resolve: resolve.clone(),
             recovery: None,
             approval: None,

@@ -31,6 +31,8 @@ pub struct Context {
     pub undo_after_ms: Option<u64>,
     /// How long a hold is good, ms; after that it is taken as run out.
     pub hold_valid_ms: i64,
+    /// A receipt that could not be printed for this long is not printed any more, ms.
+    pub job_valid_ms: i64,
 }
 
 /// An instrument as the machine may know it.
@@ -74,6 +76,7 @@ impl Input {
             | Self::NotAcknowledged { payment }
             | Self::ExpireHold { payment }
             | Self::Resume { payment, .. }
+            | Self::Reprint { payment, .. }
             | Self::Cancel { payment, .. } => Some(*payment),
             Self::Open { .. }
             | Self::Select { .. }
@@ -81,6 +84,9 @@ impl Input {
             | Self::SignedIn { .. }
             | Self::SendJob { .. }
             | Self::Printed { .. }
+            | Self::CancelJob { .. }
+            | Self::ExpireJob { .. }
+            | Self::TakeNotices { .. }
             | Self::NoSale { .. } => None,
         }
     }
@@ -277,6 +283,32 @@ pub enum Input {
         job: u64,
         /// State.
         state: PrintState,
+    },
+    /// A receipt or slip is to be printed once more.
+    Reprint {
+        /// Payment.
+        payment: PaymentId,
+        /// Receipt number; 0: the payment's own.
+        receipt: u64,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// A print job is not wanted any more.
+    CancelJob {
+        /// Job.
+        job: u64,
+    },
+    /// A print job may have waited too long.
+    ExpireJob {
+        /// Job.
+        job: u64,
+    },
+    /// A receiver of notices has everything up to this record.
+    TakeNotices {
+        /// Receiver.
+        sink: String,
+        /// Journal sequence number.
+        seq: u64,
     },
     /// The drawer is to open without a sale.
     NoSale {

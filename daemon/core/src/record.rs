@@ -389,6 +389,26 @@ pub enum Record {
         /// What happened to it.
         event: Box<Record>,
     },
+    /// A receipt or slip is to be printed once more, as a numbered copy.
+    CopyRequested {
+        /// Job.
+        job: u64,
+        /// Payment.
+        payment: PaymentId,
+        /// Receipt number.
+        receipt: u64,
+        /// Number of the copy, from 1.
+        copy: u32,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// A receiver of notices (back office, message service) has everything up to this record.
+    NoticesTaken {
+        /// Receiver.
+        sink: String,
+        /// Journal sequence number.
+        seq: u64,
+    },
 }
 
 /// A record that this version cannot read.
@@ -442,6 +462,7 @@ impl Record {
             | Self::ReviewDecided { payment, .. }
             | Self::AcknowledgementAsked { payment }
             | Self::Parked { payment }
+            | Self::CopyRequested { payment, .. }
             | Self::Acknowledged { payment, .. }
             | Self::Resumed { payment, .. }
             | Self::Opened { payment, .. }
@@ -466,6 +487,7 @@ impl Record {
             | Self::SignedIn { .. }
             | Self::JobSent { .. }
             | Self::JobEnded { .. }
+            | Self::NoticesTaken { .. }
             | Self::DrawerOpened { .. } => None,
         }
     }
@@ -511,6 +533,8 @@ impl Record {
             Self::Acknowledged { .. } => "acknowledged",
             Self::Resumed { .. } => "resumed",
             Self::Parked { .. } => "parked",
+            Self::CopyRequested { .. } => "copy-requested",
+            Self::NoticesTaken { .. } => "notices-taken",
             Self::On { .. } => "on",
         }
     }

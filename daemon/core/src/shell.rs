@@ -230,6 +230,7 @@ mod tests {
             duplicate_window_ms: 0,
             undo_after_ms: None,
             hold_valid_ms: 0,
+            job_valid_ms: 7 * 86_400_000,
         }
     }
 

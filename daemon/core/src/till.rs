@@ -14,6 +14,9 @@ use crate::keys::Keys;
 use crate::payment::{Attempt, LegKind, Payment, PaymentId};
 use crate::record::Record;
 
+/// Job numbers above this are copies; those below are receipt numbers.
+pub const COPIES: u64 = 1 << 32;
+
 /// Finished payments kept in memory.
 pub const RECENT: usize = 128;
 
@@ -34,6 +37,8 @@ pub struct Till {
     tokens: VecDeque<Token>,
     numbers: BTreeMap<String, Numbers>,
     jobs: BTreeMap<u64, Job>,
+    copies: u64,
+    notices: BTreeMap<String, u64>,
     current: Option<String>,
     orders: u64,
     receipts: u64,
@@ -48,6 +53,8 @@ impl PartialEq for Till {
             && self.tokens == other.tokens
             && self.numbers == other.numbers
             && self.jobs == other.jobs
+            && self.copies == other.copies
+            && self.notices == other.notices
             && self.current == other.current
             && (self.orders, self.receipts, self.payments, self.seq)
                 == (other.orders, other.receipts, other.payments, other.seq)
@@ -84,6 +91,12 @@ struct Token {
 pub struct Job {
     /// Whose receipt.
     pub payment: PaymentId,
+    /// Receipt number that is printed.
+    pub receipt: u64,
+    /// 0: the original; n: the n-th copy.
+    pub copy: u32,
+    /// Wall clock when it was asked for, Unix ms.
+    pub since_wall_ms: i64,
     /// It went to a printer before; paper may hold a part of it.
     pub sent: bool,
 }
@@ -132,6 +145,21 @@ impl Till {
     /// Receipts that are not certainly printed.
     pub const fn jobs(&self) -> &BTreeMap<u64, Job> {
         &self.jobs
+    }
+
+    /// The next number of a print job that is no original: originals have their receipt's number.
+    pub const fn next_copy_job(&self) -> u64 {
+        COPIES + self.copies + 1
+    }
+
+    /// Up to which record a receiver has its notices; 0: none yet.
+    pub fn notices_taken(&self, sink: &str) -> u64 {
+        self.notices.get(sink).copied().unwrap_or(0)
+    }
+
+    /// Receivers of notices, with the record up to which each has them.
+    pub const fn notice_sinks(&self) -> &BTreeMap<String, u64> {
+        &self.notices
     }
 
     /// Payment that an idempotency key belongs to, among the newest [`KEYS`](crate::KEYS).
@@ -240,7 +268,7 @@ impl Till {
     /// Takes a durable record in. Total: a record that fits nothing changes nothing but the sequence number.
     pub fn apply(&mut self, seq: u64, wall_ms: i64, record: &Record) {
         self.seq = seq;
-        self.apply_numbers(record);
+        self.apply_numbers(wall_ms, record);
         let Some(id) = record.payment() else { return };
         if let Some(payment) = fold::opened(record, wall_ms, seq) {
             self.payments += 1;
@@ -281,7 +309,7 @@ impl Till {
     }
 
     /// Numbers, jobs and choices, whichever payment they are about.
-    fn apply_numbers(&mut self, record: &Record) {
+    fn apply_numbers(&mut self, wall_ms: i64, record: &Record) {
         match record {
             Record::AttemptCreated { payment, ids, decision, token, .. }
             | Record::Tendered { payment, ids, decision, token, .. } => {
@@ -309,10 +337,21 @@ impl Till {
             {
                 self.receipts = *receipt_number;
                 if *print {
-                    self.jobs.insert(*receipt_number, Job { payment: *payment, sent: false });
+                    let (payment, receipt) = (*payment, *receipt_number);
+                    let job = Job { payment, receipt, copy: 0, since_wall_ms: wall_ms, sent: false };
+                    self.jobs.insert(receipt, job);
                 }
             }
-            Record::On { event, .. } => self.apply_numbers(event),
+            Record::On { event, .. } => self.apply_numbers(wall_ms, event),
+            Record::CopyRequested { job, payment, receipt, copy, .. } => {
+                self.copies = job.saturating_sub(COPIES);
+                let (payment, receipt, copy) = (*payment, *receipt, *copy);
+                self.jobs.insert(*job, Job { payment, receipt, copy, since_wall_ms: wall_ms, sent: false });
+            }
+            Record::NoticesTaken { sink, seq } => {
+                let taken = self.notices.entry(sink.clone()).or_default();
+                *taken = (*taken).max(*seq);
+            }
             Record::ChannelSelected { channel, .. } => self.current.clone_from(channel),
             Record::TraceTaken { channel, trace } => {
                 self.numbers.entry(channel.clone()).or_default().trace = *trace;

@@ -108,7 +108,9 @@ fn every_variant_and_every_line_is_tried() {
         | Record::Acknowledged { .. }
         | Record::Resumed { .. }
         | Record::Parked { .. }
-        | Record::On { .. } => 39,
+        | Record::CopyRequested { .. }
+        | Record::NoticesTaken { .. }
+        | Record::On { .. } => 41,
     };
     assert_eq!(
         kinds.len(),

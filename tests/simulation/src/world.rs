@@ -95,6 +95,7 @@ impl World {
                 duplicate_window_ms: 0,
                 undo_after_ms: None,
                 hold_valid_ms: 30 * 86_400_000,
+                job_valid_ms: 7 * 86_400_000,
             },
             disk: Disk::new(),
             replayed: Till::new(),

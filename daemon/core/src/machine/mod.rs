@@ -100,6 +100,12 @@ pub fn decide(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal
         }
         Input::SendJob { job } => outbox::send(till, ctx, *job),
         Input::Printed { job, state } => outbox::printed(till, *job, state),
+        Input::Reprint { payment, receipt, operator } => {
+            outbox::reprint(till, ctx, *payment, *receipt, operator.as_deref())
+        }
+        Input::CancelJob { job } => outbox::cancel(till, *job),
+        Input::ExpireJob { job } => outbox::expire(till, ctx, *job),
+        Input::TakeNotices { sink, seq } => outbox::take_notices(till, sink, *seq),
         Input::NoSale { reason, operator } => outbox::no_sale(reason, operator.as_deref()),
     }
 }

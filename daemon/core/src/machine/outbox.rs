@@ -2,10 +2,11 @@
 
 use till_plugin::driver::PrintState;
 
-use super::Step;
+use super::{Step, find};
 use crate::bounds;
 use crate::effect::Effect;
 use crate::input::Context;
+use crate::payment::PaymentId;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::till::Till;
@@ -14,8 +15,14 @@ use crate::till::Till;
 pub(super) fn send(till: &Till, ctx: &Context, job: u64) -> Result<Step, Refusal> {
     let waiting = till.jobs().get(&job).ok_or(Refusal::NoJob(job))?;
     let printer = ctx.printer.clone().ok_or(Refusal::NoJob(job))?;
-    let print =
-        Effect::Print { job, payment: waiting.payment, printer: printer.clone(), restarted: waiting.sent };
+    let print = Effect::Print {
+        job,
+        payment: waiting.payment,
+        receipt: waiting.receipt,
+        copy: waiting.copy,
+        printer: printer.clone(),
+        restarted: waiting.sent,
+    };
     Ok(Step::new(Record::JobSent { job, printer }, [print]))
 }
 
@@ -33,6 +40,69 @@ pub(super) fn printed(till: &Till, job: u64, state: &PrintState) -> Result<Step,
         _ => Step::default(),
     })
 }
+
+/// Once more, as a numbered copy (I20): the original's number stays the receipt's.
+pub(super) fn reprint(
+    till: &Till,
+    ctx: &Context,
+    id: PaymentId,
+    receipt: u64,
+    operator: Option<&str>,
+) -> Result<Step, Refusal> {
+    let p = find(till, id)?;
+    let no = |why: &str| Refusal::NoLeg { payment: id, why: why.into() };
+    if ctx.printer.is_none() {
+        return Err(no("no printer is configured"));
+    }
+    let wanted = if receipt == 0 { p.receipt_number } else { Some(receipt) };
+    let a = wanted
+        .and_then(|n| p.attempts.iter().find(|a| a.receipt == Some(n)))
+        .ok_or_else(|| no("it has no such receipt"))?;
+    let job = till.next_copy_job();
+    let record = Record::CopyRequested {
+        job,
+        payment: id,
+        receipt: wanted.unwrap_or_default(),
+        copy: a.copies.saturating_add(1),
+        operator: bounds::person(operator),
+    };
+    Ok(Step::new(record, [Effect::PaymentChanged(id), Effect::QueueJob { job }]))
+}
+
+/// Nobody wants it any more.
+pub(super) fn cancel(till: &Till, job: u64) -> Result<Step, Refusal> {
+    let waiting = till.jobs().get(&job).ok_or(Refusal::NoJob(job))?;
+    let record = Record::JobEnded { job, how: "cancelled".into() };
+    Ok(Step::new(record, [Effect::CancelPrint { job }, Effect::PaymentChanged(waiting.payment)]))
+}
+
+/// Paper that comes out days later is given to nobody: by a clock that can be believed.
+pub(super) fn expire(till: &Till, ctx: &Context, job: u64) -> Result<Step, Refusal> {
+    let waiting = till.jobs().get(&job).ok_or(Refusal::Stale)?;
+    if !ctx.clock_trusted || ctx.wall_ms.saturating_sub(waiting.since_wall_ms) < ctx.job_valid_ms {
+        return Err(Refusal::Stale);
+    }
+    let record = Record::JobEnded { job, how: "expired".into() };
+    Ok(Step::new(record, [Effect::CancelPrint { job }, Effect::PaymentChanged(waiting.payment)]))
+}
+
+/// A receiver has its notices: those after `seq` are still owed to it, over every restart (S48).
+pub(super) fn take_notices(till: &Till, sink: &str, seq: u64) -> Result<Step, Refusal> {
+    let sink = bounds::cut(sink, 64);
+    if sink.is_empty() || seq > till.seq() {
+        return Err(Refusal::NotPayable("a receiver needs a name and a record that exists".into()));
+    }
+    if till.notices_taken(&sink) >= seq {
+        return Ok(Step::default());
+    }
+    if till.notice_sinks().len() >= MAX_SINKS && !till.notice_sinks().contains_key(&sink) {
+        return Err(Refusal::NotPayable(format!("there are {MAX_SINKS} receivers of notices already")));
+    }
+    Ok(Step::new(Record::NoticesTaken { sink, seq }, []))
+}
+
+/// Receivers of notices that are remembered.
+const MAX_SINKS: usize = 16;
 
 /// Opening the drawer without a sale is always somebody's act with a reason (S23).
 pub(super) fn no_sale(reason: &str, operator: Option<&str>) -> Result<Step, Refusal> {

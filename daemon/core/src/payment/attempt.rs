@@ -44,6 +44,8 @@ pub struct Attempt {
     pub expired: bool,
     /// Number of its receipt or slip, once approved and if it has one.
     pub receipt: Option<u64>,
+    /// Copies of it that were asked for.
+    pub copies: u32,
     /// Print job of it.
     pub receipt_job: Option<u64>,
     /// How its unknown outcome would be resolved; fixed when it was created.

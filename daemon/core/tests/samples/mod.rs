@@ -73,6 +73,7 @@ pub(crate) fn context(resolve: ResolveProfile) -> Context {
         duplicate_window_ms: 0,
         undo_after_ms: None,
         hold_valid_ms: 30 * 86_400_000,
+        job_valid_ms: 7 * 86_400_000,
     }
 }
 
@@ -369,6 +370,8 @@ pub(crate) fn records() -> Vec<(String, Record)> {
     add("", Record::Acknowledged { payment, operator: op() });
     add("", Record::Resumed { payment, operator: op() });
     add("", Record::Parked { payment });
+    add("", Record::CopyRequested { job: 1 << 33, payment, receipt: 9, copy: 2, operator: op() });
+    add("", Record::NoticesTaken { sink: "back-office".into(), seq: 77 });
     add("", Record::On { attempt: 1, event: Box::new(Record::UndoStarted { payment }) });
     all
 }

@@ -190,7 +190,8 @@ impl Payment1 {
         options::only(&options, &["columns"])?;
         let columns = options::number(&options, "columns")?.unwrap_or(32).clamp(20, 80);
         let view = self.view()?;
-        let facts = crate::till::effects::facts(&self.world.handle, &self.world.shop, &view.payment);
+        let number = view.payment.receipt_number.unwrap_or(0);
+        let facts = crate::till::effects::facts(&self.world.handle, &self.world.shop, &view.payment, number);
         let document = receipt::document(&view.payment, &self.world.shop, &facts).ok_or_else(|| {
             Error::WrongState(format!("payment {} is not paid: it has no receipt", self.id))
         })?;

@@ -200,6 +200,7 @@ impl Actor {
             duplicate_window_ms: 0,
             undo_after_ms: None,
             hold_valid_ms: 30 * 86_400_000,
+            job_valid_ms: 7 * 86_400_000,
         }
     }
 

@@ -15,6 +15,7 @@ use till_plugin::channel::{
     AttemptIds, Decline, DeclineClass, Follow, FollowUp, Operation, Outcome, Prepared, QueryOutcome, SignIn,
     UndoOutcome, UndoReason, Unknown, UnknownReason,
 };
+use till_plugin::document::Document;
 use till_plugin::{Extra, Money, Sensitive};
 use tokio::task::AbortHandle;
 
@@ -93,14 +94,15 @@ impl Effects {
                     self.printer.queue(job, waiting.payment);
                 }
             }
-            Effect::Print { job, payment, restarted, .. } => {
+            Effect::CancelPrint { job } => self.printer.cancel(job),
+            Effect::Print { job, payment, receipt, copy, restarted, .. } => {
                 // A receipt that waited for paper may belong to a payment that has left memory.
                 let payment = till
                     .payment(payment)
                     .cloned()
                     .or_else(|| super::history::find(&self.journal, payment).ok().flatten());
-                match payment.and_then(|p| self.receipt(&p)) {
-                    Some(document) => self.printer.print(job, document, restarted),
+                match payment.and_then(|p| self.receipt(&p, receipt, copy)) {
+                    Some(document) => self.printer.print(job, copy, document, restarted),
                     None => self.printer.give_up(job, "its payment is not in the journal"),
                 }
             }
@@ -138,9 +140,10 @@ impl Effects {
         tokio::spawn(f(self.clone()));
     }
 
-    /// The receipt of a payment as a document.
-    fn receipt(&self, payment: &till_core::Payment) -> Option<till_plugin::document::Document> {
-        receipt::document(payment, &self.shop, &facts(&self.handle, &self.shop, payment))
+    /// A receipt or slip of a payment as a document.
+    fn receipt(&self, payment: &till_core::Payment, number: u64, copy: u32) -> Option<Document> {
+        let facts = receipt::Facts { copy, ..facts(&self.handle, &self.shop, payment, number) };
+        receipt::slip(payment, number, &self.shop, &facts)
     }
 
     fn client(&self, channel: &str) -> Option<ChannelClient> {
@@ -343,13 +346,21 @@ fn not_sent(text: &str) -> Outcome {
 }
 
 /// What a receipt says of a payment besides what the payment holds.
-pub(crate) fn facts(handle: &Handle, shop: &Shop, payment: &till_core::Payment) -> receipt::Facts {
-    let channel = payment.approved().map(|a| a.channel.clone()).unwrap_or_default();
+pub(crate) fn facts(
+    handle: &Handle,
+    shop: &Shop,
+    payment: &till_core::Payment,
+    number: u64,
+) -> receipt::Facts {
+    let attempt = payment.attempts.iter().find(|a| a.receipt == Some(number));
+    let channel = attempt.map(|a| a.channel.clone()).unwrap_or_default();
     let channel_name = handle.routes.get(&channel).map_or(channel, |c| match shop.language {
         receipt::Language::Chinese if !c.name.1.is_empty() => c.name.1,
         _ => c.name.0,
     });
-    let local_time = jiff::Timestamp::from_millisecond(payment.changed_wall_ms)
+    // When it was sent, not when the payment changed last: a copy says the same as its original.
+    let sent = attempt.map(|a| a.sent_wall_ms).filter(|ms| *ms != 0).unwrap_or(payment.changed_wall_ms);
+    let local_time = jiff::Timestamp::from_millisecond(sent)
         .map(|t| {
             t.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
                 .strftime("%Y-%m-%d %H:%M:%S")

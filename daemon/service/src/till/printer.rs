@@ -22,7 +22,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 enum Command {
     Queue(u64, PaymentId),
-    Print(u64, Document, bool),
+    Print(u64, u32, Document, bool),
+    Cancel(u64),
     GiveUp(u64, String),
     Moved(u64, PrintState),
     Up(Instance),
@@ -45,8 +46,13 @@ impl PrinterHandle {
     }
 
     /// A job that is durably on its way goes to the printer now.
-    pub(super) fn print(&self, job: u64, document: Document, restarted: bool) {
-        self.send(Command::Print(job, document, restarted));
+    pub(super) fn print(&self, job: u64, copy: u32, document: Document, restarted: bool) {
+        self.send(Command::Print(job, copy, document, restarted));
+    }
+
+    /// A job is not wanted any more.
+    pub(super) fn cancel(&self, job: u64) {
+        self.send(Command::Cancel(job));
     }
 
     /// A job cannot be made.
@@ -108,7 +114,10 @@ impl Task {
                         self.show(job, payment, "queued", "");
                     }
                 }
-                Command::Print(job, document, restarted) => self.print(job, document, restarted).await,
+                Command::Print(job, copy, document, restarted) => {
+                    self.print(job, copy, document, restarted).await;
+                }
+                Command::Cancel(job) => self.cancel(job).await,
                 Command::GiveUp(job, why) => self.end(job, PrintState::Cancelled, &why).await,
                 Command::Moved(job, state) => {
                     let reason = print_state(&state).1;
@@ -148,8 +157,25 @@ impl Task {
         }
     }
 
-    async fn print(&mut self, job: u64, document: Document, restarted: bool) {
-        let request = PrintJob { job, document, copy: 0, restarted, extra: Extra::new() };
+    /// Takes a job back; one that is being printed may still come out.
+    async fn cancel(&mut self, job: u64) {
+        if let Some(at) = self.waiting.iter().position(|w| w.0 == job)
+            && let Some((_, payment)) = self.waiting.remove(at)
+        {
+            self.show(job, payment, "cancelled", "");
+        } else if let Some((_, payment)) = self.current.filter(|c| c.0 == job) {
+            if let Some(instance) = self.instance.clone()
+                && let Err(e) = DriverClient::new(instance).cancel_print(job, CALL).await
+            {
+                tracing::info!(job, "cannot be taken back from the printer: {e}");
+            }
+            self.current = None;
+            self.show(job, payment, "cancelled", "");
+        }
+    }
+
+    async fn print(&mut self, job: u64, copy: u32, document: Document, restarted: bool) {
+        let request = PrintJob { job, document, copy, restarted, extra: Extra::new() };
         let result = match self.instance.clone() {
             Some(instance) => DriverClient::new(instance)
                 .print(&request, CALL)
