@@ -7,7 +7,7 @@ mod follow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use follow::{another, follow, query_follow, refund_of};
+use follow::{REFUND, another, follow, query_follow, refund_of};
 use till_channel_alipay::plugin::Alipay;
 use till_plugin::channel::*;
 use till_plugin::instrument::ScannedCode;
@@ -327,6 +327,143 @@ fn a_refund_happens_once_however_often_it_is_asked_for() {
     let rest = another(&request, "T0120260901000003", OWED);
     assert!(matches!(follow(&mut shop.till, &rest), Outcome::Declined(_)), "more than is left");
     assert_eq!(shop.kept(), OWED - 850);
+}
+
+/// What the till books as given back: the refund's own answer, else up to three questions. `None`: still not known.
+fn given_back(shop: &mut Shop, request: &Follow) -> Option<i64> {
+    match follow(&mut shop.till, request) {
+        Outcome::Approved(a) => return Some(a.amount.minor()),
+        Outcome::Declined(d) | Outcome::NotSent(d) => panic!("a fault is no refusal: {d:?}"),
+        Outcome::Unknown(_) => {}
+    }
+    for _ in 0..3 {
+        match query_follow(&mut shop.till, request) {
+            QueryOutcome::Paid(a) => return Some(a.amount.minor()),
+            QueryOutcome::NotPaid(d) => panic!("nothing was refused: {d:?}"),
+            QueryOutcome::NotFound => return Some(0),
+            QueryOutcome::InProgress | QueryOutcome::Unknown(_) => {}
+        }
+    }
+    None
+}
+
+#[test]
+fn the_books_agree_whatever_goes_wrong_with_a_refund_and_the_questions_behind_it() {
+    for refunding in faults() {
+        for asking in faults() {
+            let mut shop = shop().faults([
+                Rule::once("alipay.trade.refund", refunding.clone()),
+                Rule::once("alipay.trade.fastpay.refund.query", asking.clone()).times(2),
+            ]);
+            let request = refund(&mut shop, 850);
+            let booked = given_back(&mut shop, &request).expect("the third question is answered");
+            assert_eq!(OWED - booked, shop.kept(), "refund {refunding:?}, then {asking:?}");
+            // Sent again, as a person may after "not found": once in all, however often.
+            for _ in 0..2 {
+                let again = follow(&mut shop.till, &request);
+                assert!(matches!(again, Outcome::Approved(_) | Outcome::Unknown(_)), "{again:?}");
+                assert_eq!(shop.kept(), OWED - 850, "refund {refunding:?}, then {asking:?}");
+            }
+            // Whatever faults are left over are used up by the third question.
+            assert!((0..3).any(|_| matches!(query_follow(&mut shop.till, &request), QueryOutcome::Paid(_))));
+            assert_eq!(shop.gateway.ledger().requests_of("alipay.trade.cancel").count(), 0);
+        }
+    }
+}
+
+#[test]
+fn an_answer_to_a_refund_that_is_not_signed_by_alipay_is_worth_nothing() {
+    for fault in [Fault::WrongSignature {}, Fault::Unsigned {}] {
+        let query = Rule::once("alipay.trade.fastpay.refund.query", fault.clone()).always();
+        let mut shop = shop().faults([Rule::once("alipay.trade.refund", fault.clone()), query]);
+        let request = refund(&mut shop, 850);
+        let Outcome::Unknown(u) = follow(&mut shop.till, &request) else { panic!("{fault:?} was believed") };
+        assert_eq!(u.reason, UnknownReason::BadSeal);
+        let asked = query_follow(&mut shop.till, &request);
+        assert!(matches!(asked, QueryOutcome::Unknown(u) if u.reason == UnknownReason::BadSeal));
+        assert_eq!(shop.kept(), OWED - 850, "the money did move; only nothing proves it yet");
+    }
+}
+
+#[test]
+fn parts_go_back_until_nothing_is_left_and_never_more() {
+    let mut shop = shop();
+    let first = refund(&mut shop, 850);
+    let parts = [("T0120260901000002", 850), ("T0120260901000003", 4_000), ("T0120260901000004", 8_000)];
+    let mut kept = OWED;
+    for (number, amount) in parts {
+        let request = another(&first, number, amount);
+        let Outcome::Approved(a) = follow(&mut shop.till, &request) else {
+            panic!("{number} is not refunded")
+        };
+        assert_eq!((a.amount.minor(), a.echo.order.as_deref()), (amount, Some(number)));
+        assert_eq!(a.reference, first.original.approval.reference);
+        kept -= amount;
+        assert_eq!(shop.kept(), kept);
+    }
+    assert_eq!(kept, 0);
+    // Each is found under its own number, and one more fen is refused by Alipay itself.
+    for (number, amount) in parts {
+        let asked = query_follow(&mut shop.till, &another(&first, number, amount));
+        assert!(matches!(asked, QueryOutcome::Paid(a) if a.amount.minor() == amount), "{number}");
+        let wrong = query_follow(&mut shop.till, &another(&first, number, amount - 1));
+        assert!(matches!(wrong, QueryOutcome::Unknown(u) if u.reason == UnknownReason::Mismatch), "{number}");
+    }
+    let more = another(&first, "T0120260901000005", 1);
+    assert!(matches!(follow(&mut shop.till, &more), Outcome::Declined(_)));
+    assert_eq!(query_follow(&mut shop.till, &more), QueryOutcome::NotFound);
+    // A number that was used for another amount moves nothing.
+    let other = another(&first, "T0120260901000003", 10);
+    assert!(!matches!(follow(&mut shop.till, &other), Outcome::Approved(_)));
+    assert_eq!(shop.kept(), 0);
+}
+
+#[test]
+fn a_whole_payment_of_today_goes_back_by_refund_and_not_by_cancel() {
+    let mut shop = shop();
+    let request = refund(&mut shop, OWED);
+    assert!(matches!(follow(&mut shop.till, &request), Outcome::Approved(a) if a.amount == cny(OWED)));
+    let ledger = shop.gateway.ledger();
+    assert_eq!((shop.kept(), ledger.requests_of("alipay.trade.cancel").count()), (0, 0));
+    assert!(ledger.trade(ORDER).unwrap().refunds.iter().all(|r| !r.by_cancel));
+}
+
+#[test]
+fn what_alipay_does_not_do_or_cannot_be_signed_is_never_sent() {
+    let mut shop = shop();
+    let request = refund(&mut shop, 850);
+    let before = shop.gateway.ledger().requests.len();
+    for kind in [FollowKind::Void, FollowKind::Capture, FollowKind::Release] {
+        let wrong = Follow { kind, ..request.clone() };
+        assert_eq!(shop.till.prepare_follow(&wrong).unwrap_err().code, "unsupported");
+        let prepared = Prepared { recovery: Sensitive::new(Vec::new()), masked: String::new() };
+        assert!(matches!(shop.till.follow(&wrong, &prepared), Outcome::NotSent(_)));
+    }
+    assert!(shop.till.prepare_follow(&another(&request, REFUND, OWED + 1)).is_err());
+    let prepared = shop.till.prepare_follow(&request).unwrap();
+    assert_eq!(prepared.masked, "159****5620");
+    shop.bench.trust_clock(false);
+    assert!(shop.till.prepare_follow(&request).is_err());
+    assert!(matches!(shop.till.follow(&request, &prepared), Outcome::NotSent(_)));
+    assert!(matches!(query_follow(&mut shop.till, &request), QueryOutcome::Unknown(_)));
+    assert_eq!((shop.gateway.ledger().requests.len(), shop.kept()), (before, OWED));
+
+    let rules = shop.till.leg_rules();
+    let [rule] = rules.as_slice() else { panic!("{rules:?}") };
+    assert_eq!((rule.operation, rule.partial, rule.instrument), (Operation::Refund, true, false));
+    assert!(
+        rule.resolve.undo.is_none() && rule.resolve.query.is_some(),
+        "a refund is asked about, never undone"
+    );
+}
+
+#[test]
+fn a_payment_that_is_past_its_refund_time_is_refused_and_kept() {
+    let mut shop = shop();
+    let request = refund(&mut shop, 850);
+    assert!(shop.gateway.finish(ORDER));
+    assert!(matches!(follow(&mut shop.till, &request), Outcome::Declined(_)));
+    assert_eq!(shop.kept(), OWED);
 }
 
 #[test]

@@ -373,7 +373,7 @@ fn refund(amount: i64) -> Follow {
         Outcome::Approved(a) => a,
         other => panic!("{other:?}"),
     };
-    refund_of(approval, 12_850, amount)
+    Follow { reason: " torn\nbag".into(), ..refund_of(approval, 12_850, amount) }
 }
 
 #[test]
@@ -387,8 +387,9 @@ fn a_refund_counts_only_when_money_moved_in_it() {
     let run = |node: &str| {
         let gateway = Gateway::answering([(REFUNDED, node.to_owned())]);
         let outcome = follow(&mut open(&gateway.url).1, &request);
-        let sent =
-            serde_json::json!({"out_trade_no": ORDER, "refund_amount": "2.00", "out_request_no": REFUND});
+        let sent = serde_json::json!({
+            "out_trade_no": ORDER, "refund_amount": "2.00", "out_request_no": REFUND, "refund_reason": "torn bag",
+        });
         assert_eq!(gateway.seen().content(), sent);
         outcome
     };
@@ -404,6 +405,7 @@ fn a_refund_counts_only_when_money_moved_in_it() {
         node("Y", "1.99"),
         node("Y", ""),
         node("Y", "2.00").replace(ORDER, "T0120260901000009"),
+        node("Y", "2.00").replace(TRADE, "2026090122001400000000000009"),
         failed("20000", "isp.x"),
         failed("40004", "ACQ.INVENTED_TOMORROW"),
     ] {
@@ -441,6 +443,7 @@ fn a_refund_query_proves_or_says_not_done() {
         success.replace("\"2.00\"", "\"2.01\""),
         success.replace(REFUND, "T0120260901000009"),
         success.replace(ORDER, "T0120260901000009"),
+        success.replace(TRADE, "2026090122001400000000000009"),
         node(",\"refund_status\":\"REFUND_MAYBE\""),
         failed("20000", "isp.x"),
     ] {
