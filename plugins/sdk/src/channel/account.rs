@@ -74,6 +74,7 @@ pub struct Account {
 
 /// What became of an [`Account`]. The four outcomes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant)] // one lives at a time; a box would stand in every author's way
 pub enum AccountOutcome {
     /// Done, and durable at the channel.
     Done(AccountReport),

@@ -84,7 +84,7 @@ impl Logs {
                 Some(Ok(answer)) => return answer,
                 // The keeper panicked: the host waits in vain and says "undecided", which it is.
                 Some(Err(e)) => {
-                    tracing::error!(instance = self.instance, "the keeper of the log failed: {e}")
+                    tracing::error!(instance = self.instance, "the keeper of the log failed: {e}");
                 }
                 None => return std::future::pending().await,
             }
