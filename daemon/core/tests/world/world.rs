@@ -315,6 +315,7 @@ impl World {
             }
             Effect::ChannelChanged
             | Effect::OpenDrawer { .. }
+            | Effect::CancelPrint { .. }
             | Effect::ShowCode { .. }
             | Effect::SignIn { .. } => {}
         }
