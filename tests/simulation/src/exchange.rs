@@ -80,7 +80,10 @@ impl World {
                     crate::check::w05_on_disk_before_anybody_hears(self, payment, "the drawer opens");
                 }
             }
-            Effect::ChannelChanged | Effect::ShowCode { .. } | Effect::SignIn { .. } => {}
+            Effect::ChannelChanged
+            | Effect::ShowCode { .. }
+            | Effect::SignIn { .. }
+            | Effect::CancelPrint { .. } => {}
         }
     }
 
