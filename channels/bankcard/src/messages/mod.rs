@@ -1,6 +1,6 @@
 //! The requests of a terminal, field by field (channels.md §1.3). Nothing here is signed or sent.
 //!
-//! Here what they share, sessions, sales and holds; [`follow`] has what follows a payment, [`settlement`] the end of a batch.
+//! Here what they share, sessions, sales and holds; `follow` has what follows a payment, `settlement` the end of a batch.
 
 mod follow;
 mod settlement;

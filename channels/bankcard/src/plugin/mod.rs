@@ -1,5 +1,5 @@
-//! The thin shell: the channel as the SDK knows it. Each file has one part of a terminal's day: [`signing`], [`money`] (sales
-//! and holds), [`follow`] (what comes after them), [`undo`] (reversals), [`closing`] (the end of a batch).
+//! The thin shell: the channel as the SDK knows it. Each file has one part of a terminal's day: `signing`, `money` (sales and
+//! holds), `follow` (what comes after them), `undo` (reversals), `closing` (the end of a batch).
 
 mod closing;
 mod dial;
