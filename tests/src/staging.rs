@@ -14,6 +14,7 @@ pub const PLUGINS: &[(&str, &str, &str)] = &[
     ("channels/cash", "org.tilld.cash", "libtill_channel_cash.so"),
     ("channels/alipay", "org.tilld.alipay", "libtill_channel_alipay.so"),
     ("channels/bankcard", "org.tilld.bankcard", "libtill_channel_bankcard.so"),
+    ("channels/prepaid", "org.tilld.prepaid", "libtill_channel_prepaid.so"),
 ];
 
 /// The workspace.

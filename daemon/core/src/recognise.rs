@@ -1,6 +1,7 @@
 //! What did the customer present? Anything unsure goes to the operator; there is never a guess (S6).
 //!
 //! Rules of channels.md §4.6; the prefix table is configuration ([`Table`]), its default is what the networks publish.
+//! Numbers of the shop's own cards have rules of their own, which hold for stripes too.
 
 use serde::{Deserialize, Serialize};
 use till_plugin::{Family, Instrument};
@@ -21,10 +22,37 @@ pub struct CodeRule {
     pub last: u8,
 }
 
-/// The code rules in force.
+/// The numbers of one kind of card that is not a bank's, as they stand on a stripe or in a code: letters and digits, a
+/// length range and their beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Table(pub Vec<CodeRule>);
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CardRule {
+    /// Family of such cards.
+    pub family: Family,
+    /// How their numbers begin, 2 to 12 letters and digits; capitals or not is the same.
+    pub prefix: String,
+    /// Shortest number.
+    pub min_length: usize,
+    /// Longest number.
+    pub max_length: usize,
+}
+
+impl CardRule {
+    fn fits(&self, text: &str) -> bool {
+        (self.min_length..=self.max_length).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric())
+            && text.get(..self.prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(&self.prefix))
+    }
+}
+
+/// The rules in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Payment codes.
+    pub codes: Vec<CodeRule>,
+    /// Cards of the shop's own, and others that are no bank's.
+    pub cards: Vec<CardRule>,
+}
 
 impl Default for Table {
     fn default() -> Self {
@@ -35,11 +63,12 @@ impl Default for Table {
             first,
             last,
         };
-        Self(vec![
+        let codes = vec![
             rule(Family::QR_WECHAT, 18, 18, 10, 15),
             rule(Family::QR_ALIPAY, 16, 24, 25, 30),
             rule(Family::QR_UNIONPAY, 19, 19, 62, 62),
-        ])
+        ];
+        Self { codes, cards: Vec::new() }
     }
 }
 
@@ -85,7 +114,11 @@ pub fn recognise(instrument: &Instrument, table: &Table) -> Recognised {
     };
     match instrument {
         Instrument::Code(code) => code_text(code.text.expose(), table),
-        Instrument::Stripe(_) | Instrument::Encrypted(_) => family(Family::CARD_STRIPE, "stripe"),
+        Instrument::Stripe(card) => {
+            let ours = cards(card.pan.expose(), table);
+            one_of(ours).unwrap_or_else(|| family(Family::CARD_STRIPE, "stripe"))
+        }
+        Instrument::Encrypted(_) => family(Family::CARD_STRIPE, "stripe"),
         Instrument::Chip(card) if card.contactless => family(Family::CARD_CONTACTLESS, "aid"),
         Instrument::Chip(_) => family(Family::CARD_CHIP, "aid"),
         Instrument::StoredValue(_) => family(Family::PREPAID, "stored-value"),
@@ -102,6 +135,9 @@ fn code_text(raw: &str, table: &Table) -> Recognised {
     }
     if text.bytes().all(|b| b.is_ascii_digit()) {
         return digits(text, table);
+    }
+    if let Some(found) = one_of(cards(text, table)) {
+        return found;
     }
     if text.starts_with(EMV_CPM) {
         // UnionPay is the only scheme here that uses it; its AID inside is checked by the channel.
@@ -126,15 +162,40 @@ fn code_text(raw: &str, table: &Table) -> Recognised {
     }
 }
 
+/// Families of cards whose numbers look like this.
+fn cards(number: &str, table: &Table) -> Vec<Family> {
+    let mut families: Vec<Family> =
+        table.cards.iter().filter(|r| r.fits(number)).map(|r| r.family.clone()).collect();
+    families.dedup();
+    families
+}
+
+/// One family is certain, several are the operator's choice, none is no answer.
+fn one_of(families: Vec<Family>) -> Option<Recognised> {
+    match families.as_slice() {
+        [] => None,
+        [family] => Some(Recognised::Instrument { family: family.clone(), evidence: "card-prefix".into() }),
+        _ => Some(Recognised::Ambiguous { families }),
+    }
+}
+
 fn digits(text: &str, table: &Table) -> Recognised {
     let first_two: Option<u8> = text.get(..2).and_then(|t| t.parse().ok());
-    let families: Vec<Family> = table
-        .0
+    let ours = cards(text, table);
+    let mut families: Vec<Family> = table
+        .codes
         .iter()
         .filter(|r| (r.min_length..=r.max_length).contains(&text.len()))
         .filter(|r| first_two.is_some_and(|f| (r.first..=r.last).contains(&f)))
         .map(|r| r.family.clone())
         .collect();
+    if families.is_empty()
+        && let Some(found) = one_of(ours.clone())
+    {
+        return found;
+    }
+    families.extend(ours);
+    families.dedup();
     match families.as_slice() {
         [family] => Recognised::Instrument { family: family.clone(), evidence: "code-prefix".into() },
         [] if matches!(text.len(), 8 | 12 | 13) && ean_check(text) => Recognised::Goods,
@@ -207,7 +268,7 @@ mod tests {
     #[test]
     fn two_rules_that_match_are_left_to_the_operator() {
         let mut table = Table::default();
-        table.0.push(CodeRule {
+        table.codes.push(CodeRule {
             family: Family::new("qr-house"),
             min_length: 18,
             max_length: 18,
@@ -218,6 +279,58 @@ mod tests {
         assert!(
             matches!(recognise(&Instrument::Code(both), &table), Recognised::Ambiguous { families } if families.len() == 2)
         );
+    }
+
+    #[test]
+    fn a_card_of_the_shop_is_known_by_its_number_from_stripe_or_code_and_a_bank_card_is_not() {
+        let rule = |family: &str, prefix: &str, min_length, max_length| CardRule {
+            family: Family::new(family),
+            prefix: prefix.into(),
+            min_length,
+            max_length,
+        };
+        let mut table = Table { cards: vec![rule("prepaid", "8600", 16, 16)], ..Table::default() };
+        table.cards.push(rule("prepaid", "VIP", 8, 12));
+        let scan = |text: &str, table: &Table| {
+            let code = ScannedCode { text: Sensitive::new(text.into()), symbology: None };
+            recognise(&Instrument::Code(code), table)
+        };
+        let swipe = |pan: &str, table: &Table| {
+            let pan = Sensitive::new(String::from(pan));
+            let masked = pan.masked_pan();
+            let card = till_plugin::instrument::StripeCard {
+                track1: None,
+                track2: None,
+                track3: None,
+                pan,
+                expiry: None,
+                service_code: None,
+                masked,
+                luhn: true,
+            };
+            recognise(&Instrument::Stripe(card), table)
+        };
+        let is = |family: &str, evidence: &str| Recognised::Instrument {
+            family: Family::new(family),
+            evidence: evidence.into(),
+        };
+        assert_eq!(swipe("8600000000000005", &table), is("prepaid", "card-prefix"));
+        assert_eq!(scan("8600000000000005", &table), is("prepaid", "card-prefix"));
+        assert_eq!(scan("vip00012345\r", &table), is("prepaid", "card-prefix"));
+        assert_eq!(swipe("6200000000000005", &table), is("card-stripe", "stripe"));
+        assert_eq!(swipe("86000000000000051", &table), is("card-stripe", "stripe"), "too long");
+        assert_eq!(scan("281234567890123456", &table), is("qr-alipay", "code-prefix"));
+        for unsure in ["86000000000000051", "VIP1234", "VIP-12345678"] {
+            assert!(matches!(scan(unsure, &table), Recognised::Unknown { .. }), "{unsure}");
+        }
+        // A number that a wallet's code could have too is the operator's to say.
+        table.cards.push(rule("prepaid", "28", 18, 18));
+        assert!(
+            matches!(scan("281234567890123456", &table), Recognised::Ambiguous { families } if families.len() == 2)
+        );
+        assert_eq!(swipe("281234567890123456", &table), is("prepaid", "card-prefix"));
+        table.cards.push(rule("gift", "8600", 16, 16));
+        assert!(matches!(swipe("8600000000000005", &table), Recognised::Ambiguous { .. }));
     }
 
     proptest! {

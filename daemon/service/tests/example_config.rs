@@ -99,7 +99,7 @@ fn what_it_calls_a_default_is_one() {
                 c.journal.epoch_records,
                 c.journal.force_filesystem,
             ),
-            (c.reuse_window_s, c.codes.clone()),
+            (c.reuse_window_s, c.codes.codes.clone()),
         )
     };
     assert_eq!(same(&empty), same(&example));
@@ -120,6 +120,7 @@ fn its_devices_and_channels_fit_their_plugins() {
         ("channels/cash", "org.tilld.cash", "libtill_channel_cash.so"),
         ("channels/alipay", "org.tilld.alipay", "libtill_channel_alipay.so"),
         ("channels/bankcard", "org.tilld.bankcard", "libtill_channel_bankcard.so"),
+        ("channels/prepaid", "org.tilld.prepaid", "libtill_channel_prepaid.so"),
     ] {
         let folder = dir.path().join("plugins").join(id);
         fs::create_dir_all(&folder).unwrap();
@@ -136,7 +137,7 @@ fn its_devices_and_channels_fit_their_plugins() {
     }
     let secrets = dir.path().join("secrets");
     fs::create_dir(&secrets).unwrap();
-    for name in ["alipay-key", "acquirer-tmk"] {
+    for name in ["alipay-key", "acquirer-tmk", "prepaid-card-key"] {
         put(&secrets.join(name), b"test", 0o600);
     }
     let mut config = load(&Sources::file(&example())).unwrap();

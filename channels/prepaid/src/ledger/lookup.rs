@@ -198,3 +198,73 @@ fn take(left: &mut HashMap<String, i64>, key: &str, amount: i64) -> bool {
         *l >= 0
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Action, Class, Clock, Limits, Medium, MemoryLog, Request};
+    use super::*;
+    use crate::ledger::keys::Keys;
+    use till_plugin::Currency;
+
+    const NOW: Clock = Clock { wall_ms: 1_767_323_045_000, trusted: true };
+
+    /// Knows the newest four keys exactly; all others by their filter and the log.
+    fn forgetful(log: MemoryLog) -> Ledger<MemoryLog> {
+        let limits = Limits {
+            bearer_cap: 100_000,
+            registered_cap: 500_000,
+            number_cap: 500_000,
+            uid_cap: 0,
+            redeem_bearer: false,
+        };
+        Ledger::open_with(log, Currency::CNY, limits, [9; 16], NOW, Keys::with(4)).unwrap()
+    }
+
+    fn cny(minor: i64) -> Money {
+        Money::new(minor, Currency::CNY)
+    }
+
+    fn debit(key: &str, amount: i64) -> Request {
+        Request::new(key, Action::Debit { card: [1; 16], amount: cny(amount) })
+    }
+
+    fn issue(key: &str, n: u8) -> Request {
+        let class = Class { registered: false, medium: Medium::Number };
+        let (card, last4, expires_ms, amount) = ([n; 16], *b"0005", None, cny(50_000));
+        Request::new(key, Action::Issue { card, class, last4, expires_ms, amount }).by("alice")
+    }
+
+    #[test]
+    fn an_order_number_of_years_ago_is_still_answered_and_never_booked_again() {
+        let log = MemoryLog::new();
+        let mut ledger = forgetful(log.clone());
+        ledger.submit(&issue("I1", 1), NOW).unwrap();
+        // Lost races between the old entries: a copy of each, which follows a head that is not the newest any more.
+        let old: Vec<_> = (0..200)
+            .map(|n| {
+                let done = ledger.submit(&debit(&format!("OLD{n}"), 10), NOW).unwrap();
+                let mut lost = done.entry.clone();
+                lost.key = format!("LOST{n}");
+                log.tamper(|e| e.push(lost.to_bytes().unwrap()));
+                done
+            })
+            .collect();
+        assert!(ledger.settle("CLOSED", NOW).unwrap().is_none());
+        for n in 0..10 {
+            ledger.submit(&issue(&format!("J{n}"), n + 2), NOW).unwrap();
+        }
+        for mut ledger in [ledger, forgetful(log)] {
+            for (n, done) in old.iter().enumerate() {
+                let again = ledger.submit(&debit(&format!("OLD{n}"), 10), NOW).unwrap();
+                assert_eq!((&again.entry, again.repeated), (&done.entry, true));
+                assert!(ledger.submit(&debit(&format!("OLD{n}"), 11), NOW).is_err());
+            }
+            assert!(ledger.submit(&debit("CLOSED", 10), NOW).is_err());
+            assert!(ledger.settle("LOST7", NOW).unwrap().is_none(), "what lost its race was never booked");
+            let refund = Action::Refund { of: "OLD3".into(), amount: cny(11), card: None };
+            assert!(ledger.submit(&Request::new("R1", refund), NOW).is_err());
+            assert_eq!(ledger.card(&[1; 16]).unwrap().balance, 48_000);
+            ledger.audit().unwrap();
+        }
+    }
+}

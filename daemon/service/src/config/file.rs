@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use till_core::recognise::Table;
+use till_core::recognise::{CardRule, CodeRule};
 use till_plugin::host::TransportKind;
 
 use super::ClockConfig;
@@ -92,7 +92,8 @@ pub(super) struct Clock {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Payment {
     pub reuse_window_s: Option<u32>,
-    pub codes: Option<Table>,
+    pub codes: Option<Vec<CodeRule>>,
+    pub cards: Vec<CardRule>,
     pub receipt_printer: Option<String>,
 }
 

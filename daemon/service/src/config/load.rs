@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use till_core::receipt::Language;
+use till_core::recognise::Table;
 use till_hosts::{TransportSpec, UdevSpec};
+use till_plugin::Family;
 use till_plugin::host::TransportKind;
 
 use super::file::{File, LanguageName, Transport};
@@ -190,11 +192,26 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
     {
         return Err(bad("payment.receipt-printer", format!("there is no device {printer:?}")));
     }
-    let codes = file.payment.codes.unwrap_or_default();
+    let mut codes = Table { cards: file.payment.cards, ..Table::default() };
+    if let Some(rules) = file.payment.codes {
+        codes.codes = rules;
+    }
+    let never = |family: &Family| format!("the rule for {family} can never match");
     if let Some(rule) =
-        codes.0.iter().find(|r| r.min_length < 2 || r.min_length > r.max_length || r.first > r.last)
+        codes.codes.iter().find(|r| r.min_length < 2 || r.min_length > r.max_length || r.first > r.last)
     {
-        return Err(bad("payment.codes", format!("the rule for {} can never match", rule.family)));
+        return Err(bad("payment.codes", never(&rule.family)));
+    }
+    for rule in &codes.cards {
+        let good =
+            (2..=12).contains(&rule.prefix.len()) && rule.prefix.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !good {
+            let text = format!("prefix {:?} is not 2 to 12 letters and digits", rule.prefix);
+            return Err(bad("payment.cards", text));
+        }
+        if rule.min_length < rule.prefix.len() || rule.min_length > rule.max_length {
+            return Err(bad("payment.cards", never(&rule.family)));
+        }
     }
     Ok(Config {
         terminal,
@@ -395,6 +412,13 @@ mod tests {
             ("[channel.Bad]\nplugin='x.y'", "channel.Bad"),
             ("[payment]\nreceipt-printer='p'", "no device"),
             ("[payment]\ncodes=[{family='qr-x',min-length=9,max-length=8,first=1,last=2}]", "never match"),
+            ("[payment]\ncards=[{family='prepaid',prefix='86',min-length=9,max-length=8}]", "never match"),
+            ("[payment]\ncards=[{family='prepaid',prefix='86',min-length=1,max-length=8}]", "never match"),
+            ("[payment]\ncards=[{family='prepaid',prefix='8-6',min-length=8,max-length=8}]", "payment.cards"),
+            (
+                "[payment]\ncards=[{family='prepaid',prefix='8',min-length=8,max-length=8}]",
+                "letters and digits",
+            ),
             ("[device.s]\nplugin='x.y'\ntransport={kind='serial',path='/dev/x',baud=7}", "baud"),
             ("[device.s]\nplugin='x.y'\ntransport={kind='carrier-pigeon'}", "carrier-pigeon"),
             ("[device.s]\nplugin='x.y'\ntransport={kind='udev',baud=7}", "baud"),
