@@ -168,6 +168,8 @@ impl Rig {
         let terminal = Terminal::default();
         secret("alipay-key", self.gateway.app_private_pem())?;
         secret("tmk", &crate::search::lower_hex(&terminal.tmk).to_ascii_uppercase())?;
+        // For tests that add the channel to `extra_config`.
+        secret("prepaid-card-key", "a key of thirty-two bytes for tests")?;
         let ca = self.dir.join("gateway-ca.pem");
         fs::write(&ca, self.gateway.authority_pem()).map_err(io)?;
         fs::write(self.config_file(), self.config_text(&terminal, &ca)).map_err(io)

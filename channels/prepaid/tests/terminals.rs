@@ -50,6 +50,11 @@ fn s55_a_debit_decided_on_an_old_balance_is_decided_again() {
     // A no on old news is looked at again before it is said.
     open(log.inner.clone()).submit(&load("L1", 1, 5_000), NOW).unwrap();
     ledger.submit(&debit("D2", 1, 5_200), NOW).unwrap();
+    // The same for an undo, whose refusal closes nothing: the load was spent, and is not any more.
+    let mut other = open(log.inner.clone());
+    other.submit(&refund("R1", "D2", 5_000), NOW).unwrap();
+    ledger.submit(&undo("L1"), NOW).unwrap();
+    assert_eq!(balance(&mut ledger, 1), 0);
     ledger.audit().unwrap();
 }
 

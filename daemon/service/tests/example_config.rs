@@ -36,7 +36,7 @@ fn keys_of(table: &str, inside: &str) -> BTreeSet<String> {
 fn the_example_loads() {
     let config = load(&Sources::file(&example())).unwrap();
     assert_eq!(config.devices.len(), 4);
-    assert_eq!(config.channels.len(), 3);
+    assert_eq!(config.channels.len(), 4);
     assert!(!config.devices["spare-scanner"].enabled);
     assert_eq!(config.receipt_printer.as_deref(), Some("printer"));
 }

@@ -93,7 +93,7 @@ pub(super) struct Clock {
 pub(super) struct Payment {
     pub reuse_window_s: Option<u32>,
     pub codes: Option<Vec<CodeRule>>,
-    pub cards: Vec<CardRule>,
+    pub cards: Option<Vec<CardRule>>,
     pub receipt_printer: Option<String>,
 }
 

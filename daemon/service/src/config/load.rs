@@ -159,6 +159,7 @@ fn merge(to: &mut File, from: File) {
         clock.trust,
         payment.reuse_window_s,
         payment.codes,
+        payment.cards,
         payment.receipt_printer,
         secrets.dir,
     );
@@ -192,7 +193,7 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
     {
         return Err(bad("payment.receipt-printer", format!("there is no device {printer:?}")));
     }
-    let mut codes = Table { cards: file.payment.cards, ..Table::default() };
+    let mut codes = Table { cards: file.payment.cards.unwrap_or_default(), ..Table::default() };
     if let Some(rules) = file.payment.codes {
         codes.codes = rules;
     }
