@@ -239,12 +239,12 @@ mod tests {
         let log = MemoryLog::new();
         let mut ledger = forgetful(log.clone());
         ledger.submit(&issue("I1", 1), NOW).unwrap();
-        // Lost races between the old entries: a copy of each, which follows a head that is not the newest any more.
+        // Between them lost races: the next key's first try, on a head that is not the newest any more.
         let old: Vec<_> = (0..200)
             .map(|n| {
                 let done = ledger.submit(&debit(&format!("OLD{n}"), 10), NOW).unwrap();
                 let mut lost = done.entry.clone();
-                lost.key = format!("LOST{n}");
+                lost.key = format!("OLD{}", n + 1);
                 log.tamper(|e| e.push(lost.to_bytes().unwrap()));
                 done
             })
@@ -260,7 +260,7 @@ mod tests {
                 assert!(ledger.submit(&debit(&format!("OLD{n}"), 11), NOW).is_err());
             }
             assert!(ledger.submit(&debit("CLOSED", 10), NOW).is_err());
-            assert!(ledger.settle("LOST7", NOW).unwrap().is_none(), "what lost its race was never booked");
+            assert!(ledger.settle("OLD200", NOW).unwrap().is_none(), "what lost its race was never booked");
             let refund = Action::Refund { of: "OLD3".into(), amount: cny(11), card: None };
             assert!(ledger.submit(&Request::new("R1", refund), NOW).is_err());
             assert_eq!(ledger.card(&[1; 16]).unwrap().balance, 48_000);
