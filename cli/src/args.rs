@@ -68,6 +68,9 @@ pub enum Command {
     /// The journal.
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// One payment's evidence, for a third party.
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// Open the cash drawer without a sale.
     Drawer {
         /// Why; goes into the journal.
@@ -151,6 +154,33 @@ pub enum JournalCommand {
     },
     /// Sequence number and hash of the newest record.
     Head,
+}
+
+/// Commands of evidence.
+#[derive(Subcommand)]
+pub enum EvidenceCommand {
+    /// Write the till's public key (PEM). Do it once, at install, and keep the file where the till cannot change it.
+    Key {
+        /// File to make, or `-` for standard output.
+        #[arg(default_value = "-")]
+        file: std::path::PathBuf,
+    },
+    /// Write one payment's evidence: its records and receipt, signed by the till. Nothing of other payments is in it.
+    Export {
+        /// Payment id, idempotency key, or `active`.
+        payment: String,
+        /// File to make (mode 0600), or `-` for standard output.
+        file: std::path::PathBuf,
+    },
+    /// Check an evidence file. Needs no till and no journal. Exit codes: 0 it holds · 1 it does not · 7 it holds, but
+    /// without --key nobody says whose it is.
+    Verify {
+        /// The evidence file, or `-` for standard input.
+        file: std::path::PathBuf,
+        /// The till's public key, as `tillctl evidence key` wrote it.
+        #[arg(long, value_name = "PUB")]
+        key: Option<std::path::PathBuf>,
+    },
 }
 
 fn currency(text: &str) -> Result<Currency, String> {

@@ -1,6 +1,7 @@
 //! Runs one command.
 
 use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -11,11 +12,11 @@ use till_dbus::tree::{self, Tree};
 use till_dbus::{Channel1Proxy, Device1Proxy, Journal1Proxy, Options, Plugins1Proxy, connect, paths};
 use zbus::Fd;
 
-use crate::args::{Cli, Command, DeviceCommand, JournalCommand};
+use crate::args::{Cli, Command, DeviceCommand, EvidenceCommand, JournalCommand};
 use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
-use crate::{monitor, pay, view};
+use crate::{evidence, monitor, pay, view};
 
 /// Runs what was asked; gives the exit code.
 pub async fn run(cli: Cli) -> Result<u8, Failure> {
@@ -27,6 +28,9 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
             clap_complete::generate(*shell, &mut Cli::command(), "tillctl", &mut text);
             return write_out(&String::from_utf8_lossy(&text)).map(|()| DONE);
         }
+        Command::Evidence(EvidenceCommand::Verify { file, key }) => {
+            return evidence::verify(&look, cli.json, file, key.as_deref());
+        }
         Command::Monitor => return monitor::run(&bus, &look, cli.json).await,
         _ => {}
     }
@@ -35,7 +39,11 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Pay(args) => Some(pay::order(args)?),
         _ => None,
     };
-    let timeout = if matches!(cli.command, Command::Journal(_)) { LONG } else { connect::TIMEOUT };
+    let timeout = if matches!(cli.command, Command::Journal(_) | Command::Evidence(_)) {
+        LONG
+    } else {
+        connect::TIMEOUT
+    };
     let connection = connect::connect(&bus, timeout).await?;
     let session = Session { connection, look, json: cli.json, operator: cli.operator };
     match (cli.command, order) {
@@ -105,6 +113,7 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
                 s.look.say("restarting; `tillctl devices` shows it", "正在重启；可用 `tillctl devices` 查看");
             s.did(line, &json!({ "device": id, "restarting": true }))
         }
+        Command::Evidence(command) => evidence_of(s, command).await,
         Command::Drawer { reason } => {
             s.terminal().await?.open_drawer(&reason, s.options()).await?;
             s.did(s.look.say("drawer opened", "钱箱已打开"), &json!({ "drawer": "opened" }))
@@ -192,6 +201,42 @@ async fn export(
     };
     let line = format!("{records} {} → {}", s.look.say("records", "条记录"), file.display());
     s.did(&line, &json!({ "records": records, "file": file.display().to_string() }))
+}
+
+async fn evidence_of(s: &Session, command: EvidenceCommand) -> Result<(), Failure> {
+    let journal = Journal1Proxy::new(&s.connection).await?;
+    match command {
+        EvidenceCommand::Key { file } => {
+            let pem = journal.evidence_key().await?;
+            if file.as_os_str() == "-" {
+                return write_out(&pem);
+            }
+            create(&file)?.write_all(pem.as_bytes())?;
+            let shown = file.display().to_string();
+            s.did(
+                &format!("{} → {shown}", s.look.say("public key", "公钥")),
+                &json!({ "file": shown, "key": pem }),
+            )
+        }
+        EvidenceCommand::Export { payment, file } => {
+            let id = s.payment_id(&payment).await?;
+            if file.as_os_str() == "-" {
+                journal.export_evidence(&id, Fd::from(std::io::stdout().as_fd()), Options::new()).await?;
+                return Ok(());
+            }
+            let made = create(&file)?;
+            let result = journal.export_evidence(&id, Fd::from(made.as_fd()), Options::new()).await;
+            let records = result.inspect_err(|_| {
+                // Half a file is no evidence.
+                let _already_failed = std::fs::remove_file(&file);
+            })?;
+            let shown = file.display().to_string();
+            let line = format!("{records} {} → {shown}", s.look.say("records", "条记录"));
+            s.did(&line, &json!({ "records": records, "file": shown }))
+        }
+        // Taken before: it asks no till.
+        EvidenceCommand::Verify { .. } => Ok(()),
+    }
 }
 
 /// A new file that only its owner reads: the journal is the shop's business.

@@ -4,6 +4,7 @@
 
 pub mod args;
 mod command;
+pub mod evidence;
 pub mod exit;
 pub mod follow;
 pub mod json;

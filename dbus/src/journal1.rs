@@ -20,10 +20,18 @@ pub trait Journal1 {
     #[zbus(property)]
     fn state(&self) -> Result<String, Error>;
 
+    /// Public key (Ed25519, PEM) that this till's evidence is verified with. Keep it where the till cannot change it.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn evidence_key(&self) -> Result<String, Error>;
+
     /// Checks every record, hash and link. Returns records checked and the problems found.
     fn verify(&self, options: Options<'_>) -> Result<(u64, Vec<String>), Error>;
 
     /// Writes records from..to (0: newest) as JSON lines into the caller's file; ends the file with the chain's head.
     /// Returns how many.
     fn export(&self, from: u64, to: u64, file: Fd<'_>, options: Options<'_>) -> Result<u64, Error>;
+
+    /// Writes one payment's evidence, signed by this till, into the caller's file: for a third party, who needs the file
+    /// and EvidenceKey only. Returns how many records are in it.
+    fn export_evidence(&self, payment: &str, file: Fd<'_>, options: Options<'_>) -> Result<u64, Error>;
 }

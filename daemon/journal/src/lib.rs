@@ -13,6 +13,7 @@ mod clock;
 mod committer;
 mod disk;
 mod error;
+mod evidence;
 mod export;
 mod frame;
 mod journal;
@@ -44,6 +45,7 @@ pub use checkpoint::Checkpoint;
 pub use clock::{Clock, Stamp, SystemClock};
 pub use committer::{NewRecord, Urgency};
 pub use error::JournalError;
+pub use evidence::EvidenceSlice;
 pub use export::{ExportSummary, verify_export};
 pub use frame::{
     FIRST_RESERVED_KIND, FrameError, HASH_LEN, HEADER_LEN, Hash, KIND_CHECKPOINT, MAX_FRAME, MAX_PAYLOAD,

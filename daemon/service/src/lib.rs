@@ -4,10 +4,12 @@
 //! * [`till`] is the shell around the pure core: one actor that decides, makes durable, publishes and runs effects, and
 //!   the tasks that watch channels, readers and the printer;
 //! * [`bus`] serves it all on D-Bus;
+//! * [`evidence`] of one payment for third parties;
 //! * [`secrets`], [`keys`], [`logging`], [`service`] are what a daemon needs besides.
 
 pub mod bus;
 pub mod config;
+pub mod evidence;
 pub mod keys;
 pub mod logging;
 pub mod secrets;

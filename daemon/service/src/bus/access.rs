@@ -43,6 +43,7 @@ pub const TABLE: &[(&str, &str, Action)] = &[
     ("org.tilld.Plugins1", "ListPlugins", Action::View),
     ("org.tilld.Journal1", "Verify", Action::View),
     ("org.tilld.Journal1", "Export", Action::Supervise),
+    ("org.tilld.Journal1", "ExportEvidence", Action::Supervise),
 ];
 
 /// Decides.

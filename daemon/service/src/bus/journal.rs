@@ -5,14 +5,18 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use crate::service::instance_log::{KIND_INSTANCE_LOG, KIND_INSTANCE_LOG_TRIM};
+use till_core::PaymentId;
+use till_core::payment::PaymentIdError;
 use till_core::record::{KIND, Record};
-use till_journal::Journal;
+use till_evidence::PublicKey;
+use till_journal::{Journal, JournalError};
 use zbus::OwnedFd;
 use zbus::message::Header;
 
 use super::World;
 use super::errors::Error;
 use super::options::{self, Options};
+use crate::evidence::{self, EvidenceError};
 
 /// The journal.
 pub(super) struct Journal1 {
@@ -38,6 +42,12 @@ impl Journal1 {
     #[zbus(property)]
     fn state(&self) -> String {
         self.world.handle.published.journal_trouble().unwrap_or_else(|| "well".into())
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn evidence_key(&self) -> zbus::fdo::Result<String> {
+        let key = evidence::public_key(&self.world.keys);
+        key.map(PublicKey::to_pem).map_err(|e| zbus::fdo::Error::Failed(e.to_string()))
     }
 
     #[zbus(out_args("records", "problems"))]
@@ -69,6 +79,41 @@ impl Journal1 {
         let journal = self.world.journal.clone();
         let file = File::from(std::os::fd::OwnedFd::from(file));
         blocking(move || write_records(&journal, from, to, file).map_err(|e| e.to_string())).await
+    }
+
+    #[zbus(out_args("records"))]
+    async fn export_evidence(
+        &self,
+        payment: String,
+        file: OwnedFd,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<u64, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        let id: PaymentId = payment.parse().map_err(|e: PaymentIdError| Error::InvalidArgs(e.to_string()))?;
+        let world = self.world.clone();
+        let mut file = File::from(std::os::fd::OwnedFd::from(file));
+        let made = tokio::task::spawn_blocking(move || {
+            let till = (&world.journal, &world.keys, &world.handle);
+            let (bytes, records) = evidence::make(till, (&world.shop, &world.config.terminal), id)?;
+            Ok::<_, EvidenceError>((bytes, records))
+        });
+        let made = made.await.map_err(|e| Error::JournalUnavailable(e.to_string()))?;
+        let (bytes, records) = made.map_err(|e| match e {
+            EvidenceError::Journal(JournalError::NotFound { .. }) => {
+                Error::NotFound(format!("the journal has no records of payment {id}"))
+            }
+            e => Error::JournalUnavailable(e.to_string()),
+        })?;
+        blocking(move || {
+            file.write_all(&bytes).map_err(|e| e.to_string())?;
+            // A pipe cannot be synced, a file is.
+            let _pipe = file.sync_all();
+            Ok(records)
+        })
+        .await
     }
 }
 

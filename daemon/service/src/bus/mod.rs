@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use zbus::fdo::RequestNameFlags;
 
 use crate::config::Config;
+use crate::keys::Keys;
 use crate::till::{Change, Handle};
 use errors::Error;
 
@@ -44,6 +45,8 @@ pub struct World {
     pub config: Arc<Config>,
     /// The shop on receipts.
     pub shop: Arc<Shop>,
+    /// Keys: the identity that signs evidence.
+    pub keys: Keys,
     /// Roles.
     pub access: access::Access,
 }
@@ -124,14 +127,16 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// The shop on receipts.
     pub shop: Arc<Shop>,
+    /// Keys: the identity that signs evidence.
+    pub keys: Keys,
 }
 
 /// Serves all objects, then takes the name.
 pub async fn serve(parts: Parts, changes: mpsc::UnboundedReceiver<Change>) -> zbus::Result<zbus::Connection> {
-    let Parts { handle, journal, catalog, supervisor, config, shop } = parts;
+    let Parts { handle, journal, catalog, supervisor, config, shop, keys } = parts;
     let address = config.bus.clone();
     let access = access::Access::new(config.access.clone());
-    let world = Arc::new(World { handle, journal, catalog, supervisor, config, shop, access });
+    let world = Arc::new(World { handle, journal, catalog, supervisor, config, shop, keys, access });
     let builder = match address.as_str() {
         "system" => zbus::connection::Builder::system(),
         "session" => zbus::connection::Builder::session(),

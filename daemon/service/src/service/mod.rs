@@ -124,6 +124,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
             supervisor: supervisor.clone(),
             config: config.clone(),
             shop: Arc::new(shop(&config)),
+            keys: keys.clone(),
         },
         changes,
     )
