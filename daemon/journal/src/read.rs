@@ -106,6 +106,11 @@ impl Journal {
     pub fn replay(&self, from: u64, f: impl FnMut(&Record)) -> Result<u64> {
         walk(self.shared(), from, None, f)
     }
+
+    /// As [`replay`](Self::replay), but no further than `to`.
+    pub fn replay_range(&self, from: u64, to: u64, f: impl FnMut(&Record)) -> Result<u64> {
+        walk(self.shared(), from, Some(to), f)
+    }
 }
 
 /// Gives the records from `from` to `to` (`None`: to the head, also what is appended meanwhile) to `f`.

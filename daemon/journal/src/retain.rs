@@ -144,6 +144,11 @@ impl Journal {
         newest(self.shared())
     }
 
+    /// The last record that [`compact`](Self::compact) would remove now; `None` when nothing may go yet.
+    pub fn removable(&self, keep: Retention) -> Result<Option<u64>> {
+        Ok(first_to_keep(self.shared(), keep)?.map(|(_, first)| first.saturating_sub(1)))
+    }
+
     /// Removes the epochs that `keep` lets go, and returns their summary; `None` when none may go yet.
     ///
     /// `totals` sums up what goes (at most [`MAX_TOTALS`] bytes; it may read the records, they are still there) and must

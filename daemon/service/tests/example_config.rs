@@ -97,6 +97,7 @@ fn what_it_calls_a_default_is_one() {
                 c.journal.ballast_mib,
                 c.journal.segment_kib,
                 c.journal.epoch_records,
+                (c.journal.snapshot_records, c.journal.keep_months, c.journal.keep_records),
                 c.journal.force_filesystem,
             ),
             (c.reuse_window_s, c.codes.codes.clone()),

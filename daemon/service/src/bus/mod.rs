@@ -113,6 +113,17 @@ fn currency(code: &str) -> Result<Currency, Error> {
     code.parse().map_err(|e: till_plugin::money::CurrencyError| Error::InvalidArgs(e.to_string()))
 }
 
+/// Tells everybody something a person must know, at once.
+pub(crate) async fn alarm(
+    connection: &zbus::Connection,
+    level: &str,
+    code: &str,
+    text: &str,
+) -> zbus::Result<()> {
+    let emitter = zbus::object_server::SignalEmitter::new(connection, paths::ROOT)?;
+    terminal::Terminal1::alarm(&emitter, level, code, paths::none().into_inner(), text).await
+}
+
 /// What the bus is made from.
 pub struct Parts {
     /// The till.

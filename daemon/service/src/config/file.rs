@@ -56,6 +56,9 @@ pub(super) struct Journal {
     pub force_filesystem: Option<bool>,
     pub free_floor_mib: Option<u64>,
     pub ballast_mib: Option<u64>,
+    pub snapshot_records: Option<u64>,
+    pub keep_months: Option<u32>,
+    pub keep_records: Option<u64>,
     pub segment_kib: Option<u64>,
     pub epoch_records: Option<u64>,
 }

@@ -77,6 +77,12 @@ pub struct JournalConfig {
     pub free_floor_mib: u64,
     /// Ballast that is given up when the disk is full, MiB.
     pub ballast_mib: u64,
+    /// Records between two snapshots of the state; zero for none.
+    pub snapshot_records: u64,
+    /// Months after which records may go; zero to keep them for ever.
+    pub keep_months: u32,
+    /// At least so many of the newest records stay.
+    pub keep_records: u64,
     /// Size of one segment of the flight recorder, KiB.
     pub segment_kib: u64,
     /// Records after which a new epoch is begun.

@@ -5,21 +5,25 @@ pub mod instance_log;
 mod instances;
 mod notify;
 pub mod recover;
+pub mod upkeep;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use till_core::receipt::Shop;
 use till_hosts::{Catalog, ClockTrust, Supervisor, SupervisorConfig};
-
+use till_journal::JournalError;
 use till_plugin::driver::class;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::config::{ClockConfig, Config};
 use crate::keys;
 use crate::till::{self, Parts, Sealing};
 use clock::TillClock;
 use recover::{Recovered, own_probe, recover};
+use upkeep::Upkeep;
 
 /// Why the daemon ends.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +74,9 @@ pub fn no_dumps() {
     }
 }
 
+/// How long a service whose journal is poisoned takes to say so.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Ends at once, without closing anything: what is on disk decides after the restart.
 pub(crate) fn die() -> ! {
     std::process::exit(74) // EX_IOERR
@@ -84,6 +91,10 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let recovered = tokio::task::spawn_blocking(move || recover(&theirs, its_clock, own_probe()))
         .await
         .map_err(|e| ServiceError::System(e.to_string()))??;
+    let (poisoned, is_poisoned) = oneshot::channel();
+    recovered.journal.on_poison(move |e| {
+        let _nobody_left = poisoned.send(e);
+    });
     let Recovered { journal, till: folded, keys, .. } = recovered;
     let catalog = Arc::new(Catalog::scan(&config.plugin_dirs));
     for error in catalog.errors() {
@@ -95,12 +106,17 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
         ClockConfig::Always => ClockTrust::Always,
         ClockConfig::Never => ClockTrust::Never,
     };
-    let log = Arc::new(instance_log::JournalLog::new(journal.clone()));
+    let its_log = instance_log::JournalLog::new(journal.clone());
+    let log = Arc::new(its_log.clone());
     let supervisor = Arc::new(Supervisor::with_log(hosts, log)?);
 
+    let covered = journal.last_snapshot().ok().flatten().map_or(0, |s| s.covers);
+    let upkeep = Upkeep::start(&journal, &its_log, &config.journal, covered)
+        .map_err(|e| ServiceError::System(format!("no thread for the journal's upkeep: {e}")))?;
     let parts = Parts {
         journal: journal.clone(),
         shell: till_core::Shell::new(folded),
+        upkeep,
         clock,
         terminal: config.terminal.clone(),
         config: config.version.clone(),
@@ -133,7 +149,10 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     notify::ready(&format!("{} devices, {} channels", config.devices.len(), config.channels.len()));
     tracing::info!(terminal = config.terminal, "ready");
 
-    wait_for_stop().await?;
+    tokio::select! {
+        stop = wait_for_stop() => stop?,
+        Ok(error) = is_poisoned => end_poisoned(&handle, &connection, &error).await,
+    }
     tracing::info!("stopping");
     notify::stopping();
     handle.stop().await;
@@ -143,6 +162,24 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     // Only now: the journal's last record is made with one of them.
     keys.forget();
     closed.map_err(|e| ServiceError::Journal { path: config.journal.dir.clone(), detail: e.to_string() })
+}
+
+/// The journal stopped accepting records: whoever waits is answered, everybody is told, and the service ends so that its
+/// restart recovers from what is on disk. Nothing is closed: it could not be trusted.
+async fn end_poisoned(handle: &till::Handle, connection: &zbus::Connection, error: &JournalError) -> ! {
+    tracing::error!(%error, "the journal is poisoned; tilld ends so that a restart recovers from disk");
+    let tell = async {
+        if let Err(e) = crate::bus::alarm(connection, "critical", "journal", &error.to_string()).await {
+            tracing::warn!("nobody could be told: {e}");
+        }
+        // Behind every input that was taken before: its caller has the refusal by then.
+        handle.stop().await;
+        if let Ok(bus) = zbus::fdo::DBusProxy::new(connection).await {
+            let _sent_all = bus.get_id().await;
+        }
+    };
+    let _in_time = tokio::time::timeout(LAST_WORDS, tell).await;
+    die()
 }
 
 fn shop(config: &Config) -> Shop {

@@ -12,6 +12,7 @@ use till_journal::{Journal, OpenReport, Options, Probe};
 
 use super::ServiceError;
 use super::clock::TillClock;
+use super::upkeep;
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::till::history::find_before;
@@ -66,12 +67,14 @@ pub fn recover(config: &Config, clock: Arc<TillClock>, probe: Probe) -> Result<R
     Ok(Recovered { journal, report, till, keys })
 }
 
-/// Everything that the records say. Frames of other kinds (a plugin's log, the journal's own) are not the till's.
+/// Everything that the records say: the newest snapshot of the state, and what came after it. Frames of other kinds (a
+/// plugin's log, the journal's own) are not the till's.
 pub fn fold(journal: &Journal) -> Result<Till, ServiceError> {
-    let mut shell = Shell::default();
+    let (till, from) = upkeep::begin(journal, Till::new, Till::from_snapshot)?;
+    let mut shell = Shell::new(till);
     let mut failed = None;
     journal
-        .replay(1, |record| {
+        .replay(from, |record| {
             if record.kind != KIND || failed.is_some() {
                 return;
             }

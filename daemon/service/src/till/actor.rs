@@ -23,6 +23,8 @@ pub struct Parts {
     pub journal: Journal,
     /// The state that was replayed from it.
     pub shell: Shell,
+    /// Keeps snapshots of the state in the journal.
+    pub upkeep: crate::service::upkeep::Upkeep,
     /// Clock.
     pub clock: Arc<TillClock>,
     /// Terminal id.
@@ -210,7 +212,9 @@ impl Actor {
             Next::Act(effects) => effects,
             Next::Write(mut pending) => {
                 let at = self.append(&mut pending).await?;
-                self.parts.shell.durable(pending, at)
+                let effects = self.parts.shell.durable(pending, at);
+                self.parts.upkeep.after(self.parts.shell.till());
+                effects
             }
         };
         for effect in effects {
