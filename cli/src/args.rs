@@ -154,6 +154,41 @@ pub enum JournalCommand {
     },
     /// Sequence number and hash of the newest record.
     Head,
+    /// Check everything: by the running tilld, else both copies on the disk, changing nothing.
+    Check(Offline),
+    /// Mend each copy from the other, with tilld stopped; what is damaged is put aside, never deleted.
+    Rebuild {
+        /// Make every store anew, also where it looks whole.
+        #[arg(long)]
+        anew: bool,
+        #[command(flatten)]
+        offline: Offline,
+    },
+    /// Write a backup, a tar file without keys: by the running tilld, else from the disk.
+    Backup {
+        /// File to make (mode 0600).
+        file: std::path::PathBuf,
+        #[command(flatten)]
+        offline: Offline,
+    },
+    /// Put a backup where the journal belongs, with tilld stopped; refused unless that place is empty.
+    Restore {
+        /// The backup.
+        file: std::path::PathBuf,
+        #[command(flatten)]
+        offline: Offline,
+    },
+}
+
+/// For work without a running tilld.
+#[derive(Args)]
+pub struct Offline {
+    /// tilld's configuration, in place of /etc/tilld.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<std::path::PathBuf>,
+    /// Do not ask a running tilld.
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// Commands of evidence.

@@ -16,7 +16,7 @@ use crate::args::{Cli, Command, DeviceCommand, EvidenceCommand, JournalCommand};
 use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
-use crate::{evidence, monitor, pay, view};
+use crate::{evidence, monitor, offline, pay, view};
 
 /// Runs what was asked; gives the exit code.
 pub async fn run(cli: Cli) -> Result<u8, Failure> {
@@ -44,7 +44,10 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
     } else {
         connect::TIMEOUT
     };
-    let connection = connect::connect(&bus, timeout).await?;
+    let connection = match &cli.command {
+        Command::Journal(command) => offline::hand_over(command, &bus, timeout, cli.json).await?,
+        _ => connect::connect(&bus, timeout).await?,
+    };
     let session = Session { connection, look, json: cli.json, operator: cli.operator };
     match (cli.command, order) {
         (Command::Pay(args), Some(order)) => pay::run(&session, &args, order).await,
@@ -157,7 +160,7 @@ async fn journal(s: &Session, command: JournalCommand) -> Result<u8, Failure> {
             let state = tree::journal(&s.connection).await?;
             s.show(&state, |_| format!("{} {}\n", state.head_seq, state.head_hash))?;
         }
-        JournalCommand::Verify => {
+        JournalCommand::Verify | JournalCommand::Check(_) => {
             let (records, problems) = journal.verify(Options::new()).await?;
             s.show(&json!({ "records": records, "problems": problems }), |look| {
                 let mut text = format!("{records} {}\n", look.say("records checked", "条记录已校验"));
@@ -174,6 +177,9 @@ async fn journal(s: &Session, command: JournalCommand) -> Result<u8, Failure> {
             }
         }
         JournalCommand::Export { file, from, to } => export(s, &journal, &file, from, to).await?,
+        JournalCommand::Backup { file, .. } => backup(s, &journal, &file).await?,
+        // Handed over before.
+        JournalCommand::Rebuild { .. } | JournalCommand::Restore { .. } => {}
     }
     Ok(DONE)
 }
@@ -237,6 +243,24 @@ async fn evidence_of(s: &Session, command: EvidenceCommand) -> Result<(), Failur
         // Taken before: it asks no till.
         EvidenceCommand::Verify { .. } => Ok(()),
     }
+}
+
+async fn backup(s: &Session, journal: &Journal1Proxy<'_>, file: &Path) -> Result<(), Failure> {
+    let made = create(file)?;
+    let result = journal.backup(Fd::from(made.as_fd()), Options::new()).await;
+    let (records, head, hash) = match result {
+        Ok(summary) => summary,
+        Err(e) => {
+            // Half a backup must not look like one.
+            let _already_failed = std::fs::remove_file(file);
+            return Err(e.into());
+        }
+    };
+    let line = format!("{records} {} → {}", s.look.say("records", "条记录"), file.display());
+    let json = json!({
+        "records": records, "head": { "seq": head, "hash": hash }, "file": file.display().to_string(),
+    });
+    s.did(&line, &json)
 }
 
 /// A new file that only its owner reads: the journal is the shop's business.

@@ -10,6 +10,7 @@ pub mod follow;
 pub mod json;
 pub mod look;
 mod monitor;
+mod offline;
 mod pay;
 pub mod redact;
 mod secret_line;

@@ -244,3 +244,129 @@ fn status_and_lists_are_for_people_too() {
     let probe = json(&till.ctl(&["probe", "cash", "--json"]));
     assert_eq!(probe["state"], "ready");
 }
+
+#[test]
+fn a_journal_is_backed_up_checked_and_restored_with_and_without_a_running_tilld() {
+    let mut till = Till::start();
+    let paid = till.ctl(&["pay", "12.50", "--cash", "20", "--key", "k1"]);
+    assert_eq!(code(&paid), 0, "{}", err(&paid));
+    let dir = till.dir.path().to_owned();
+    let (config, first, second) = (dir.join("tilld.toml"), dir.join("one.tar"), dir.join("two.tar"));
+    let path = |p: &std::path::Path| p.to_str().unwrap().to_owned();
+    let (config, first, second) = (path(&config), path(&first), path(&second));
+
+    // While it runs: over the bus; what needs the journal to itself is refused.
+    let checked = till.ctl(&["journal", "check", "--json"]);
+    assert_eq!((code(&checked), json(&checked)["problems"].as_array().unwrap().len()), (0, 0));
+    let backed = till.ctl(&["journal", "backup", &first, "--json"]);
+    assert_eq!(code(&backed), 0, "{}", err(&backed));
+    let online = json(&backed);
+    assert!(online["records"].as_u64().unwrap() > 3, "{online}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&first).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(code(&till.ctl(&["journal", "backup", &first])), 5, "a backup was written over");
+    let refused = till.ctl(&["journal", "rebuild", "--config", &config]);
+    assert_eq!(code(&refused), 5, "{}", out(&refused));
+    assert!(err(&refused).contains("in use by another process"), "{}", err(&refused));
+
+    // Without it: the same commands, on the disk.
+    till.kill();
+    let checked = till.ctl(&["journal", "check", "--config", &config, "--json"]);
+    assert_eq!(code(&checked), 0, "{}{}", out(&checked), err(&checked));
+    let found = json(&checked);
+    assert!(found["records"].as_u64() >= online["records"].as_u64(), "{found}");
+    assert!(err(&checked).contains("segments read: 1 of 1"), "no progress: {}", err(&checked));
+    let backed = till.ctl(&["journal", "backup", &second, "--config", &config]);
+    assert_eq!(code(&backed), 0, "{}", err(&backed));
+    let rebuilt = till.ctl(&["journal", "rebuild", "--anew", "--config", &config]);
+    assert_eq!(code(&rebuilt), 0, "{}", err(&rebuilt));
+    assert!(out(&rebuilt).contains("rebuilt from segments"), "{}", out(&rebuilt));
+
+    // The machine is lost; its keys were kept elsewhere. The backup taken while it ran has the payment.
+    let taken = till.ctl(&["journal", "restore", &first, "--config", &config]);
+    assert_eq!(code(&taken), 5, "restored over a journal");
+    std::fs::remove_dir_all(dir.join("state/journal")).unwrap();
+    let restored = till.ctl(&["journal", "restore", &first, "--config", &config, "--json"]);
+    assert_eq!(code(&restored), 0, "{}", err(&restored));
+    assert_eq!(json(&restored)["head"], online["head"]);
+    till.run();
+    let shown = json(&till.ctl(&["show", "k1", "--json"]));
+    assert_eq!((shown["state"].as_str(), shown["amount"].as_i64()), (Some("paid"), Some(1250)));
+
+    // Damage is named with its own exit code, and a wrong file is refused.
+    till.kill();
+    std::fs::remove_dir_all(dir.join("state/journal/00000001")).unwrap();
+    let checked = till.ctl(&["journal", "check", "--offline", "--config", &config]);
+    assert_eq!(code(&checked), 8, "{}", out(&checked));
+    assert!(out(&checked).contains("the store of epoch 1 is gone"), "{}", out(&checked));
+    assert_eq!(code(&till.ctl(&["journal", "rebuild", "--config", &config])), 0);
+    std::fs::rename(dir.join("state/journal"), dir.join("state/kept")).unwrap();
+    let refused = till.ctl(&["journal", "restore", &config, "--config", &config]);
+    assert_eq!(code(&refused), 5);
+    assert!(err(&refused).contains("nothing was restored"), "{}", err(&refused));
+    assert!(!dir.join("state/journal").exists());
+}
+
+/// A disk that breaks under a running till: ext4 on a loop device, shut down as a pulled card shuts it down.
+#[test]
+fn a_till_whose_disk_fails_says_so_and_ends_for_a_restart() {
+    let mut till = Till::absent();
+    let (image, state) = (till.dir.path().join("disk"), till.dir.path().join("state"));
+    std::fs::create_dir(&state).unwrap();
+    std::fs::File::create(&image).unwrap().set_len(96 << 20).unwrap();
+    let run = |program: &str, args: &[&std::ffi::OsStr]| {
+        std::process::Command::new(program).args(args).output().is_ok_and(|o| o.status.success())
+    };
+    let mount = || run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_os_str(), state.as_os_str()]);
+    if !run("mkfs.ext4", &["-q".as_ref(), image.as_os_str()]) || !mount() {
+        println!("skipped: a loop device with ext4 needs root");
+        return;
+    }
+    let unmount = || run("umount", &["-l".as_ref(), state.as_os_str()]);
+    till.install();
+    till.run();
+    assert_eq!(code(&till.ctl(&["pay", "1", "--cash", "1", "--key", "before"])), 0);
+    let mut monitor = till.command(&["monitor", "--json"]);
+    let mut monitor = monitor.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let notice = BufReader::new(monitor.stderr.take().unwrap()).lines().next();
+    assert!(notice.unwrap().unwrap().contains("Ctrl-C ends"));
+
+    if let Err(e) = shut_down(&std::fs::File::open(&state).unwrap()) {
+        println!("skipped: this file system cannot be shut down ({e})");
+        unmount();
+        return;
+    }
+    let refused = till.ctl(&["pay", "2", "--cash", "2"]);
+    let ended = till.wait_end();
+    let mut told = Vec::new();
+    // The alarm comes before the name goes: that is where to stop listening.
+    for line in BufReader::new(monitor.stdout.take().unwrap()).lines().map_while(Result::ok) {
+        let last = line.contains("Alarm") || line.contains("NameOwnerChanged");
+        told.push(line);
+        if last {
+            break;
+        }
+    }
+    let _gone = monitor.kill();
+    let _reaped = monitor.wait();
+    unmount();
+    assert_ne!(code(&refused), 0, "{}", out(&refused));
+    assert_eq!(ended, Some(74), "the till stays, and refuses everything");
+    assert!(told.iter().any(|l| l.contains("Alarm") && l.contains("critical")), "nobody is told: {told:#?}");
+
+    // A restart on the mended disk has what was acknowledged.
+    assert!(mount());
+    till.run();
+    assert_eq!(json(&till.ctl(&["show", "before", "--json"]))["state"], "paid");
+    till.kill();
+    unmount();
+}
+
+/// Cuts a file system off without flushing its log: every write fails from then on (`EXT4_IOC_SHUTDOWN`, linux/ext4.h).
+#[allow(unsafe_code)]
+fn shut_down(disk: &std::fs::File) -> rustix::io::Result<()> {
+    const SHUTDOWN: rustix::ioctl::Opcode = rustix::ioctl::opcode::read::<u32>(b'X', 125);
+    const NO_LOG_FLUSH: u32 = 2;
+    // SAFETY: the call reads one u32, which Setter passes by pointer, and touches no memory of ours.
+    unsafe { rustix::ioctl::ioctl(disk, rustix::ioctl::Setter::<SHUTDOWN, u32>::new(NO_LOG_FLUSH)) }
+}

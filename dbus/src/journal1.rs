@@ -34,4 +34,8 @@ pub trait Journal1 {
     /// Writes one payment's evidence, signed by this till, into the caller's file: for a third party, who needs the file
     /// and EvidenceKey only. Returns how many records are in it.
     fn export_evidence(&self, payment: &str, file: Fd<'_>, options: Options<'_>) -> Result<u64, Error>;
+
+    /// Writes a backup (a tar file of records and a manifest, no keys) of everything up to the present head into the
+    /// caller's file, and syncs it. Returns records in it, and sequence number and hash of the newest. Since: 0.2.
+    fn backup(&self, file: Fd<'_>, options: Options<'_>) -> Result<(u64, u64, String), Error>;
 }

@@ -66,7 +66,8 @@ impl Till {
         till
     }
 
-    fn install(&self) {
+    /// Puts its plugin and configuration in place.
+    pub fn install(&self) {
         let dir = self.dir.path();
         let folder = dir.join("plugins/org.tilld.cash");
         fs::create_dir_all(&folder).unwrap();
@@ -121,6 +122,11 @@ impl Till {
         }
         let _gone = monitor.kill();
         let _reaped = monitor.wait();
+    }
+
+    /// The exit code of a `tilld` that ends by itself.
+    pub fn wait_end(&mut self) -> Option<i32> {
+        self.daemon.take().unwrap().wait().unwrap().code()
     }
 
     /// Kills `tilld` without a word.

@@ -54,7 +54,7 @@ pub use frame::{
 pub use journal::{Head, Journal, Stats};
 pub use key::{DeviceKey, Fingerprint};
 pub use keyring::{Keyring, KeyringError};
-pub use maintain::{CheckReport, EpochCheck, Progress, RebuildReport, check, rebuild};
+pub use maintain::{CheckReport, EpochCheck, Progress, RebuildReport, check, in_use, rebuild};
 pub use options::{MAX_GROUP, Options};
 pub use policy::install_panic_policy;
 pub use probe::{Probe, probe_main};

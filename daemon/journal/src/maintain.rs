@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -109,6 +110,11 @@ pub fn check(options: &Options, key: &DeviceKey, progress: Progress<'_>) -> Resu
     }
     check.boundary();
     Ok(check.report)
+}
+
+/// Whether some process has the journal now.
+pub fn in_use(options: &Options) -> bool {
+    matches!(take_lock(&options.dir, Duration::ZERO), Err(JournalError::Locked { .. }))
 }
 
 /// The lock, when it can be had; on a read-only file system its file is only read.

@@ -166,3 +166,62 @@ fn a_file_system_that_forgets_is_refused_unless_forced() {
     let refused = open_with(options).unwrap_err();
     assert!(matches!(refused, JournalError::UnsuitableFilesystem { kind: "tmpfs", .. }), "{refused}");
 }
+
+/// A disk that breaks under an open journal: ext4 on a loop device, cut off as a pulled card is.
+#[test]
+fn a_write_that_fails_is_told_at_once_and_what_was_acknowledged_is_there_afterwards() {
+    let dir = tempfile::tempdir().unwrap();
+    let (image, at) = (dir.path().join("disk"), dir.path().join("mnt"));
+    std::fs::create_dir(&at).unwrap();
+    std::fs::File::create(&image).unwrap().set_len(48 << 20).unwrap();
+    let mkfs = Command::new("mkfs.ext4").arg("-q").arg(&image).status();
+    let mount = || {
+        let status = Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&at).status();
+        status.is_ok_and(|s| s.success())
+    };
+    if !mkfs.is_ok_and(|s| s.success()) || !mount() {
+        println!("skipped: a loop device with ext4 needs root");
+        return;
+    }
+    let unmount = || Command::new("umount").arg("-l").arg(&at).status().unwrap();
+    let (journal, _) = open_with(options(&at.join("journal"))).unwrap();
+    let (told, hears) = std::sync::mpsc::channel();
+    let second = told.clone();
+    journal.on_poison(move |e| told.send(e).unwrap());
+    for n in 0..100 {
+        journal.append(vec![record(n)], Urgency::New).unwrap().wait().unwrap();
+    }
+    assert!(hears.try_recv().is_err(), "told before anything failed");
+    if let Err(e) = shut_down(&std::fs::File::open(&at).unwrap()) {
+        println!("skipped: this file system cannot be shut down ({e})");
+        unmount();
+        return;
+    }
+    let failed = journal.append(vec![record(100)], Urgency::Finish).unwrap().wait().unwrap_err();
+    assert!(matches!(failed, JournalError::Io { .. }), "{failed}");
+    // Before the caller had its answer, and once.
+    let said = hears.try_recv().expect("nobody is told");
+    assert!(matches!(said, JournalError::Poisoned { .. }), "{said}");
+    assert!(hears.try_recv().is_err());
+    let refused = journal.append(vec![record(101)], Urgency::Finish).unwrap_err();
+    assert!(matches!(refused, JournalError::Poisoned { .. }), "{refused}");
+    journal.on_poison(move |e| second.send(e).unwrap());
+    assert!(hears.try_recv().is_ok(), "who asks late is not told");
+    drop(journal);
+    unmount();
+    assert!(mount());
+    let (journal, report) = open_with(options(&at.join("journal"))).unwrap();
+    assert!(!report.has_alarm(), "{report:?}");
+    assert!(numbers(&journal).starts_with(&(0..100).collect::<Vec<_>>()), "acknowledged records are lost");
+    drop(journal);
+    unmount();
+}
+
+/// Cuts a file system off without flushing its log: every write fails from then on (`EXT4_IOC_SHUTDOWN`, linux/ext4.h).
+#[allow(unsafe_code)]
+fn shut_down(disk: &std::fs::File) -> rustix::io::Result<()> {
+    const SHUTDOWN: rustix::ioctl::Opcode = rustix::ioctl::opcode::read::<u32>(b'X', 125);
+    const NO_LOG_FLUSH: u32 = 2;
+    // SAFETY: the call reads one u32, which Setter passes by pointer, and touches no memory of ours.
+    unsafe { rustix::ioctl::ioctl(disk, rustix::ioctl::Setter::<SHUTDOWN, u32>::new(NO_LOG_FLUSH)) }
+}

@@ -12,6 +12,7 @@ pub mod config;
 pub mod evidence;
 pub mod keys;
 pub mod logging;
+pub mod offline;
 pub mod secrets;
 pub mod service;
 pub mod till;

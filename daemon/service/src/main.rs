@@ -35,12 +35,21 @@ enum Command {
         /// The store's directory.
         dir: PathBuf,
     },
+    /// Maintain the journal while no tilld runs (`tillctl journal` does this).
+    Journal {
+        /// JSON on standard output.
+        #[arg(long)]
+        json: bool,
+        /// What.
+        #[command(subcommand)]
+        order: tilld::offline::Order,
+    },
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Some(Command::JournalProbe { dir }) = args.command {
-        return till_journal::probe_main(&dir);
+    if let Some(Command::JournalProbe { dir }) = &args.command {
+        return till_journal::probe_main(dir);
     }
     let sources = args.config.as_deref().map_or_else(Sources::system, Sources::file);
     let config = match config::load(&sources) {
@@ -52,6 +61,11 @@ fn main() -> ExitCode {
     };
     if args.check_config {
         return check(&config);
+    }
+    if let Some(Command::Journal { json, order }) = &args.command {
+        service::no_dumps();
+        till_journal::install_panic_policy();
+        return tilld::offline::run(&config, order, *json);
     }
     logging::start();
     service::no_dumps();

@@ -44,6 +44,7 @@ pub const TABLE: &[(&str, &str, Action)] = &[
     ("org.tilld.Journal1", "Verify", Action::View),
     ("org.tilld.Journal1", "Export", Action::Supervise),
     ("org.tilld.Journal1", "ExportEvidence", Action::Supervise),
+    ("org.tilld.Journal1", "Backup", Action::Supervise),
 ];
 
 /// Decides.

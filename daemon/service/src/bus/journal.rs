@@ -115,6 +115,31 @@ impl Journal1 {
         })
         .await
     }
+
+    #[zbus(out_args("records", "head", "hash"))]
+    async fn backup(
+        &self,
+        file: OwnedFd,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(u64, u64, String), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        let journal = self.world.journal.clone();
+        let file = File::from(std::os::fd::OwnedFd::from(file));
+        blocking(move || {
+            let mut out = BufWriter::new(file);
+            let summary = journal.backup(&mut out, &mut |_, _, _| ()).map_err(|e| e.to_string())?;
+            out.flush().map_err(|e| e.to_string())?;
+            // A pipe cannot be synced, a file is.
+            match out.get_ref().sync_all() {
+                Err(e) if e.kind() != std::io::ErrorKind::InvalidInput => Err(e.to_string()),
+                _ => Ok((summary.records, summary.last, hex(&summary.head_hash))),
+            }
+        })
+        .await
+    }
 }
 
 async fn blocking<T: Send + 'static>(

@@ -39,18 +39,24 @@ pub fn keys_dir(config: &Config) -> PathBuf {
     config.state_dir.parent().unwrap_or(Path::new("/var/lib/tilld")).join("keys")
 }
 
-/// Keys, journal, till. Blocking work.
-pub fn recover(config: &Config, clock: Arc<TillClock>, probe: Probe) -> Result<Recovered, ServiceError> {
-    let keys = Keys::open(config.secrets_dir.as_deref(), &keys_dir(config))?;
-    let dir = &config.journal.dir;
-    let fail = |detail: String| ServiceError::Journal { path: dir.clone(), detail };
-    let mut options = Options::new(dir);
+/// The journal's settings.
+pub fn journal_options(config: &Config, probe: Probe) -> Options {
+    let mut options = Options::new(&config.journal.dir);
     options.force_filesystem = config.journal.force_filesystem;
     options.free_floor = config.journal.free_floor_mib << 20;
     options.ballast_bytes = config.journal.ballast_mib << 20;
     options.segment_bytes = config.journal.segment_kib.saturating_mul(1024);
     options.epoch_records = config.journal.epoch_records;
     options.probe = probe;
+    options
+}
+
+/// Keys, journal, till. Blocking work.
+pub fn recover(config: &Config, clock: Arc<TillClock>, probe: Probe) -> Result<Recovered, ServiceError> {
+    let keys = Keys::open(config.secrets_dir.as_deref(), &keys_dir(config))?;
+    let dir = &config.journal.dir;
+    let fail = |detail: String| ServiceError::Journal { path: dir.clone(), detail };
+    let options = journal_options(config, probe);
     if let Some(parent) = dir.parent() {
         std::fs::create_dir_all(parent).map_err(|e| fail(e.to_string()))?;
     }
