@@ -1,6 +1,7 @@
 //! Work on a journal that no tilld has: handed over to `tilld journal`, which has its settings, its key and its code
 //! (decision 0016).
 
+use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,13 +19,13 @@ pub(crate) async fn hand_over(
     timeout: std::time::Duration,
     json: bool,
 ) -> Result<Connection, Failure> {
-    let (words, offline): (Vec<&std::ffi::OsStr>, &Offline) = match command {
+    let (words, offline): (Vec<&OsStr>, &Offline) = match command {
         JournalCommand::Check(offline) => (vec!["check".as_ref()], offline),
         JournalCommand::Backup { file, offline } => (vec!["backup".as_ref(), file.as_ref()], offline),
         JournalCommand::Rebuild { anew, offline } => {
-            let mut words = vec!["rebuild".as_ref()];
-            words.extend(anew.then_some("--anew".as_ref()));
-            return exec(&words, offline, json);
+            let words: &[&OsStr] =
+                if *anew { &["rebuild".as_ref(), "--anew".as_ref()] } else { &["rebuild".as_ref()] };
+            return exec(words, offline, json);
         }
         JournalCommand::Restore { file, offline } => {
             return exec(&["restore".as_ref(), file.as_ref()], offline, json);
@@ -44,7 +45,7 @@ pub(crate) async fn hand_over(
 }
 
 /// Becomes `tilld journal …`; comes back only when that cannot be run.
-fn exec(words: &[&std::ffi::OsStr], offline: &Offline, json: bool) -> Result<Connection, Failure> {
+fn exec(words: &[&OsStr], offline: &Offline, json: bool) -> Result<Connection, Failure> {
     let program = tilld();
     let mut command = Command::new(&program);
     if let Some(config) = &offline.config {

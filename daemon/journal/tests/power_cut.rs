@@ -80,6 +80,22 @@ fn every_acknowledged_record_survives_every_cut() {
 }
 
 #[test]
+fn snapshots_and_removals_are_whole_or_not_there_at_every_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = new_root(&dir);
+    let begun = Instant::now();
+    // Two sessions, so that a removal of the first is also seen by a start.
+    let Some(seen) = record(&lab_program(), &root, &[&["keep", "6"], &["keep", "4"]]) else { return };
+    let of = |wanted| seen.acks.iter().filter(|ack| ack.thread == wanted).count();
+    println!("{} operations, {} snapshots, {} removals", seen.ops.len(), of(90), of(91));
+    assert!(of(90) >= 10 && of(91) >= 3, "{} snapshots, {} removals", of(90), of(91));
+    let result = lab::judge(&seen, &root, &lab_program(), wanted(), 4, 5);
+    println!("{} disks judged in {:?}", result.states, begun.elapsed());
+    assert!(result.failed.is_empty(), "{:#?}", result.failed);
+    assert!(result.states >= wanted() / 2, "too few different disks: {}", result.states);
+}
+
+#[test]
 fn control_stock_sled_without_the_shim_loses_records() {
     let dir = tempfile::tempdir().unwrap();
     let root = new_root(&dir);

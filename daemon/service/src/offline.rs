@@ -158,7 +158,10 @@ fn act(config: &Config, order: &Order) -> Result<Said, Refusal> {
 fn keys(config: &Config) -> Result<Keys, Refusal> {
     let folder = keys_dir(config);
     let there = |dir: &Path| dir.join("journal-key").exists();
-    if !config.secrets_dir.as_deref().is_some_and(there) && !there(&folder) && !folder.join("keyring").is_dir() {
+    if !config.secrets_dir.as_deref().is_some_and(there)
+        && !there(&folder)
+        && !folder.join("keyring").is_dir()
+    {
         let text = format!(
             "the till's keys are not in {}: put them back, or name their folder with secrets.dir",
             folder.display()

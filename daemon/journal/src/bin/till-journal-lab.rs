@@ -1,7 +1,7 @@
 //! The laboratory's subject: a client of the journal that tells what was acknowledged, and the judge of what is left.
 //!
 //! Not installed. `write DIR PER_THREAD THREADS EPOCH_RECORDS` appends through the public interface and prints
-//! `acked THREAD COUNT` after each answer; `verify DIR THREAD:COUNT ...` opens what a kill or cut left, with the
+//! `acked THREAD COUNT` after each answer; `write DIR keep TURNS` also keeps snapshots and removes old epochs; `verify DIR THREAD:COUNT ...` opens what a kill or cut left, with the
 //! journal's own recovery, and checks that every acknowledged record is there.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use till_journal::{DeviceKey, Journal, NewRecord, Options, Probe, Record, SystemClock, Urgency, probe_main};
+use till_journal::{
+    DeviceKey, Journal, NewRecord, Options, Probe, Record, Retention, SystemClock, Urgency, probe_main,
+};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -25,9 +27,10 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["probe", dir] => return probe_main(Path::new(dir)),
         ["write", dir, count, threads, epoch] => write(dir, count, threads, epoch),
+        ["write", dir, "keep", turns] => keep(dir, turns),
         ["verify", dir, acked @ ..] => verify(dir, acked),
         _ => {
-            Err("usage: write DIR PER_THREAD THREADS EPOCH_RECORDS | verify DIR THREAD:COUNT... | probe DIR"
+            Err("usage: write DIR keep TURNS | write DIR PER_THREAD THREADS EPOCH_RECORDS | verify DIR THREAD:COUNT... | probe DIR"
                 .into())
         }
     };
@@ -81,7 +84,9 @@ fn counts(journal: &Journal) -> Outcome<Counts> {
     let mut counts = Counts::new();
     let mut wrong = None;
     let mut group_left = 0;
-    let mut next_seq = 1;
+    let mut next_seq = journal.stats().first_seq;
+    // A thread's first records may have been removed behind a summary, never ones in between.
+    let removed = next_seq > 1;
     journal.replay(1, |found| {
         if wrong.is_some() {
             return;
@@ -95,7 +100,8 @@ fn counts(journal: &Journal) -> Outcome<Counts> {
         }
         match parse(found) {
             Ok((thread, count, index, size)) => {
-                let newest = counts.entry(thread).or_insert(0);
+                let before = if removed { count - 1 } else { 0 };
+                let newest = counts.entry(thread).or_insert(before);
                 if count != *newest + 1 {
                     wrong = Some(format!("thread {thread}: {count} follows {newest}"));
                 }
@@ -131,6 +137,63 @@ fn write(dir: &str, count: &str, threads: &str, epoch: &str) -> Outcome<()> {
     }
     journal.close()?;
     Ok(())
+}
+
+/// Snapshots and removals between appends. `acked 90 N`: snapshot N; `acked 91 N`: N removals' summaries.
+fn keep(dir: &str, turns: &str) -> Outcome<()> {
+    let journal = open(dir, 100)?;
+    let from = counts(&journal)?.get(&0).copied().unwrap_or(0);
+    let told =
+        |thread: u64, count: u64| std::io::stdout().write_all(format!("acked {thread} {count}\n").as_bytes());
+    let mut at = from;
+    let mut removals = removals(&journal)?;
+    let mut snapshots = newest_snapshot(&journal)?;
+    for _ in 0..turns.parse::<u64>()? {
+        for _ in 0..14 {
+            let group = (0..4).map(|i| record(0, at + 1 + i, i, 4)).collect();
+            journal.append(group, Urgency::New)?.wait()?;
+            at += 4;
+            told(0, at)?;
+        }
+        snapshots += 1;
+        journal.write_snapshot(journal.head().seq, &state(snapshots))?;
+        told(SNAPSHOTS, snapshots)?;
+        let none = Retention { keep_days: 0, min_records: 0, keep_kinds: &[] };
+        if journal.compact(none, |_| (removals + 1).to_string().into_bytes())?.is_some() {
+            removals += 1;
+            told(REMOVALS, removals)?;
+        }
+    }
+    journal.close()?;
+    Ok(())
+}
+
+const SNAPSHOTS: u64 = 90;
+const REMOVALS: u64 = 91;
+
+/// Of three chunks, content checkable.
+fn state(number: u64) -> Vec<u8> {
+    let mut state = format!("{number} ").into_bytes();
+    state.resize(9000, u8::try_from(number % 251).unwrap_or(0));
+    state
+}
+
+fn newest_snapshot(journal: &Journal) -> Outcome<u64> {
+    let Some(found) = journal.last_snapshot()? else { return Ok(0) };
+    let text = String::from_utf8_lossy(&found.state);
+    let number = text.split(' ').next().ok_or("a snapshot without a number")?.parse()?;
+    if state(number) != found.state {
+        return Err("a snapshot has another content than was written".into());
+    }
+    Ok(number)
+}
+
+fn removals(journal: &Journal) -> Outcome<u64> {
+    let Some(summary) = journal.summary()? else { return Ok(0) };
+    if journal.stats().first_seq != summary.last + 1 {
+        return Err(format!("summary up to {}, kept from {}", summary.last, journal.stats().first_seq).into());
+    }
+    Ok(std::str::from_utf8(&summary.totals)?.parse()?)
 }
 
 fn work(journal: &Journal, id: u64, from: u64, count: u64) -> Result<(), String> {
@@ -176,13 +239,17 @@ fn check(journal: &Journal, acked: &[&str]) -> Outcome<()> {
     for pair in acked {
         let (thread, count) = pair.split_once(':').ok_or("THREAD:COUNT expected")?;
         let (thread, count): (u64, u64) = (thread.parse()?, count.parse()?);
-        let have = found.get(&thread).copied().unwrap_or(0);
+        let have = match thread {
+            SNAPSHOTS => newest_snapshot(journal)?,
+            REMOVALS => removals(journal)?,
+            _ => found.get(&thread).copied().unwrap_or(0),
+        };
         if have < count {
             return Err(
                 format!("LOST: thread {thread} was acknowledged {count}, the journal holds {have}").into()
             );
         }
-        if count > 0 {
+        if count > 0 && thread < SNAPSHOTS {
             let one = record(thread, count, 0, 1);
             if journal.by_subject(&one.subject)?.is_empty() {
                 return Err(format!("record {count} of thread {thread} is not found by its subject").into());
