@@ -161,6 +161,7 @@ pub enum JournalCommand {
         /// Make every store anew, also where it looks whole.
         #[arg(long)]
         anew: bool,
+        /// Without a running tilld.
         #[command(flatten)]
         offline: Offline,
     },
@@ -168,6 +169,7 @@ pub enum JournalCommand {
     Backup {
         /// File to make (mode 0600).
         file: std::path::PathBuf,
+        /// Without a running tilld.
         #[command(flatten)]
         offline: Offline,
     },
@@ -175,6 +177,7 @@ pub enum JournalCommand {
     Restore {
         /// The backup.
         file: std::path::PathBuf,
+        /// Without a running tilld.
         #[command(flatten)]
         offline: Offline,
     },

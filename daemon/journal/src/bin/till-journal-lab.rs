@@ -158,7 +158,7 @@ fn keep(dir: &str, turns: &str) -> Outcome<()> {
         snapshots += 1;
         journal.write_snapshot(journal.head().seq, &state(snapshots))?;
         told(SNAPSHOTS, snapshots)?;
-        let none = Retention { keep_days: 0, min_records: 0, keep_kinds: &[] };
+        let none = Retention { keep_days: 0, min_records: 0, keep_from: None };
         if journal.compact(none, |_| (removals + 1).to_string().into_bytes())?.is_some() {
             removals += 1;
             told(REMOVALS, removals)?;
