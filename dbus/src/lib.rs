@@ -2,7 +2,7 @@
 //! needs around them.
 //!
 //! * [`XML`]: the contract itself, as text; everything here is held equal to it by tests.
-//! * [`Terminal1Proxy`], [`Payment1Proxy`], [`Channel1Proxy`], [`Device1Proxy`], [`Printer1Proxy`], [`Plugins1Proxy`],
+//! * [`Terminal1Proxy`], [`Payment1Proxy`], [`AfterSales1Proxy`], [`Channel1Proxy`], [`Device1Proxy`], [`Printer1Proxy`], [`Plugins1Proxy`],
 //!   [`Journal1Proxy`]: one an interface, same members, same documentation.
 //! * [`connect`]: connects with a timeout, and says so when tilld does not run.
 //! * [`events`]: every signal of the till, decoded, in one ordered stream.
@@ -51,6 +51,7 @@ pub mod paths;
 pub mod tree;
 pub mod types;
 
+pub mod aftersales1;
 pub mod channel1;
 pub mod device1;
 pub mod journal1;
@@ -59,6 +60,7 @@ pub mod plugins1;
 pub mod printer1;
 pub mod terminal1;
 
+pub use aftersales1::AfterSales1Proxy;
 pub use channel1::Channel1Proxy;
 pub use code_pipe::{MAX_CODE, code_pipe};
 pub use connect::Bus;
@@ -78,6 +80,7 @@ pub type Options<'a> = HashMap<&'a str, zbus::Variant<'a>>;
 
 /// The contract: name and XML of every interface.
 pub const XML: &[(&str, &str)] = &[
+    ("org.tilld.AfterSales1", include_str!("../interfaces/org.tilld.AfterSales1.xml")),
     ("org.tilld.Channel1", include_str!("../interfaces/org.tilld.Channel1.xml")),
     ("org.tilld.Device1", include_str!("../interfaces/org.tilld.Device1.xml")),
     ("org.tilld.Journal1", include_str!("../interfaces/org.tilld.Journal1.xml")),

@@ -21,7 +21,12 @@ pub trait Payment1 {
     #[zbus(property(emits_changed_signal = "const"))]
     fn currency(&self) -> Result<String, Error>;
 
-    /// draft, ready, tendering, paid, cancelled, review.
+    /// sale, hold (pre-authorisation) or top-up.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn purpose(&self) -> Result<String, Error>;
+
+    /// draft, ready, tendering, part-paid (waits for the next tender), paid, authorised (a hold stands), delivering (a
+    /// top-up is being loaded), returning (what was taken is being given back), returned, cancelled, review.
     #[zbus(property)]
     fn state(&self) -> Result<String, Error>;
 
@@ -29,9 +34,21 @@ pub trait Payment1 {
     #[zbus(property)]
     fn state_reason(&self) -> Result<String, Error>;
 
-    /// What has been paid, minor units.
+    /// What has been taken, minor units; what went back of it is in Returned.
     #[zbus(property)]
     fn paid(&self) -> Result<i64, Error>;
+
+    /// What went back, minor units.
+    #[zbus(property)]
+    fn returned(&self) -> Result<i64, Error>;
+
+    /// What is still owed, minor units.
+    #[zbus(property)]
+    fn remaining(&self) -> Result<i64, Error>;
+
+    /// What is held by a pre-authorisation, minor units.
+    #[zbus(property)]
+    fn held(&self) -> Result<i64, Error>;
 
     /// Channel of the newest attempt; empty before the first.
     #[zbus(property)]
@@ -42,8 +59,8 @@ pub trait Payment1 {
     #[zbus(property)]
     fn attempt_state(&self) -> Result<String, Error>;
 
-    /// What the person at the till is to do or say now (confirm-amount, present-instrument, wait, show-code, done,
-    /// call-supervisor), and its arguments. Never empty.
+    /// What the person at the till is to do or say now (confirm-amount, present-instrument, present-card-again, wait,
+    /// show-code, complete-or-release, done, call-supervisor), and its arguments. Never empty.
     #[zbus(property)]
     fn prompt(&self) -> Result<Prompt, Error>;
 
@@ -58,19 +75,32 @@ pub trait Payment1 {
     /// The customer agreed to this amount; readers are armed. Errors: WrongAmount, WrongState, JournalUnavailable.
     fn confirm_amount(&self, amount: i64, currency: &str, options: Options<'_>) -> Result<(), Error>;
 
-    /// The customer pays cash and handed this over. Errors: TooLittle, NoRoute, WrongState, JournalUnavailable.
-    /// Options: channel (s).
+    /// The customer pays cash and handed this over. Errors: TooLittle, TooMuch, NoRoute, WrongState, JournalUnavailable.
+    /// Options: channel (s); amount (x): a part of what is owed, the rest is paid otherwise.
     fn pay_cash(&self, tendered: i64, options: Options<'_>) -> Result<(), Error>;
 
     /// A code read by the front-end's own scanner, through a pipe (or memfd): write the code, close, pass the reading
     /// end. So the code, a bearer credential, is in no bus message. UTF-8, at most 8192 bytes; used at once and kept
     /// nowhere. Errors: NotPayable, UsedAlready, NoRoute, WrongState, Timeout (the writing end was not closed within
-    /// two seconds), JournalUnavailable. Options: channel (s), family (s) when the operator says what it is.
+    /// two seconds), TooMuch, PossibleDuplicate, JournalUnavailable. Options: channel (s); family (s) when the operator
+    /// says what it is; amount (x): a part of what is owed; duplicate-reason (s): why the same amount with the same
+    /// instrument is another purchase.
     fn pay_code(&self, code: Fd<'_>, options: Options<'_>) -> Result<(), Error>;
 
     /// Gives the payment up. Before anything was sent: cancelled at once. Afterwards the request is resolved first; if
     /// it turns out paid it is undone. Errors: WrongState. Options: operator (s).
     fn cancel(&self, options: Options<'_>) -> Result<(), Error>;
+
+    /// What a reader reads next pays this much of what remains. Kept in memory only. Errors: InvalidArgs, NotFound.
+    fn next_tender(&self, amount: i64, options: Options<'_>) -> Result<(), Error>;
+
+    /// Gives an attempt up whose outcome nobody knows, so that another can begin: from now on it may only end undone or
+    /// in review, never as money taken. Errors: NotPossible, JournalUnavailable. Options: operator (s).
+    fn abandon(&self, reason: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// A part-paid payment of before a restart goes on at this till. Errors: Busy, WrongState, JournalUnavailable.
+    /// Options: operator (s).
+    fn resume(&self, options: Options<'_>) -> Result<(), Error>;
 
     /// Everything: id, amount, currency, state, reason, subject, operator, key, paid, receipt, receipt-printed
     /// (b), recovered (b), cancel-requested (b), seq, opened-ms, changed-ms, and attempts `(aa{sv})`: attempt,

@@ -39,7 +39,8 @@ pub trait Terminal1 {
 
     /// Opens a payment; it then waits for ConfirmAmount on its object. Errors: Busy, InvalidArgs, KeyReuse,
     /// JournalUnavailable. Options: key (s) idempotency key, at most 64 bytes: the same key and request gives the same
-    /// payment again, also after a restart; subject (s) at most 64 characters; operator (s).
+    /// payment again, also after a restart; subject (s) at most 64 characters; operator (s); purpose (s): sale, or hold for
+    /// a pre-authorisation.
     fn open_payment(
         &self,
         amount: i64,

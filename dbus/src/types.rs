@@ -46,6 +46,32 @@ pub struct PaymentRow {
     pub opened_ms: i64,
 }
 
+/// A row of `Bill`: `(tssxxxsssx)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct BillRow {
+    /// Journal sequence number of its opening: where to go on.
+    pub seq: u64,
+    /// 32 hexadecimal digits.
+    pub id: String,
+    /// As `org.tilld.Payment1.State`.
+    pub state: String,
+    /// What was owed, minor units.
+    pub amount: i64,
+    /// What was taken, minor units.
+    pub paid: i64,
+    /// What went back, minor units.
+    pub returned: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// Channel of the newest attempt; empty before the first.
+    pub channel: String,
+    /// Who opened it; empty: not said.
+    pub operator: String,
+    /// Opened, Unix ms.
+    #[serde(rename = "opened-ms")]
+    pub opened_ms: i64,
+}
+
 /// A row of `ListPlugins`: `(ssssass)`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct PluginRow {

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use till_dbus::contract::{Arg, Interface, Kind, Member, all, differences, parse};
 use till_dbus::types::{
-    Blocker, Head, Job, LocalText, PaymentDetails, PaymentRow, PluginRow, Prompt, SandboxLayer,
+    BillRow, Blocker, Head, Job, LocalText, PaymentDetails, PaymentRow, PluginRow, Prompt, SandboxLayer,
 };
 use till_dbus::{Options, XML, error};
 use zbus::{Fd, ObjectPath, OwnedObjectPath, Type};
 
 /// Source of each proxy.
 const SOURCES: &[(&str, &str)] = &[
+    ("org.tilld.AfterSales1", include_str!("../src/aftersales1.rs")),
     ("org.tilld.Channel1", include_str!("../src/channel1.rs")),
     ("org.tilld.Device1", include_str!("../src/device1.rs")),
     ("org.tilld.Journal1", include_str!("../src/journal1.rs")),
@@ -50,6 +51,7 @@ fn signatures() -> BTreeMap<String, String> {
         Prompt,
         Vec<SandboxLayer>,
         Vec<&str>,
+        Vec<BillRow>,
     )
 }
 

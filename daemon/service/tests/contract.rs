@@ -59,7 +59,10 @@ async fn live_introspection_is_the_contract_on_every_kind_of_object() {
 
     // Where each interface must be, and nothing else.
     let expected: BTreeMap<String, Vec<&str>> = [
-        (paths::ROOT.to_owned(), vec!["org.tilld.Journal1", "org.tilld.Plugins1", "org.tilld.Terminal1"]),
+        (
+            paths::ROOT.to_owned(),
+            vec!["org.tilld.AfterSales1", "org.tilld.Journal1", "org.tilld.Plugins1", "org.tilld.Terminal1"],
+        ),
         (paths::channel("cash").unwrap().to_string(), vec!["org.tilld.Channel1"]),
         (
             paths::device("receipt-printer").unwrap().to_string(),

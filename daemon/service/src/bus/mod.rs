@@ -3,10 +3,12 @@
 //! Names and shapes are the XML in `dbus/`; a test compares it with live introspection.
 
 pub mod access;
+mod aftersales;
 mod code;
 mod describe;
 pub mod errors;
 mod journal;
+mod lookup;
 mod objects;
 mod options;
 pub mod paths;
@@ -157,6 +159,7 @@ pub async fn serve(parts: Parts, changes: mpsc::UnboundedReceiver<Change>) -> zb
         .serve_at(paths::ROOT, zbus::fdo::ObjectManager)
         .serve_at(paths::ROOT, terminal::Terminal1 { world: world.clone() })
         .serve_at(paths::ROOT, objects::Plugins1 { world: world.clone() })
+        .serve_at(paths::ROOT, aftersales::AfterSales1 { world: world.clone() })
         .serve_at(paths::ROOT, journal::Journal1 { world: world.clone() })
         .build()
         .await?;

@@ -50,6 +50,22 @@ pub(super) fn number(options: &Options, key: &str) -> Result<Option<u32>, Error>
         .map_err(|_| Error::InvalidArgs(format!("option {key:?} must be an unsigned number (u)")))
 }
 
+/// A large number option.
+pub(super) fn big(options: &Options, key: &str) -> Result<Option<u64>, Error> {
+    let Some(value) = options.get(key) else { return Ok(None) };
+    u64::try_from(value)
+        .map(Some)
+        .map_err(|_| Error::InvalidArgs(format!("option {key:?} must be an unsigned number (t)")))
+}
+
+/// A number option that may be below zero.
+pub(super) fn signed(options: &Options, key: &str) -> Result<Option<i64>, Error> {
+    let Some(value) = options.get(key) else { return Ok(None) };
+    i64::try_from(value)
+        .map(Some)
+        .map_err(|_| Error::InvalidArgs(format!("option {key:?} must be a number (x)")))
+}
+
 /// An amount option: minor units of the payment's currency (x).
 pub(super) fn amount(options: &Options, key: &str, currency: Currency) -> Result<Option<Money>, Error> {
     let Some(value) = options.get(key) else { return Ok(None) };

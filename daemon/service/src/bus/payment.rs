@@ -68,6 +68,26 @@ impl Payment1 {
         self.seen(|v| v.payment.paid().minor())
     }
 
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn purpose(&self) -> String {
+        self.seen(|v| v.payment.purpose.as_str().into())
+    }
+
+    #[zbus(property)]
+    fn returned(&self) -> i64 {
+        self.seen(|v| v.payment.returned().minor())
+    }
+
+    #[zbus(property)]
+    fn remaining(&self) -> i64 {
+        self.seen(|v| v.payment.remaining().minor())
+    }
+
+    #[zbus(property)]
+    fn held(&self) -> i64 {
+        self.seen(|v| v.payment.held().minor())
+    }
+
     #[zbus(property)]
     fn channel(&self) -> String {
         self.seen(|v| v.payment.attempts.last().map(|a| a.channel.clone()).unwrap_or_default())
@@ -162,6 +182,54 @@ impl Payment1 {
         options::only(&options, &["operator"])?;
         let operator = options::text(&options, "operator", 32)?;
         self.world.handle.input(Input::Cancel { payment: self.id, operator }).await?;
+        Ok(())
+    }
+
+    async fn abandon(
+        &self,
+        reason: String,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["operator"])?;
+        let operator = options::text(&options, "operator", 32)?;
+        self.world.handle.input(Input::Abandon { payment: self.id, reason, operator }).await?;
+        Ok(())
+    }
+
+    async fn resume(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["operator"])?;
+        let operator = options::text(&options, "operator", 32)?;
+        self.world.handle.input(Input::Resume { payment: self.id, operator }).await?;
+        Ok(())
+    }
+
+    async fn next_tender(
+        &self,
+        amount: i64,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        let p = self.view()?.payment.clone();
+        let amount = Money::new(amount, p.amount.currency());
+        if !amount.is_positive() || amount.minor() > p.remaining().minor() {
+            return Err(Error::InvalidArgs(format!(
+                "a part is more than nothing and at most the {} that remain",
+                p.remaining()
+            )));
+        }
+        self.world.handle.next_tender(self.id, amount);
         Ok(())
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use till_core::input::Input;
-use till_core::record::{KIND, Record};
-use till_core::{Payment, PaymentId};
+use till_core::record::Record;
+use till_core::{Payment, PaymentId, Purpose};
 use till_plugin::Money;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
@@ -12,6 +12,7 @@ use zbus::{ObjectPath, OwnedObjectPath};
 
 use super::describe::{self, Dict};
 use super::errors::Error;
+use super::lookup::{self, Walk};
 use super::options::{self, Options};
 use super::payment::Payment1;
 use super::{World, paths};
@@ -24,58 +25,6 @@ pub(super) struct Terminal1 {
 
 /// A row of `ListPayments`: id, state, amount, currency, channel, opened.
 type Row = (String, String, i64, String, String, i64);
-
-impl Terminal1 {
-    fn find(&self, id: PaymentId) -> Result<Option<Payment>, Error> {
-        if let Some(view) = self.world.handle.published.get(id) {
-            return Ok(Some(view.payment.clone()));
-        }
-        history::find(&self.world.journal, id).map_err(|e| Error::JournalUnavailable(e.to_string()))
-    }
-
-    /// The newest payment with a key, open or in the journal.
-    fn by_key(&self, key: &str) -> Result<Option<PaymentId>, Error> {
-        let published = &self.world.handle.published;
-        let open =
-            published.ids().into_iter().filter_map(|id| published.get(id)).find(|v| v.payment.key == key);
-        if let Some(view) = open {
-            return Ok(Some(view.payment.id));
-        }
-        let mut found = None;
-        self.walk_back(|record| {
-            if let Record::Opened { payment, key: k, .. } = record
-                && k == key
-            {
-                found = Some(*payment);
-            }
-            found.is_none()
-        })?;
-        Ok(found)
-    }
-
-    /// Goes through the journal from its head until `f` says enough.
-    fn walk_back(&self, mut f: impl FnMut(&Record) -> bool) -> Result<(), Error> {
-        let journal = &self.world.journal;
-        let mut end = journal.head().seq;
-        while end > 0 {
-            let start = end.saturating_sub(511).max(1);
-            let wanted = usize::try_from(end - start + 1).unwrap_or(512);
-            let page = journal.range(start, wanted).map_err(|e| Error::JournalUnavailable(e.to_string()))?;
-            let decoded =
-                page.iter().rev().filter(|r| r.kind == KIND).filter_map(|r| Record::decode(&r.payload).ok());
-            for record in decoded {
-                if !f(&record) {
-                    return Ok(());
-                }
-            }
-            if start <= journal.stats().first_seq {
-                return Ok(());
-            }
-            end = start - 1;
-        }
-        Ok(())
-    }
-}
 
 #[zbus::interface(name = "org.tilld.Terminal1")]
 impl Terminal1 {
@@ -120,20 +69,18 @@ impl Terminal1 {
         #[zbus(connection)] connection: &zbus::Connection,
     ) -> Result<OwnedObjectPath, Error> {
         self.world.access.check(connection, &header).await?;
-        options::only(&options, &["key", "subject", "operator"])?;
+        options::only(&options, &["key", "subject", "operator", "purpose"])?;
+        let purpose = match options::text(&options, "purpose", 16)?.as_deref() {
+            None | Some("sale") => Purpose::Sale,
+            Some("hold") => Purpose::Hold,
+            Some(_) => return Err(Error::InvalidArgs("a purpose is sale or hold".into())),
+        };
         let key = options::text(&options, "key", 64)?.unwrap_or_default();
         let subject = options::text(&options, "subject", 64)?.unwrap_or_default();
         let operator = options::text(&options, "operator", 32)?;
         let amount = Money::new(amount, super::currency(currency)?);
         let id = PaymentId(*uuid::Uuid::now_v7().as_bytes());
-        let input = Input::Open {
-            payment: id,
-            purpose: till_core::Purpose::Sale,
-            key: key.clone(),
-            amount,
-            subject,
-            operator,
-        };
+        let input = Input::Open { payment: id, purpose, key: key.clone(), amount, subject, operator };
         self.world.handle.input(input).await?;
         if self.world.handle.published.get(id).is_some() {
             // Here and not only where changes are told: the caller's next call must find what this one names.
@@ -142,8 +89,7 @@ impl Terminal1 {
             return Ok(paths::payment(id));
         }
         // The key is known: the payment that it belongs to is the answer.
-        let known = self
-            .by_key(&key)?
+        let known = lookup::by_key(&self.world, &key)?
             .ok_or_else(|| Error::NotFound(format!("the payment of key {key:?} is gone")))?;
         Ok(paths::payment(known))
     }
@@ -199,19 +145,19 @@ impl Terminal1 {
         let limit = limit.clamp(1, 500) as usize;
         let mut ids = Vec::new();
         let mut passed = before.is_none();
-        self.walk_back(|record| {
-            if let Record::Opened { payment, .. } = record {
+        lookup::walk_back(&self.world.journal, |record| {
+            if let Record::Opened { payment, .. } | Record::OpenedFor { payment, .. } = record {
                 if passed {
                     ids.push(*payment);
                 } else if before.as_ref().is_some_and(|b| *b == payment.to_string()) {
                     passed = true;
                 }
             }
-            ids.len() < limit
+            if ids.len() < limit { Walk::On } else { Walk::Enough }
         })?;
         let mut rows = Vec::new();
         for id in ids {
-            if let Some(p) = self.find(id)? {
+            if let Some(p) = lookup::known(&self.world, id)? {
                 rows.push(row(&p));
             }
         }
@@ -228,22 +174,7 @@ impl Terminal1 {
     ) -> Result<Dict, Error> {
         self.world.access.check(connection, &header).await?;
         options::only(&options, &[])?;
-        let not_found = || {
-            Error::NotFound(format!(
-                "there is no payment with id or key {:?}",
-                id_or_key.chars().take(64).collect::<String>()
-            ))
-        };
-        let payment = match id_or_key.parse::<PaymentId>() {
-            Ok(id) => self.find(id)?,
-            Err(_) => None,
-        };
-        let payment = if let Some(payment) = payment {
-            payment
-        } else {
-            let id = self.by_key(id_or_key)?.ok_or_else(not_found)?;
-            self.find(id)?.ok_or_else(not_found)?
-        };
+        let payment = lookup::payment(&self.world, id_or_key)?;
         let published = &self.world.handle.published;
         let printed = match published.get(payment.id) {
             // In the moment after "paid" the receipt is owed before any job is seen.

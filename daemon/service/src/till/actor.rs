@@ -86,6 +86,7 @@ pub fn start(parts: Parts) -> Started {
     let routes = Arc::new(Routes::default());
     let readers = Arc::new(super::devices::Readers::default());
     let handle = Handle {
+        tenders: Arc::default(),
         messages,
         published: published.clone(),
         routes: routes.clone(),
@@ -329,7 +330,10 @@ impl Actor {
             token: self.token(&p.instrument),
             tendered: tendered(&p.instrument),
             channel: p.channel.clone(),
-            amount: p.amount,
+            amount: p.amount.or_else(|| {
+                // What a reader reads pays what the operator said it would.
+                p.device.as_ref().and_then(|_| self.effects.handle.take_tender(p.payment))
+            }),
             duplicate_reason: p.duplicate_reason.clone(),
         };
         let masked = presented.masked.clone();

@@ -16,7 +16,8 @@ mod sealing;
 mod vault;
 mod view;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use till_core::input::Input;
 use till_core::{NotDone, PaymentId, Refusal};
@@ -185,6 +186,8 @@ pub struct Handle {
     /// Recovery data.
     pub sealing: Sealing,
     pub(crate) readers: Arc<devices::Readers>,
+    /// How much the next thing pays that a reader reads for a payment. Nothing durable: lost, it is asked for again.
+    pub(crate) tenders: Arc<Mutex<HashMap<PaymentId, Money>>>,
 }
 
 impl Handle {
@@ -230,6 +233,18 @@ impl Handle {
             .await
             .map_err(|_| TillError::Stopping)?;
         answer.await.map_err(|_| TillError::Stopping)?
+    }
+
+    /// The next thing that a reader reads for this payment pays this much of what remains.
+    pub(crate) fn next_tender(&self, payment: PaymentId, amount: Money) {
+        let mut tenders = self.tenders.lock().unwrap_or_else(PoisonError::into_inner);
+        // One customer stands at the till.
+        tenders.clear();
+        tenders.insert(payment, amount);
+    }
+
+    pub(crate) fn take_tender(&self, payment: PaymentId) -> Option<Money> {
+        self.tenders.lock().unwrap_or_else(PoisonError::into_inner).remove(&payment)
     }
 
     /// Ends the actor between two writes.
