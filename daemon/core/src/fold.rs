@@ -32,6 +32,7 @@ pub(crate) fn opened(record: &Record, wall_ms: i64, seq: u64) -> Option<Payment>
         attempts: Vec::new(),
         completed: false,
         returning: None,
+        accepted: false,
         proposal: None,
         acknowledged: None,
         cancel_requested: false,
@@ -128,6 +129,8 @@ fn of_payment(p: &mut Payment, record: &Record) -> bool {
         }
         Record::ReturnDecided { reason, .. } => {
             p.returning = Some(reason.clone());
+            // Nobody said that the sale of before a restart stands: that customer has left, the till is free.
+            p.parked |= p.acknowledged.is_some();
             p.acknowledged = None;
             p.state = PaymentState::Returning;
             p.reason.clone_from(reason);
@@ -384,6 +387,7 @@ fn reviewed(p: &mut Payment, attempt: u32, verdict: Verdict, number: u64, print:
     if attempt == 0 {
         // The payment is accepted as it stands.
         p.returning = None;
+        p.accepted = true;
         p.completed = true;
         p.state = PaymentState::Paid;
         p.reason = "reviewed".into();
@@ -429,12 +433,21 @@ fn standing(p: &mut Payment) {
         p.state = PaymentState::Review;
         return;
     }
+    if !p.accepted && p.surplus().next().is_some() {
+        p.state = PaymentState::Review;
+        p.reason = "an attempt that was given up took money all the same: give it back".into();
+        return;
+    }
     if p.open_attempt().is_some() {
         return;
     }
     let (paid, kept) = (p.paid(), p.kept());
     if paid.is_positive() && paid.minor() >= p.amount.minor() {
         p.completed = true;
+    }
+    if p.accepted {
+        p.state = PaymentState::Paid;
+        return;
     }
     let all_back = paid.is_positive() && !kept.is_positive();
     if p.returning.is_some() {

@@ -33,10 +33,6 @@ pub(crate) enum Event {
 pub(crate) enum Timer {
     /// The next step of a resolver.
     Resolve(PaymentId, u32),
-    /// The next step of a return or delivery.
-    GoOn(PaymentId),
-    /// Nobody said in time that a sale found after a restart stands.
-    Acknowledgement(PaymentId),
 }
 
 #[derive(Default)]

@@ -2,7 +2,7 @@
 //! recovered as the journal recovers (a frame counts when its checksum, its chain and its seal hold; what stands behind
 //! the first that does not was never acknowledged, and goes).
 
-use till_core::{Durable, PaymentId, Record};
+use till_core::{Durable, Payment, PaymentId, Record, Till};
 use till_journal::{DeviceKey, MAX_PAYLOAD, Stamp};
 
 use crate::rng::Rng;
@@ -216,6 +216,13 @@ impl Disk {
         })
     }
 
+    /// A payment as its records before a seq make it, folded from them alone.
+    pub(crate) fn payment(&self, id: PaymentId, before: u64) -> Option<Payment> {
+        let mut records: Vec<_> = self.of(id).filter(|(seq, ..)| *seq < before).collect();
+        records.reverse();
+        Till::fold_payment(id, records.iter().map(|(seq, wall, record)| (*seq, *wall, record)))
+    }
+
     /// Payments that the journal knows.
     pub(crate) fn payments(&self) -> usize {
         self.of_payment.iter().filter(|f| !f.is_empty()).count()
@@ -229,18 +236,23 @@ impl Disk {
 
     /// I23: the chain holds from the first record to the last, and one changed bit or a missing record shows.
     pub(crate) fn chain(&self, rng: &mut Rng) {
-        assert!(self.holds(&self.bytes, self.frames.len()), "I23: the chain of the journal is broken");
+        // What a failed sync left behind was never acknowledged.
+        let end = self.frames.last().map_or(0, |last| {
+            last + till_journal::decode(&self.bytes[*last..]).map_or(0, |(_, length)| length)
+        });
+        let bytes = &self.bytes[..end];
+        assert!(self.holds(bytes, self.frames.len()), "I23: the chain of the journal is broken");
         if self.frames.is_empty() {
             return;
         }
-        let mut damaged = self.bytes.clone();
+        let mut damaged = bytes.to_vec();
         let bit = rng.index(damaged.len() * 8);
         damaged[bit / 8] ^= 1 << (bit % 8);
         assert!(!self.holds(&damaged, self.frames.len()), "I23: a changed bit of the journal is not noticed");
         let gone = rng.index(self.frames.len());
-        let end = self.frames.get(gone + 1).copied().unwrap_or(self.bytes.len());
-        let mut shortened = self.bytes.clone();
-        shortened.drain(self.frames[gone]..end);
+        let after = self.frames.get(gone + 1).copied().unwrap_or(end);
+        let mut shortened = bytes.to_vec();
+        shortened.drain(self.frames[gone]..after);
         assert!(!self.holds(&shortened, self.frames.len()), "I23: a removed record is not noticed");
     }
 

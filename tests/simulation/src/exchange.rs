@@ -1,15 +1,27 @@
 //! What effects do in this world: calls to the hosts and their answers, the printer, the readers.
 
-use till_core::{Effect, Input, PaymentId};
+use till_core::{Effect, Input, LegKind, PaymentId};
 use till_plugin::Money;
 use till_plugin::channel::{AttemptIds, Outcome, QueryOutcome, UndoOutcome, UnknownReason};
 use till_plugin::driver::PrintState;
 
+use crate::check;
 use crate::clock::{Event, Timer};
 use crate::faults::{Faults, Pay, PayFate, QueryFate, UndoFate};
 use crate::host::{Message, What, doubt, no, wrong};
 use crate::profile;
 use crate::world::{World, log};
+
+/// Which attempt an exchange is about.
+struct Call {
+    payment: PaymentId,
+    attempt: u32,
+    channel: usize,
+    kind: LegKind,
+    ids: AttemptIds,
+    original: Option<String>,
+    amount: Money,
+}
 
 impl World {
     pub(crate) fn effect(&mut self, effect: Effect) {
@@ -26,7 +38,9 @@ impl World {
                 self.clock.inside(ms, Input::Prepared { payment, attempt: ids.attempt, result });
             }
             Effect::Authorise { payment, attempt, channel, timeout_ms, .. } => {
-                self.authorise(payment, attempt, profile::index(&channel), timeout_ms.into());
+                check::before_sending(self, payment, attempt, profile::index(&channel));
+                let call = self.call(payment, attempt, profile::index(&channel));
+                self.authorise(call, timeout_ms.into());
             }
             Effect::ForgetInstrument { payment, attempt } => {
                 self.vault.remove(&(payment, attempt));
@@ -34,7 +48,7 @@ impl World {
             Effect::ResolveAfter { payment, attempt, after_ms } => {
                 self.clock.timer(after_ms, Timer::Resolve(payment, attempt));
             }
-            Effect::Query { payment, attempt, channel, ids, amount, recovery, .. } => {
+            Effect::Query { payment, attempt, channel, ids, recovery, .. } => {
                 let channel = profile::index(&channel);
                 self.watch.i22_follow_up_goes_where_its_original_went(channel, &ids, &recovery);
                 let fate = self.faults.query(&mut self.rng);
@@ -43,42 +57,49 @@ impl World {
                     let outcome = QueryOutcome::Unknown(doubt(UnknownReason::NoAnswer));
                     self.clock.inside(5_000, Input::Queried { payment, attempt, outcome });
                 } else {
-                    self.send(channel, ids, amount, What::Query(fate), None);
+                    let call = self.call(payment, attempt, channel);
+                    self.send(call, What::Query(fate), None);
                 }
             }
-            Effect::Undo { payment, attempt, channel, ids, amount, recovery, .. } => {
+            Effect::Undo { payment, attempt, channel, ids, recovery, .. } => {
                 let channel = profile::index(&channel);
                 self.watch.i22_follow_up_goes_where_its_original_went(channel, &ids, &recovery);
-                self.undo((payment, attempt), channel, ids, amount);
+                let call = self.call(payment, attempt, channel);
+                self.undo(call);
             }
-            Effect::GoOn { payment, after_ms } => self.clock.timer(after_ms, Timer::GoOn(payment)),
+            Effect::GoOn { payment, after_ms } => self.clock.inside(after_ms, Input::GoOn { payment }),
             Effect::AskAcknowledgement { payment, after_ms } => {
-                self.clock.timer(after_ms, Timer::Acknowledgement(payment));
+                self.clock.inside(after_ms, Input::NotAcknowledged { payment });
             }
             Effect::QueueJob { job } => {
                 let ms = self.rng.range(1, 2_000);
                 self.clock.inside(ms, Input::SendJob { job });
             }
             Effect::Print { job, payment, restarted, .. } => {
+                check::w05_on_disk_before_anybody_hears(self, payment, "a receipt is printed");
+                check::w06_the_job_is_on_disk_before_the_paper(self, job);
+                self.i20_printed(job, payment, restarted);
                 let state = match self.rng.below(4) {
                     0 if !self.faults.calm => PrintState::Failed { reason: "paper".into(), partly: true },
                     1 => PrintState::Unconfirmed,
                     _ => PrintState::Done,
                 };
-                crate::check::w05_on_disk_before_anybody_hears(self, payment, "a receipt is printed");
-                crate::check::w06_the_job_is_on_disk_before_the_paper(self, job);
-                self.i20_printed(job, payment, restarted);
                 self.clock.inside(500, Input::Printed { job, state });
-            }
-            Effect::Alarm { code, .. } => *self.tally.alarm.entry(code).or_default() += 1,
-            Effect::PaymentChanged(id) => {
-                let known = self.till().payment(id).is_some();
-                assert!(known, "W5: clients are told of a payment that is not there");
             }
             Effect::OpenDrawer { reason } => {
                 if let Ok(payment) = reason.parse() {
-                    crate::check::w05_on_disk_before_anybody_hears(self, payment, "the drawer opens");
+                    check::w05_on_disk_before_anybody_hears(self, payment, "the drawer opens");
                 }
+            }
+            Effect::Alarm { code, payment, .. } => {
+                *self.tally.alarm.entry(code).or_default() += 1;
+                if let Some(payment) = payment {
+                    self.watch.alarmed(payment, code);
+                }
+            }
+            Effect::PaymentChanged(id) => {
+                let known = self.till().payment(id).is_some() || self.disk.of(id).next().is_some();
+                assert!(known, "W5: clients are told of a payment that is not there");
             }
             Effect::ChannelChanged
             | Effect::ShowCode { .. }
@@ -87,16 +108,18 @@ impl World {
         }
     }
 
-    fn authorise(&mut self, payment: PaymentId, attempt: u32, channel: usize, timeout_ms: u64) {
-        crate::check::before_sending(self, payment, attempt, channel);
-        let Some((ids, amount)) = self.till().payment(payment).and_then(|p| {
-            Some((p.attempts.iter().find(|a| a.ids.attempt == attempt)?.ids.clone(), p.amount))
-        }) else {
-            panic!("an authorisation of a payment that is not there");
-        };
-        let customer = Faults::customer(&mut self.rng, channel);
+    fn call(&self, payment: PaymentId, attempt: u32, channel: usize) -> Call {
+        let found = self.till().payment(payment).and_then(|p| Some((p, p.attempt(attempt)?)));
+        let Some((p, a)) = found else { panic!("an exchange about a payment that is not there") };
+        let original = p.attempt(a.of).map(|o| o.ids.order.clone());
+        Call { payment, attempt, channel, kind: a.kind, ids: a.ids.clone(), original, amount: a.amount }
+    }
+
+    fn authorise(&mut self, call: Call, timeout_ms: u64) {
+        let (payment, attempt, channel) = (call.payment, call.attempt, call.channel);
+        let customer = Faults::customer(&mut self.rng, channel, call.kind);
         let fate = self.faults.pay(&mut self.rng);
-        log!(self, "pay {} {customer:?} {fate:?}", ids.order);
+        log!(self, "{} {} {customer:?} {fate:?}", call.kind.as_str(), call.ids.order);
         let unknown = |reason| Outcome::Unknown(doubt(reason));
         let gave_up = match fate {
             PayFate::NotSent => Some((20, Outcome::NotSent(no("no-line")))),
@@ -119,15 +142,15 @@ impl World {
             && self.rng.chance(40)
         {
             let ms = self.rng.range(1_000, 30_000);
-            self.clock.after(ms, Event::Customer(channel, ids.order.clone()));
+            self.clock.after(ms, Event::Customer(channel, call.ids.order.clone()));
         }
-        self.send(channel, ids, amount, What::Pay(customer, fate), delay);
+        self.send(call, What::Pay(customer, fate), delay);
     }
 
-    fn undo(&mut self, of: (PaymentId, u32), channel: usize, ids: AttemptIds, amount: Money) {
-        let (payment, attempt) = of;
+    fn undo(&mut self, call: Call) {
+        let (payment, attempt) = (call.payment, call.attempt);
         let fate = self.faults.undo(&mut self.rng);
-        log!(self, "undo {} {fate:?}", ids.order);
+        log!(self, "undo {} {fate:?}", call.ids.order);
         let outcome = match fate {
             UndoFate::NotSent => Some((50, UndoOutcome::NotSent(no("no-line")))),
             UndoFate::LostRequest | UndoFate::LostAnswer => {
@@ -139,17 +162,18 @@ impl World {
             self.clock.inside(ms, Input::Undone { payment, attempt, outcome });
         }
         if !matches!(fate, UndoFate::NotSent | UndoFate::LostRequest) {
-            self.send(channel, ids, amount, What::Undo(fate), None);
+            self.send(call, What::Undo(fate), None);
         }
     }
 
-    fn send(&mut self, channel: usize, ids: AttemptIds, amount: Money, what: What, delay: Option<u64>) {
+    fn send(&mut self, call: Call, what: What, delay: Option<u64>) {
         let mut at = self.clock.now + delay.unwrap_or_else(|| self.rng.range(5, 200));
-        if profile::keeps_order(channel) {
-            at = at.max(self.line_free[channel]);
-            self.line_free[channel] = at;
+        if profile::keeps_order(call.channel) {
+            at = at.max(self.line_free[call.channel]);
+            self.line_free[call.channel] = at;
         }
-        let message = Message { channel, ids, amount, what, life: self.clock.life() };
+        let Call { channel, kind, ids, original, amount, .. } = call;
+        let message = Message { channel, kind, ids, original, amount, what, life: self.clock.life() };
         self.clock.after(at - self.clock.now, Event::Arrive(Box::new(message)));
     }
 

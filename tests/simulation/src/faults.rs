@@ -1,5 +1,7 @@
 //! What goes wrong, chosen when something is sent or written. When the world is calm nothing goes wrong any more.
 
+use till_core::LegKind;
+
 use crate::disk::{Fate, Health};
 use crate::profile::{SETTLE_MS, never_pending};
 use crate::rng::Rng;
@@ -87,7 +89,11 @@ impl Faults {
         !self.calm && rng.chance(self.exchange)
     }
 
-    pub(crate) fn customer(rng: &mut Rng, channel: usize) -> Pay {
+    pub(crate) fn customer(rng: &mut Rng, channel: usize, kind: LegKind) -> Pay {
+        // A leg has no customer; now and then the network does not allow it.
+        if !kind.is_tender() {
+            return if rng.chance(8) { Pay::No } else { Pay::Yes };
+        }
         match rng.below(10) {
             0..=6 => Pay::Yes,
             7 | 8 => Pay::No,

@@ -1,7 +1,9 @@
-//! A payment network with its own ledger. It never lies in its book, only in what it answers.
+//! A payment network with its own ledger. It never lies in its book, only in what it answers. It does not look whether a
+//! refund or completion goes beyond what was taken: that is the till's to see, and money lost here if it does not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use till_core::LegKind;
 use till_plugin::channel::{
     Approval, AttemptIds, Decline, DeclineClass, Echo, Outcome, QueryOutcome, UndoOutcome, Unknown,
     UnknownReason,
@@ -16,7 +18,10 @@ use crate::profile;
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) channel: usize,
+    pub(crate) kind: LegKind,
     pub(crate) ids: AttemptIds,
+    /// Order number of the attempt that a leg follows.
+    pub(crate) original: Option<String>,
     pub(crate) amount: Money,
     pub(crate) what: What,
     /// Which life of the process sent it: an answer to an earlier one reaches nobody, its connection is gone.
@@ -33,11 +38,12 @@ pub(crate) enum What {
 /// A line of the ledger.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
+    pub(crate) kind: LegKind,
     pub(crate) amount: Money,
     pub(crate) state: Book,
     /// Queries see nothing of it until then: a replica that lags behind.
     seen_from: u64,
-    /// Times that money was taken; more than one is a double charge.
+    /// Times that it was done; more than one is a double charge (or refund, or load).
     pub(crate) charges: u32,
     /// The host will not undo it.
     refuses: bool,
@@ -45,9 +51,9 @@ pub(crate) struct Entry {
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Book {
-    /// The customer has not agreed yet; becomes paid by a query after so many, or never.
+    /// The customer has not agreed yet; becomes done by a query after so many, or never.
     Pending(Option<u32>),
-    Paid,
+    Done,
     Declined,
     /// Closed or given back.
     Undone,
@@ -77,9 +83,9 @@ impl Host {
         Self { keeps_order: profile::keeps_order(channel), ..Self::default() }
     }
 
-    /// Money that stands on an order.
+    /// How often what an order asked for was done and stands.
     pub(crate) fn kept(&self, order: &str) -> u32 {
-        self.book.get(order).map_or(0, |e| if e.state == Book::Paid { e.charges } else { 0 })
+        self.book.get(order).map_or(0, |e| if e.state == Book::Done { e.charges } else { 0 })
     }
 
     pub(crate) fn pay(&mut self, m: &Message, pay: Pay, lag: u64, now: u64) -> Outcome {
@@ -92,8 +98,10 @@ impl Host {
             known.charges += 1;
             return Outcome::Approved(approval(m.channel, &m.ids, m.amount));
         }
+        let gone = m.original.as_ref().is_some_and(|original| self.kept(original) == 0);
         let (state, outcome) = match pay {
-            Pay::Yes => (Book::Paid, Outcome::Approved(approval(m.channel, &m.ids, m.amount))),
+            _ if gone => (Book::Declined, Outcome::Declined(no("no-original"))),
+            Pay::Yes => (Book::Done, Outcome::Approved(approval(m.channel, &m.ids, m.amount))),
             Pay::No => (Book::Declined, Outcome::Declined(no("51"))),
             Pay::Pending(n) => {
                 let show =
@@ -104,15 +112,16 @@ impl Host {
         if self.said_never.contains(order) && state != Book::Declined {
             self.booked_late += 1;
         }
-        let charges = u32::from(state == Book::Paid);
-        let entry = Entry { amount: m.amount, state, seen_from: now + lag, charges, refuses: false };
+        let charges = u32::from(state == Book::Done);
+        let entry =
+            Entry { kind: m.kind, amount: m.amount, state, seen_from: now + lag, charges, refuses: false };
         self.book.insert(order.clone(), entry);
         outcome
     }
 
     pub(crate) fn customer_agrees(&mut self, order: &str) {
         if let Some(e) = self.book.get_mut(order).filter(|e| matches!(e.state, Book::Pending(_))) {
-            e.state = Book::Paid;
+            e.state = Book::Done;
             e.charges += 1;
         }
     }
@@ -122,11 +131,11 @@ impl Host {
             return QueryOutcome::NotFound;
         };
         if let Book::Pending(Some(n)) = e.state {
-            e.state = if n == 0 { Book::Paid } else { Book::Pending(Some(n - 1)) };
+            e.state = if n == 0 { Book::Done } else { Book::Pending(Some(n - 1)) };
             e.charges += u32::from(n == 0);
         }
         match e.state {
-            Book::Paid => {
+            Book::Done => {
                 let right = approval(m.channel, &m.ids, e.amount);
                 QueryOutcome::Paid(if let QueryFate::Wrong(w) = fate { wrong(right, w) } else { right })
             }
@@ -145,16 +154,26 @@ impl Host {
             self.said_never.insert(order.clone());
             return UndoOutcome::NeverExisted;
         };
-        if e.refuses || (fate == UndoFate::Refuse && e.state == Book::Paid) {
+        if e.refuses || (fate == UndoFate::Refuse && e.state == Book::Done) {
             e.refuses = true;
             return UndoOutcome::Refused(no("settled"));
         }
-        let money_moved = e.state == Book::Paid;
+        let money_moved = e.state == Book::Done;
         if e.state == Book::Declined && keeps_order {
             return UndoOutcome::NeverExisted;
         }
         e.state = Book::Undone;
         UndoOutcome::Undone { money_moved, reference: Some(format!("U{order}")) }
+    }
+
+    /// Somebody of the shop calls: what still waits for the customer is closed, and what was done is said. Nothing that
+    /// comes later under this number is booked any more.
+    pub(crate) fn asked_by_hand(&mut self, order: &str) -> bool {
+        self.tombs.insert(order.to_owned());
+        if let Some(e) = self.book.get_mut(order).filter(|e| matches!(e.state, Book::Pending(_))) {
+            e.state = Book::Undone;
+        }
+        self.kept(order) > 0
     }
 }
 

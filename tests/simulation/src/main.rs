@@ -1,5 +1,6 @@
 //! `./simulate`: many worlds fast, or one of them to read.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,9 @@ struct Arguments {
     /// Worlds at the same time; 0: one a processor.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// Live this many worlds, whatever fails, and list each kind of failure with its smallest seed.
+    #[arg(long, conflicts_with_all = ["seed", "payments", "seconds"])]
+    survey: Option<u64>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -33,6 +37,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(worlds) = arguments.survey {
+        return survey(arguments.first_seed, worlds);
+    }
     match arguments.seed {
         Some(seed) => one(seed, arguments.json),
         None => all(&arguments),
@@ -50,6 +57,20 @@ fn one(seed: u64, json: bool) -> ExitCode {
         }
         None => ExitCode::SUCCESS,
     }
+}
+
+fn survey(first: u64, worlds: u64) -> ExitCode {
+    let mut kinds: BTreeMap<String, (u64, u64, String)> = BTreeMap::new();
+    for seed in first..first + worlds {
+        if let Some(failure) = live(seed, Options::default()).failure {
+            let place = failure.text.lines().next().unwrap_or_default().to_owned();
+            kinds.entry(place).or_insert((0, seed, failure.text)).0 += 1;
+        }
+    }
+    for (times, seed, text) in kinds.values() {
+        println!("{times} times, first seed {seed}: {text}\n");
+    }
+    if kinds.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn all(arguments: &Arguments) -> ExitCode {

@@ -1,20 +1,26 @@
-//! The channels of the world: ways in which a network lets unknown outcomes be resolved.
+//! The channels of the world: ways in which a network lets unknown outcomes be resolved, and what it does after an
+//! approval.
 
-use till_core::routing::{RouteHealth, RouteView};
+use till_core::LegKind;
+use till_core::routing::{LegTerms, RouteHealth, RouteView};
 use till_plugin::Family;
 use till_plugin::channel::{Operation, QueryRule, ResolveProfile, UndoRule};
 
 pub(crate) const SETTLE_MS: u32 = 6_000;
 
 /// (channel, family it takes)
-pub(crate) const CHANNELS: [(&str, &str); 6] = [
+pub(crate) const CHANNELS: [(&str, &str); 7] = [
     ("wallet", "qr-alipay"),
     ("slow-wallet", "qr-unionpay"),
     ("bank", "card-stripe"),
     ("bank-2", "card-stripe"),
     ("no-undo", "qr-wechat"),
-    ("blind", "prepaid"),
+    ("till-drawer", "cash"),
+    ("gift", "prepaid"),
 ];
+
+/// Whose cards can be topped up.
+pub(crate) const GIFT: usize = 6;
 
 /// Its place in [`CHANNELS`].
 pub(crate) fn index(channel: &str) -> usize {
@@ -31,7 +37,7 @@ pub(crate) const fn keeps_order(channel: usize) -> bool {
 
 /// A channel that answers at once or not at all, and never says "ask again".
 pub(crate) const fn never_pending(channel: usize) -> bool {
-    keeps_order(channel) || channel == 5
+    keeps_order(channel) || channel >= 5
 }
 
 /// Its money lies in the drawer.
@@ -39,18 +45,59 @@ pub(crate) const fn opens_drawer(channel: usize) -> bool {
     channel == 5
 }
 
-pub(crate) fn resolve(channel: usize) -> ResolveProfile {
-    let query = QueryRule { first_ms: 2_000, every_ms: 3_000, until_ms: 20_000, settle_ms: SETTLE_MS };
-    let undo =
-        |tries, not_before_ms| UndoRule { not_before_ms, pause_ms: 2_000, pause_max_ms: 30_000, tries };
-    // Asks for a short time and cancels at once behind it, as Alipay wants; the other waits, as WeChat Pay wants.
-    let short = QueryRule { first_ms: 500, every_ms: 1_500, until_ms: 3_500, settle_ms: SETTLE_MS };
+const fn undo(tries: u32, not_before_ms: u32) -> Option<UndoRule> {
+    Some(UndoRule { not_before_ms, pause_ms: 2_000, pause_max_ms: 30_000, tries })
+}
+
+const LONG: Option<QueryRule> =
+    Some(QueryRule { first_ms: 2_000, every_ms: 3_000, until_ms: 20_000, settle_ms: SETTLE_MS });
+
+/// Asks for a short time and cancels at once behind it, as Alipay wants; the other waits, as WeChat Pay wants.
+const SHORT: Option<QueryRule> =
+    Some(QueryRule { first_ms: 500, every_ms: 1_500, until_ms: 3_500, settle_ms: SETTLE_MS });
+
+pub(crate) const fn resolve(channel: usize) -> ResolveProfile {
     match channel {
-        0 => ResolveProfile { query: Some(short), undo: Some(undo(0, 0)), single_slot: false },
-        1 => ResolveProfile { query: Some(query), undo: Some(undo(5, 4_000)), single_slot: false },
-        4 => ResolveProfile { query: Some(query), undo: None, single_slot: false },
+        0 => ResolveProfile { query: SHORT, undo: undo(0, 0), single_slot: false },
+        1 => ResolveProfile { query: LONG, undo: undo(5, 4_000), single_slot: false },
+        4 => ResolveProfile { query: LONG, undo: None, single_slot: false },
         5 => ResolveProfile { query: None, undo: None, single_slot: false },
-        _ => ResolveProfile { query: None, undo: Some(undo(3, 0)), single_slot: true },
+        6 => ResolveProfile { query: SHORT, undo: undo(0, 0), single_slot: false },
+        _ => ResolveProfile { query: None, undo: undo(3, 0), single_slot: true },
+    }
+}
+
+/// What the channel does after an approval.
+fn legs(channel: usize) -> Vec<LegTerms> {
+    let asked = ResolveProfile { query: LONG, undo: None, single_slot: false };
+    let blind = ResolveProfile { query: None, undo: None, single_slot: false };
+    let leg = |kind, resolve: &ResolveProfile, instrument, partial| LegTerms {
+        kind,
+        resolve: resolve.clone(),
+        instrument,
+        partial,
+    };
+    match channel {
+        // A refund is asked for until somebody knows; never undone.
+        0 | 1 => vec![leg(LegKind::Refund, &asked, false, true)],
+        2 => vec![
+            leg(LegKind::Void, &resolve(channel), false, false),
+            leg(LegKind::Refund, &blind, true, true),
+            leg(LegKind::Capture, &resolve(channel), false, true),
+            leg(LegKind::Release, &resolve(channel), false, false),
+        ],
+        3 => vec![
+            leg(LegKind::Void, &resolve(channel), false, false),
+            leg(LegKind::Refund, &blind, false, true),
+            leg(LegKind::Capture, &resolve(channel), false, false),
+            leg(LegKind::Release, &resolve(channel), false, false),
+        ],
+        5 => vec![leg(LegKind::Refund, &blind, false, true)],
+        GIFT => vec![
+            leg(LegKind::Load, &asked, false, false),
+            leg(LegKind::Void, &resolve(channel), false, false),
+        ],
+        _ => Vec::new(),
     }
 }
 
@@ -65,7 +112,11 @@ pub(crate) fn routes() -> Vec<RouteView> {
         .map(|i| RouteView {
             id: CHANNELS[i].0.into(),
             families: vec![Family::new(CHANNELS[i].1)],
-            operations: vec![Operation::Sale],
+            operations: if keeps_order(i) {
+                vec![Operation::Sale, Operation::PreAuthorisation]
+            } else {
+                vec![Operation::Sale]
+            },
             currencies: vec!["CNY".into()],
             priority: u32::try_from(i).unwrap_or(0),
             enabled: true,
@@ -76,7 +127,7 @@ pub(crate) fn routes() -> Vec<RouteView> {
             merchant: Some(merchant(i)),
             terminal: Some(TERMINAL.into()),
             authorise_timeout_ms: 8_000,
-            legs: Vec::new(),
+            legs: legs(i),
         })
         .collect()
 }

@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) disk: Disk,
     /// What is on disk, decoded and folded as a replay would: compared with the live state after every record.
     pub(crate) replayed: Till,
+    /// The newest snapshot, and the seq up to which it reaches.
+    snapshot: Option<(u64, Vec<u8>)>,
     pub(crate) hosts: Vec<Host>,
     pub(crate) line_free: [u64; profile::CHANNELS.len()],
     /// Instruments in memory.
@@ -76,11 +78,12 @@ impl World {
     pub(crate) fn new(seed: u64, payments: Option<u64>, trace: bool, wild_clock: bool) -> Self {
         let mut rng = Rng::new(seed);
         let faults = Faults::new(&mut rng);
-        let drawn = rng.pick(&[4, 8, 12, 20, 40]);
+        // A long one now and then: payments leave memory and come back.
+        let drawn = if rng.per_mille(4) { 300 } else { rng.pick(&[4, 8, 12, 20, 40]) };
+        let evening = rng.pick(&[0, 20, 60, 60]);
         let mut clock = Clock::default();
         clock.after(0, Event::Operator);
         Self {
-            rng,
             clock,
             faults,
             shell: Shell::default(),
@@ -92,23 +95,25 @@ impl World {
                 config: "1".into(),
                 printer: Some("printer".into()),
                 reuse_window_ms: if wild_clock { 60_000 } else { 0 },
-                duplicate_window_ms: 0,
-                undo_after_ms: None,
-                hold_valid_ms: 30 * 86_400_000,
+                duplicate_window_ms: if wild_clock { 120_000 } else { 0 },
+                undo_after_ms: rng.chance(50).then_some(20_000),
                 job_valid_ms: 7 * 86_400_000,
+                hold_valid_ms: if wild_clock { rng.pick(&[60_000, 30 * 86_400_000]) } else { i64::MAX },
             },
             disk: Disk::new(),
             replayed: Till::new(),
+            snapshot: None,
             hosts: (0..profile::CHANNELS.len()).map(Host::new).collect(),
             line_free: [0; profile::CHANNELS.len()],
             vault: BTreeSet::new(),
             armed_for: None,
             up: true,
-            operator: Operator::new(payments.unwrap_or(drawn)),
+            operator: Operator::new(payments.unwrap_or(drawn), evening),
             watch: Watch::default(),
             tally: Tally::default(),
             wall_skew: 0,
             wild_clock,
+            rng,
             trace: trace.then(String::new),
         }
     }
@@ -131,6 +136,7 @@ impl World {
     /// Nothing breaks any more, and what is broken heals: then everything must come to an end.
     fn calm(&mut self) {
         self.faults.calm = true;
+        self.ctx.clock_trusted = true;
         self.disk.health = Health::Well;
         for channel in 0..profile::CHANNELS.len() {
             self.channel_well(channel);
@@ -167,11 +173,9 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Inside(input) => self.unasked(&input),
-            Event::Timer(timer) => self.unasked(&match timer {
-                Timer::Resolve(payment, attempt) => Input::Resolve { payment, attempt },
-                Timer::GoOn(payment) => Input::GoOn { payment },
-                Timer::Acknowledgement(payment) => Input::NotAcknowledged { payment },
-            }),
+            Event::Timer(Timer::Resolve(payment, attempt)) => {
+                self.unasked(&Input::Resolve { payment, attempt });
+            }
             Event::Arrive(message) => self.arrive(&message),
             Event::Customer(channel, order) => self.hosts[channel].customer_agrees(&order),
             Event::Operator => self.people(),
@@ -231,6 +235,9 @@ impl World {
 
     /// An input that somebody waits for the answer of.
     pub(crate) fn asked(&mut self, input: &Input) -> Told {
+        if !self.up {
+            return Err(Stopped::Died);
+        }
         let told = self.input(input);
         if told == Err(Stopped::Journal) && self.rng.chance(30) {
             // A till that takes nothing any more is restarted by somebody sooner or later.
@@ -247,13 +254,26 @@ impl World {
         }
     }
 
+    /// A payment that the input is about and that has left memory.
+    fn lacks(&self, input: &Input) -> Option<PaymentId> {
+        input.payment().filter(|id| self.till().payment(*id).is_none())
+    }
+
     fn input(&mut self, input: &Input) -> Told {
         self.ctx.wall_ms = self.wall();
+        if let Some(payment) = self.lacks(input).and_then(|id| self.disk.payment(id, u64::MAX)) {
+            self.tally.see("payments brought back to memory");
+            self.shell.adopt(payment);
+        }
         match self.shell.decide(input, &self.ctx) {
             Ok(next) => {
                 log!(self, "{input:?} → {next:?}");
                 let created = match next.record() {
                     Some(Record::Tendered { payment, ids, .. }) => Some((*payment, ids.attempt)),
+                    Some(Record::LegPresented { payment, .. }) => {
+                        let leg = self.till().payment(*payment).and_then(|p| p.open_attempt());
+                        leg.map(|leg| (*payment, leg.ids.attempt))
+                    }
                     _ => None,
                 };
                 self.vault.extend(created);
@@ -302,13 +322,17 @@ impl World {
                 debug_assert_ne!(fate, Fate::After, "not answered");
                 // As a replay reads it.
                 let record = check::read_back(&payload);
-                self.replayed.apply(self.disk.len(), wall, &record);
+                self.replay(self.disk.len(), wall, &record);
                 let effects = self.shell.durable(pending, at);
                 self.tally.records += 1;
                 *self.tally.record.entry(record.name()).or_default() += 1;
                 check::after_record(self, &record);
                 if self.tally.records.is_multiple_of(WHOLE_EVERY) {
                     check::i07_replay_gives_the_live_state(self);
+                    match self.till().to_snapshot() {
+                        Ok(bytes) => self.snapshot = Some((self.disk.len(), bytes)),
+                        Err(e) => panic!("the state cannot be written as a snapshot: {e}"),
+                    }
                 }
                 (effects, true)
             }
@@ -335,6 +359,34 @@ impl World {
         self.clock.after(pause, Event::Restart);
     }
 
+    /// Folds a record of the journal as a replay does.
+    fn replay(&mut self, seq: u64, wall: i64, record: &Record) {
+        if let Some(payment) = self.replayed.lacks(record).and_then(|id| self.disk.payment(id, seq)) {
+            self.replayed.adopt(payment);
+        }
+        self.replayed.apply(seq, wall, record);
+    }
+
+    /// As a start does: the records from a seq on, one after the other.
+    fn from_records(&self, mut shell: Shell, first: u64) -> Shell {
+        for seq in first..=self.disk.len() {
+            let (at, payload) = self.disk.read(seq);
+            if let Err(e) = shell.replay_with(at, &payload, |id| self.disk.payment(id, seq)) {
+                panic!("record {seq} cannot be replayed: {e}");
+            }
+        }
+        shell
+    }
+
+    /// As a start does that finds a snapshot: it, and the records after it.
+    fn from_snapshot(&mut self) -> Shell {
+        let Some((seq, bytes)) = &self.snapshot else { return self.from_records(Shell::default(), 1) };
+        match Till::from_snapshot(bytes) {
+            Ok(till) => self.from_records(Shell::new(till), seq + 1),
+            Err(e) => panic!("a snapshot cannot be read: {e}"),
+        }
+    }
+
     fn restart(&mut self) {
         if self.disk.health == Health::ReadOnly {
             // The journal does not open; systemd tries again.
@@ -346,22 +398,15 @@ impl World {
         assert!(found <= 1, "one record at a time is on its way to the disk");
         let unanswered = (found > 0).then(|| self.disk.record(known + 1));
         if let Some((record, wall)) = &unanswered {
-            self.replayed.apply(known + 1, *wall, record);
+            self.replay(known + 1, *wall, record);
         }
         self.tally.see_many("records found that were never answered", found);
         // The whole replay now and then; it gives what was folded as the records were written.
-        if self.rng.chance(25) {
-            let mut shell = Shell::default();
-            for seq in 1..=self.disk.len() {
-                let (at, payload) = self.disk.read(seq);
-                if let Err(e) = shell.replay(at, &payload) {
-                    panic!("record {seq} cannot be replayed: {e}");
-                }
-            }
-            self.shell = shell;
-        } else {
-            self.shell = Shell::new(self.replayed.clone());
-        }
+        self.shell = match self.rng.below(4) {
+            0 => self.from_records(Shell::default(), 1),
+            1 => self.from_snapshot(),
+            _ => Shell::new(self.replayed.clone()),
+        };
         check::i07_replay_gives_the_live_state(self);
         if let Some((record, _)) = &unanswered {
             check::after_record(self, record);

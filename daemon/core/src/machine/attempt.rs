@@ -9,7 +9,7 @@ use crate::bounds;
 use crate::effect::Effect;
 use crate::fold::query_pause;
 use crate::input::Context;
-use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentId, Purpose};
+use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentId, PaymentState, Purpose};
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::till::Till;
@@ -25,6 +25,8 @@ pub(super) fn prepared(
     let decline = match result {
         Ok(_) if unwanted(p, a) => cancelled_before_sending(),
         Ok((recovery, _)) if recovery.len() > bounds::MAX_RECOVERY => too_large(recovery.len()),
+        // Another payment took the channel's reversal slot while this one was being prepared.
+        Ok(_) if a.resolve.single_slot && till.slots_taken().contains(&a.channel) => slot_taken(&a.channel),
         Ok((recovery, masked)) => {
             let timeout_ms =
                 ctx.routes.iter().find(|r| r.id == a.channel).map_or(60_000, |r| r.authorise_timeout_ms);
@@ -49,6 +51,13 @@ pub(super) fn cancelled_before_sending() -> Decline {
     }
 }
 
+fn slot_taken(channel: &str) -> Decline {
+    let text = format!("not sent: an earlier payment on {channel} is not resolved yet");
+    let mut decline = Decline::local(DeclineClass::Channel, "unresolved", text);
+    decline.text_zh = "未发送：上一笔交易尚未处理完毕".into();
+    decline
+}
+
 /// What cannot be made durable must not be sent.
 fn too_large(bytes: usize) -> Decline {
     let text = format!(
@@ -66,13 +75,18 @@ pub(super) fn ended(p: &Payment, a: &Attempt, record: Record) -> Step {
         Effect::PaymentChanged(p.id),
     ];
     // The customer is still there and may try again.
-    if a.kind.is_tender() && !unwanted(p, a) && !p.parked {
+    if (a.kind.is_tender() || waits_for_more(p)) && !unwanted(p, a) && !p.parked {
         effects.push(Effect::Arm { payment: p.id, amount: p.remaining() });
     }
     if goes_on(p) {
         effects.push(Effect::GoOn { payment: p.id, after_ms: again });
     }
     Step::new(of(a, record), effects)
+}
+
+/// Part paid, and the customer is there to pay the rest once a leg of it has ended.
+fn waits_for_more(p: &Payment) -> bool {
+    p.state == PaymentState::PartPaid && p.returning.is_none()
 }
 
 /// Pause before a leg that did not leave is tried again, ms: doubles, so that a line that is down is not hammered.
@@ -152,6 +166,9 @@ pub(super) fn approved(till: &Till, ctx: &Context, p: &Payment, a: &Attempt, app
     if a.kind == LegKind::Sale && left > 0 && !unwanted(p, a) && !p.parked {
         // Paid in part: the next tender.
         let amount = till_plugin::Money::new(left, p.amount.currency());
+        effects.push(Effect::Arm { payment: p.id, amount });
+    } else if a.kind.gives_back() && waits_for_more(p) && !p.parked && p.kept().minor() > a.amount.minor() {
+        let amount = till_plugin::Money::new(p.remaining().minor() + a.amount.minor(), p.amount.currency());
         effects.push(Effect::Arm { payment: p.id, amount });
     }
     if p.recovered && a.kind.is_tender() {

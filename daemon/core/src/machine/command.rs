@@ -238,7 +238,9 @@ pub(super) fn cancel(till: &Till, id: PaymentId, operator: Option<&str>) -> Resu
         // The card does not come: the leg ends before anything left.
         let record = Record::NotSent { payment: id, decline: cancelled_before_sending() };
         let mut step = ended(p, leg, record);
-        step.effects.push(Effect::Disarm);
+        if !step.effects.iter().any(|e| matches!(e, Effect::Arm { .. })) {
+            step.effects.push(Effect::Disarm);
+        }
         return Ok(step);
     }
     match p.state {
@@ -259,6 +261,9 @@ pub(super) fn cancel(till: &Till, id: PaymentId, operator: Option<&str>) -> Resu
         }
         // Money was taken or is held: it goes back.
         PaymentState::PartPaid | PaymentState::Authorised if p.open_attempt().is_none() => {
+            if let Some(other) = till.foreground().filter(|f| f.id != id) {
+                return Err(Refusal::Busy { payment: other.id, state: other.state });
+            }
             let record = Record::ReturnDecided { payment: id, reason: "cancelled".into(), operator };
             let go_on = Effect::GoOn { payment: id, after_ms: 0 };
             Ok(Step::new(record, [Effect::Disarm, Effect::PaymentChanged(id), go_on]))

@@ -8,7 +8,7 @@ use super::{Step, find};
 use crate::bounds;
 use crate::effect::Effect;
 use crate::input::{Context, Presented};
-use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentId, Purpose};
+use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentId, PaymentState, Purpose};
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::routing::{LegTerms, RouteHealth, RouteView};
@@ -75,6 +75,9 @@ fn target<'a>(p: &'a Payment, ask: &Ask<'_>) -> Result<(&'a Attempt, Money), Ref
     }
     if p.open_attempt().is_some() {
         return Err(no("something is still under way for it: wait until that has ended"));
+    }
+    if matches!(p.purpose, Purpose::TopUp { .. }) && (p.loaded() || p.state == PaymentState::Delivering) {
+        return Err(no("its value is on the card, or on its way there: take it off the card first"));
     }
     let holds = match ask.kind {
         LegKind::Capture | LegKind::Release => true,

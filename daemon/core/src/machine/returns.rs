@@ -1,6 +1,8 @@
 //! What a payment does by itself once money has moved: a paid top-up is loaded or given back (both or neither), a
 //! cancelled one is given back tender by tender, a sale that only a restart found stands when somebody says so.
 
+use till_plugin::Money;
+
 use super::leg::{Ask, create, load};
 use super::{Step, find};
 use crate::bounds;
@@ -23,7 +25,7 @@ const EARLIEST_MS: i64 = 1_577_836_800_000;
 /// The next step of a payment that gives back or delivers.
 pub(super) fn go_on(till: &Till, ctx: &Context, id: PaymentId) -> Result<Step, Refusal> {
     let p = find(till, id)?;
-    if p.open_attempt().is_some() || p.state == PaymentState::Review {
+    if p.open_attempt().is_some() || p.state == PaymentState::Review || p.accepted {
         return Err(Refusal::Stale);
     }
     if p.returning.is_some() {
@@ -33,7 +35,10 @@ pub(super) fn go_on(till: &Till, ctx: &Context, id: PaymentId) -> Result<Step, R
             Err(Refusal::Stale)
         };
     }
-    if p.cancel_requested && p.kept().is_positive() && can_give_back(ctx, p) {
+    if p.cancel_requested
+        && p.kept().is_positive()
+        && (p.state == PaymentState::PartPaid || can_give_back(ctx, p))
+    {
         return Ok(decided(p, "cancelled"));
     }
     match p.state {
@@ -95,7 +100,7 @@ fn give_back(till: &Till, ctx: &Context, p: &Payment) -> Result<Step, Refusal> {
         if a.kind == LegKind::Hold { &[LegKind::Release] } else { &[LegKind::Void, LegKind::Refund] };
     let mut wait = false;
     for kind in kinds {
-        if !still_possible(p, a, *kind) {
+        if !still_possible(p, a, *kind) || never_over(ctx, a, left, *kind) {
             continue;
         }
         let reason = p.returning.clone().unwrap_or_default();
@@ -114,7 +119,13 @@ fn give_back(till: &Till, ctx: &Context, p: &Payment) -> Result<Step, Refusal> {
         }
     }
     if wait {
-        return Ok(later(p));
+        // The till is free for others meanwhile.
+        return Ok(if p.parked {
+            later(p)
+        } else {
+            let go_on = Effect::GoOn { payment: p.id, after_ms: PAUSE_MS };
+            Step::new(Record::Parked { payment: p.id }, [Effect::PaymentChanged(p.id), go_on])
+        });
     }
     let text = format!(
         "{left} of attempt {} must be given back, and {} cannot: give it back by hand",
@@ -127,6 +138,12 @@ fn give_back(till: &Till, ctx: &Context, p: &Payment) -> Result<Step, Refusal> {
     };
     let record = Record::PaymentToReview { payment: p.id, text: bounds::cut(&text, bounds::LINE) };
     Ok(Step::new(record, [Effect::PaymentChanged(p.id), alarm]))
+}
+
+/// The channel does not do it over a part, and a part is what is left.
+fn never_over(ctx: &Context, a: &Attempt, left: Money, kind: LegKind) -> bool {
+    let partial = ctx.routes.iter().any(|r| r.id == a.channel && r.leg(kind).is_some_and(|t| t.partial));
+    left != a.amount && (kind == LegKind::Void || !partial)
 }
 
 fn wants_card(ctx: &Context, a: &Attempt, kind: LegKind) -> bool {

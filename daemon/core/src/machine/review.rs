@@ -27,6 +27,9 @@ pub(super) fn abandon(
     if !a.kind.is_tender() || !matches!(a.state, AttemptState::Querying | AttemptState::Reversing) {
         return Err(no("only a payment whose outcome nobody knows can be given up: cancel it instead"));
     }
+    if p.cancel_requested {
+        return Err(no("it is being cancelled already: wait until it is undone"));
+    }
     if a.resolve.undo.is_none() {
         return Err(no("its channel cannot undo it: wait for the outcome"));
     }
@@ -43,12 +46,14 @@ pub(super) fn abandon(
     } else {
         a.resolve.undo.as_ref().map_or(0, |u| u64::from(u.not_before_ms).saturating_sub(a.asked_ms))
     };
-    let mut effects =
-        vec![Effect::PaymentChanged(id), Effect::ResolveAfter { payment: id, attempt: number, after_ms }];
-    if !p.cancel_requested {
-        effects.push(Effect::Arm { payment: id, amount: p.remaining() });
-    }
-    Ok(Step::new(record, effects))
+    Ok(Step::new(
+        record,
+        [
+            Effect::PaymentChanged(id),
+            Effect::ResolveAfter { payment: id, attempt: number, after_ms },
+            Effect::Arm { payment: id, amount: p.remaining() },
+        ],
+    ))
 }
 
 fn in_review(p: &Payment, attempt: u32) -> Result<(), Refusal> {

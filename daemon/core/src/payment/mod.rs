@@ -43,6 +43,8 @@ pub struct Payment {
     pub completed: bool,
     /// Everything taken is being given back, for this reason, lower-kebab.
     pub returning: Option<String>,
+    /// Two people accepted it as it stands, whatever is left over.
+    pub accepted: bool,
     /// What the first of two people proposed about an attempt in review.
     pub proposal: Option<Proposal>,
     /// An approval found after a restart waits for somebody's word: `Some(false)`, or has it: `Some(true)`.
@@ -89,14 +91,33 @@ impl Payment {
         chosen.try_fold(none, |sum, a| sum.checked_add(a.amount)).unwrap_or(none)
     }
 
-    /// What was taken: the fold of approved attempts, never a stored number.
+    /// What was taken: the fold of approved attempts, never a stored number. What an attempt took that was given up is
+    /// no part of it (I2), it is [`surplus`](Self::surplus).
     pub fn paid(&self) -> Money {
-        self.sum(|a| a.kind.takes())
+        self.sum(|a| a.kind.takes() && !a.abandoned)
     }
 
     /// What went back of it.
     pub fn returned(&self) -> Money {
-        self.sum(|a| a.kind.gives_back())
+        self.sum(|a| a.kind.gives_back() && !a.abandoned && self.attempt(a.of).is_none_or(|of| !of.abandoned))
+    }
+
+    /// Attempts that were given up and, as people found out, took or hold money all the same, with what is left of it.
+    pub fn surplus(&self) -> impl Iterator<Item = (&Attempt, Money)> {
+        self.attempts.iter().filter(|a| a.abandoned && a.stands()).filter_map(|a| {
+            let released = self
+                .attempts
+                .iter()
+                .any(|l| l.of == a.ids.attempt && l.stands() && l.kind == LegKind::Release);
+            let left = match a.kind {
+                LegKind::Sale | LegKind::Capture => {
+                    a.amount.checked_sub(self.returned_of(a.ids.attempt)).ok()?
+                }
+                LegKind::Hold if !a.expired && !released => a.amount,
+                _ => return None,
+            };
+            left.is_positive().then_some((a, left))
+        })
     }
 
     /// What went back of one attempt.

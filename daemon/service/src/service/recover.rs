@@ -86,10 +86,19 @@ pub fn fold(journal: &Journal) -> Result<Till, ServiceError> {
             }
             let at = Durable::new(record.seq, record.stamp.wall_ms);
             // A refund of a payment that had left memory by then brings it back.
-            let recall = |id| find_before(journal, id, record.seq).ok().flatten();
+            let mut unread = None;
+            let recall = |id| {
+                find_before(journal, id, record.seq).unwrap_or_else(|e| {
+                    unread = Some(e.to_string());
+                    None
+                })
+            };
             // A record that cannot be read may be money: do not go on without it.
             if let Err(error) = shell.replay_with(at, &record.payload, recall) {
                 failed = Some(ServiceError::Record { seq: record.seq, error });
+            }
+            if let Some(detail) = unread {
+                failed = Some(ServiceError::Journal { path: journal.dir().into(), detail });
             }
         })
         .map_err(|e| ServiceError::Journal { path: journal.dir().into(), detail: e.to_string() })?;

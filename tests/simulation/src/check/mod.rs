@@ -1,22 +1,23 @@
 //! What must be true after every record, before every request, and when everything has come to rest. Numbers are those
 //! of the specification (pos.md §3.5 W1–W8, §3.8 I1–I24); docs/reliability.md has the table.
 
+mod money;
 mod rest;
+mod send;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use till_core::{AttemptState, PaymentId, PaymentState, Record};
+use till_core::{AttemptState, PaymentId, PaymentState, Record, Verdict};
 use till_plugin::channel::AttemptIds;
 
 pub(crate) use rest::at_rest;
-pub(crate) use step::{
-    after_record, after_restart, before_sending, i07_replay_gives_the_live_state,
-    w05_on_disk_before_anybody_hears, w06_the_job_is_on_disk_before_the_paper,
+pub(crate) use send::{
+    before_sending, w05_on_disk_before_anybody_hears, w06_the_job_is_on_disk_before_the_paper,
 };
+pub(crate) use step::{after_record, after_restart, i07_replay_gives_the_live_state};
 
 use crate::disk;
-use crate::profile;
 use crate::world::World;
 
 /// What the checks remember of a payment.
@@ -24,8 +25,13 @@ use crate::world::World;
 struct Seen {
     state: Option<PaymentState>,
     attempts: Vec<AttemptState>,
-    /// Attempts whose request left.
-    sent: Vec<u32>,
+    /// Attempts whose request left, and when.
+    sent: Vec<(u32, u64)>,
+    alarms: Vec<&'static str>,
+    /// What the first of two people said.
+    proposal: Option<(u32, Verdict, String)>,
+    /// Two people found out that an attempt happened that the machine could not find out.
+    found: bool,
 }
 
 /// What the checks remember.
@@ -34,7 +40,9 @@ pub(crate) struct Watch {
     seen: Vec<Seen>,
     keys: BTreeMap<String, PaymentId>,
     orders: BTreeSet<String>,
-    recoveries: BTreeMap<String, Vec<u8>>,
+    /// Trace numbers given, by channel.
+    traces: BTreeSet<(usize, u32)>,
+    recoveries: BTreeMap<String, (usize, Vec<u8>)>,
     prints: BTreeMap<u64, (PaymentId, u32)>,
 }
 
@@ -47,32 +55,39 @@ impl Watch {
         &mut self.seen[n]
     }
 
+    /// When the request of an attempt left, ms of the world.
+    pub(crate) fn sent_at(&mut self, payment: PaymentId, attempt: u32) -> u64 {
+        self.of(payment).sent.iter().find(|(a, _)| *a == attempt).map_or(0, |(_, at)| *at)
+    }
+
+    pub(crate) fn alarmed(&mut self, payment: PaymentId, code: &'static str) {
+        self.of(payment).alarms.push(code);
+    }
+
     /// The recovery data that a channel gives for an attempt.
     pub(crate) fn recovery(&mut self, channel: usize, ids: &AttemptIds) -> Vec<u8> {
         let data = format!("{channel} {} {}", ids.order, ids.trace).into_bytes();
-        self.recoveries.insert(ids.order.clone(), data.clone());
+        self.recoveries.insert(ids.order.clone(), (channel, data.clone()));
         data
     }
 
-    /// A query or undo goes out: to the channel of its original, with the numbers and data of it.
+    /// I22: a query or undo goes to the channel of its original, with the numbers and recovery data of it.
     pub(crate) fn i22_follow_up_goes_where_its_original_went(
         &self,
         channel: usize,
         ids: &AttemptIds,
         recovery: &[u8],
     ) {
-        let expected = self.recoveries.get(&ids.order).map(Vec::as_slice);
-        assert_eq!(expected, Some(recovery), "I22: a follow-up without its original's recovery data");
-        let its = profile::CHANNELS[channel].0;
-        assert!(
-            recovery.starts_with(format!("{channel} ").as_bytes()),
-            "I22: a follow-up to another channel, {its}"
-        );
+        let Some((its, data)) = self.recoveries.get(&ids.order) else {
+            panic!("I22: a follow-up to {}, which was never prepared", ids.order)
+        };
+        assert_eq!(*its, channel, "I22: a follow-up to another channel");
+        assert_eq!(data, recovery, "I22: a follow-up without its original's recovery data");
     }
 }
 
 impl World {
-    /// Each receipt number is one record's; a second paper of it says that it is one.
+    /// I20: each receipt number is one record's, and a second paper of it says that it is one.
     pub(crate) fn i20_printed(&mut self, job: u64, payment: PaymentId, restarted: bool) {
         let (of, before) = self.watch.prints.entry(job).or_insert((payment, 0));
         assert_eq!(*of, payment, "I20: receipt {job} is printed for two payments");
@@ -91,4 +106,9 @@ pub(crate) fn read_back(payload: &[u8]) -> Record {
         Ok(record) => record,
         Err(e) => panic!("what was written cannot be read: {e}"),
     }
+}
+
+/// The record without the wrapping that says which attempt it is about.
+fn inner(record: &Record) -> &Record {
+    if let Record::On { event, .. } = record { event } else { record }
 }

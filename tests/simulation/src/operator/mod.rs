@@ -1,0 +1,162 @@
+//! The people at the till: sell, hold, top up, give back, change their minds, press things twice, and in the evening
+//! look at what nobody could find out.
+
+mod after;
+mod sell;
+
+use till_core::input::Presented;
+use till_core::{AttemptState, Input, Payment, PaymentId, PaymentState, Refusal};
+use till_plugin::{Family, Money};
+
+use crate::world::{Told, World};
+
+/// What the people know.
+pub(crate) struct Operator {
+    pub(crate) payments: u64,
+    pub(crate) done: bool,
+    opened: u64,
+    fresh: u64,
+    /// Requests to open. The last one may not have been answered.
+    asked: Vec<Asked>,
+    refused_in_a_row: u32,
+    /// Payments that somebody has in mind, oldest first.
+    pub(crate) known: Vec<PaymentId>,
+    /// Keys of legs.
+    legs: u64,
+    /// Turns left after the last sale, to clear up.
+    evening: u32,
+}
+
+/// A request to open a payment.
+#[derive(Clone)]
+struct Asked {
+    key: String,
+    minor: i64,
+    purpose: till_core::Purpose,
+}
+
+/// What somebody sees of the payment before them.
+#[derive(Copy, Clone)]
+struct Sight {
+    id: PaymentId,
+    amount: Money,
+    remaining: Money,
+    state: PaymentState,
+    attempts: usize,
+    newest: u32,
+    waiting: bool,
+    open: bool,
+    parked: bool,
+    /// Nobody knows its outcome.
+    unknown: bool,
+    /// A leg waits for the card.
+    wants_card: bool,
+    part_possible: bool,
+}
+
+impl Sight {
+    fn of(p: &Payment) -> Self {
+        let open = p.open_attempt();
+        Self {
+            id: p.id,
+            amount: p.amount,
+            remaining: p.remaining(),
+            state: p.state,
+            attempts: p.attempts.len(),
+            newest: p.attempts.iter().map(|a| a.ids.attempt).max().unwrap_or(0),
+            waiting: open.is_some_and(|a| a.waiting),
+            open: open.is_some(),
+            parked: p.parked,
+            unknown: open
+                .is_some_and(|a| matches!(a.state, AttemptState::Querying | AttemptState::Reversing)),
+            wants_card: open.is_some_and(|a| a.wants_instrument && a.state == AttemptState::Created),
+            part_possible: p.purpose == till_core::Purpose::Sale,
+        }
+    }
+}
+
+impl Operator {
+    pub(crate) const fn new(payments: u64, evening: u32) -> Self {
+        Self {
+            payments,
+            done: false,
+            opened: 0,
+            fresh: 0,
+            asked: Vec::new(),
+            refused_in_a_row: 0,
+            known: Vec::new(),
+            legs: 0,
+            evening,
+        }
+    }
+
+    /// Selling is over: what is left is clearing up.
+    pub(crate) const fn is_evening(&self) -> bool {
+        self.opened >= self.payments
+    }
+
+    pub(crate) fn act(w: &mut World) {
+        let Some(p) = w.till().foreground().map(Sight::of) else { return Self::free(w) };
+        match p.state {
+            _ if p.wants_card => after::bring_card(w, p),
+            PaymentState::Draft => sell::draft(w, p),
+            // Under way is one of its legs; the customer was there before a restart.
+            PaymentState::PartPaid if p.parked || p.open => sell::under_way(w, p),
+            PaymentState::Ready | PaymentState::PartPaid => sell::ready(w, p),
+            _ => sell::under_way(w, p),
+        }
+    }
+
+    fn free(w: &mut World) {
+        if w.operator.is_evening() {
+            // What waits for a review to be decided would wait for ever.
+            let waits = |s| matches!(s, PaymentState::Returning | PaymentState::Delivering);
+            if w.till().open_payments().any(|p| waits(p.state) || p.acknowledged == Some(false)) {
+                return after::clear_up(w);
+            }
+            if w.operator.evening == 0 {
+                w.operator.done = true;
+                return;
+            }
+            w.operator.evening -= 1;
+            return after::clear_up(w);
+        }
+        match w.rng.below(100) {
+            0..20 => after::look_back(w),
+            20..26 => after::clear_up(w),
+            _ => sell::open(w),
+        }
+    }
+
+    /// Counted into the first half, so that checks find what belongs to it at once.
+    fn fresh_id(w: &mut World) -> PaymentId {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&w.operator.fresh.to_be_bytes());
+        id[8..].copy_from_slice(&w.rng.next().to_be_bytes());
+        w.operator.fresh += 1;
+        PaymentId(id)
+    }
+}
+
+/// It must be refused in this way.
+fn refused(told: &Told, wrong: &str, right: impl Fn(&Refusal) -> bool) {
+    assert!(matches!(told, Ok(Err(r)) if right(r)), "{wrong}: {told:?}");
+}
+
+fn presented(family: &str, token: String, channel: Option<String>) -> Presented {
+    Presented {
+        family: Family::new(family),
+        evidence: "test".into(),
+        masked: "620000******0005".into(),
+        token,
+        tendered: None,
+        channel,
+        amount: None,
+        duplicate_reason: String::new(),
+    }
+}
+
+fn cancel(w: &mut World, payment: PaymentId) -> Told {
+    let operator = w.rng.chance(50).then(|| "op".to_owned());
+    w.asked(&Input::Cancel { payment, operator })
+}
