@@ -74,7 +74,7 @@ pub fn cuts(
         };
         let mut acks = recording.acks.iter().peekable();
         let mut acked: HashMap<u64, u64> = HashMap::new();
-        let mut told = 0;
+        let (mut told, mut turn) = (0, 0);
         let before = given;
         for index in 0..=recording.ops.len() {
             while let Some(ack) = acks.next_if(|a| a.at <= index) {
@@ -83,7 +83,8 @@ pub fn cuts(
                 told += 1;
             }
             if index >= plan.from && due(index, pass) {
-                let luck = LUCKS[(pass + index) % LUCKS.len()];
+                let luck = LUCKS[(pass + turn) % LUCKS.len()];
+                turn += 1;
                 let left = disk.cut(luck, &mut rng);
                 let mut acked: Promises = acked.iter().map(|(t, c)| (*t, *c)).collect();
                 acked.sort_unstable();

@@ -1,7 +1,23 @@
 //! Reading a stopped tracee: its memory, and what its descriptors are.
 #![allow(unsafe_code)]
 
-use std::fs;
+use std::cell::Cell;
+use std::{fs, io};
+
+thread_local! {
+    static DENIED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread was refused a look since it asked last: then what it read says nothing.
+pub(crate) fn was_denied() -> bool {
+    DENIED.replace(false)
+}
+
+fn note(error: &io::Error) {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        DENIED.set(true);
+    }
+}
 
 /// Up to `len` bytes of the tracee; fewer when the memory ends.
 pub(crate) fn read(tid: libc::pid_t, at: u64, len: u64) -> Vec<u8> {
@@ -32,6 +48,9 @@ fn part(tid: libc::pid_t, at: u64, len: u64) -> Vec<u8> {
     let remote = libc::iovec { iov_base: std::ptr::without_provenance_mut(at), iov_len: len };
     // SAFETY: local is ours and as long as said; the kernel checks remote.
     let got = unsafe { libc::process_vm_readv(tid, &raw const local, 1, &raw const remote, 1, 0) };
+    if got == -1 {
+        note(&io::Error::last_os_error());
+    }
     buffer.truncate(usize::try_from(got).unwrap_or(0));
     buffer
 }
@@ -61,7 +80,7 @@ fn number(bytes: &[u8]) -> u64 {
 /// What a descriptor is: a path, `socket:[…]`, `pipe:[…]`.
 pub(crate) fn descriptor(tid: libc::pid_t, fd: u64) -> Option<String> {
     let fd = (fd & 0xffff_ffff) as u32;
-    let link = fs::read_link(format!("/proc/{tid}/fd/{}", fd.cast_signed())).ok()?;
+    let link = fs::read_link(format!("/proc/{tid}/fd/{}", fd.cast_signed())).inspect_err(note).ok()?;
     link.to_str().map(str::to_owned)
 }
 

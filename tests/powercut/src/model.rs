@@ -1,6 +1,7 @@
 //! A disk under the rules of a power cut: what is durable, what may be there, and the disks that can be left.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::{fs, io};
@@ -488,7 +489,10 @@ impl Left {
             fs::create_dir_all(dir.join(path.trim_start_matches('/')))?;
         }
         for (path, content) in &self.files {
-            let mut file = fs::File::create(dir.join(path.trim_start_matches('/')))?;
+            // Its owner's alone, as everything that a till writes.
+            let path = dir.join(path.trim_start_matches('/'));
+            let mut file =
+                fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
             io::Write::write_all(&mut file, &content.data)?;
             if content.data.len() < content.len {
                 file.set_len(content.len as u64)?;

@@ -106,7 +106,12 @@ pub fn record(
     started(&mut child);
     let mut recorder = Recorder { root, recording, witness, pending: BTreeMap::new(), unknown: None };
     let status = recorder.trace(main).map_err(RecordError::NotPermitted)?;
-    match recorder.unknown {
+    let unknown = recorder.unknown;
+    if memory::was_denied() {
+        let why = "the subject forbids others to read its memory: only root may record it";
+        return Err(RecordError::NotPermitted(io::Error::new(io::ErrorKind::PermissionDenied, why)));
+    }
+    match unknown {
         Some(what) => Err(RecordError::Unknown(what)),
         None => Ok(status),
     }

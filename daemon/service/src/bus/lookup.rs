@@ -21,8 +21,16 @@ pub(super) fn walk_back(journal: &Journal, mut f: impl FnMut(&Record) -> Walk) -
     let mut end = journal.head().seq;
     while end > 0 {
         let start = end.saturating_sub(511).max(1);
-        let wanted = usize::try_from(end - start + 1).unwrap_or(512);
-        let page = journal.range(start, wanted).map_err(|e| Error::JournalUnavailable(e.to_string()))?;
+        let mut page = Vec::new();
+        let mut at = start;
+        // In parts: a range ends where its epoch does.
+        while at <= end {
+            let wanted = usize::try_from(end - at + 1).unwrap_or(512);
+            let part = journal.range(at, wanted).map_err(|e| Error::JournalUnavailable(e.to_string()))?;
+            let Some(last) = part.last() else { break };
+            at = last.seq.saturating_add(1);
+            page.extend(part);
+        }
         let frames = page.iter().rev().filter(|r| r.kind == KIND);
         for record in frames.filter_map(|r| Record::decode(&r.payload).ok()) {
             if matches!(f(&record), Walk::Enough) {

@@ -1,0 +1,149 @@
+//! The judge of one disk: opens it as `tilld` does at its start, and asks for everything that was promised.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use till_core::record::{KIND, Record};
+use till_journal::sealed::SealError;
+use till_journal::{Journal, NewRecord, Urgency};
+use tilld::config::{self, Config, Sources};
+use tilld::service::clock::TillClock;
+use tilld::service::recover::{Recovered, own_probe, recover};
+
+use crate::LabError;
+use crate::truth::Truth;
+
+/// A question about one disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Records up to this one were promised.
+    pub need: u64,
+    /// Nothing was damaged: an alarm would send somebody looking for a bad disk.
+    pub quiet: bool,
+}
+
+/// The configuration of a recorded till, to be pointed at other disks.
+pub fn config(file: &Path) -> Result<Config, LabError> {
+    config::load(&Sources::file(file)).map_err(|e| LabError::Lab(format!("{}: {e}", file.display())))
+}
+
+/// The same till, its state in `dir`.
+pub fn at(config: &Config, dir: &Path) -> Config {
+    let mut config = config.clone();
+    config.journal.dir = dir.join("journal");
+    config.state_dir = dir.join("plugins");
+    config
+}
+
+/// What `tilld` does at its start, and no more.
+pub fn start(config: &Config) -> Result<Recovered, String> {
+    let clock = Arc::new(TillClock::new(config.clock));
+    recover(config, clock, own_probe()).map_err(|e| format!("does not start: {e}"))
+}
+
+/// Opens the disk in `dir`, asks, appends, opens it again and asks once more. Gives what opening said it did.
+pub fn judge(config: &Config, truth: &Truth, dir: &Path, question: &Question) -> Result<String, String> {
+    let config = at(config, dir);
+    let first = start(&config)?;
+    if question.quiet && first.report.has_alarm() {
+        return Err(format!("false alarm: {}", said(&first)));
+    }
+    whole(&first, truth, question.need)?;
+    let told = said(&first);
+    let last = append(&first.journal)?;
+    let seq = first.till.seq();
+    drop(first.till);
+    first.journal.close().map_err(|e| format!("does not close: {e}"))?;
+    drop(first.journal);
+
+    let second = start(&config).map_err(|e| format!("the second time: {e}"))?;
+    if second.report.has_alarm() {
+        return Err(format!("alarm at the second start, after a clean stop: {}", said(&second)));
+    }
+    whole(&second, truth, question.need).map_err(|e| format!("the second time: {e}"))?;
+    let head = second.journal.head().seq;
+    if head < last || second.till.seq() < seq.max(last) {
+        return Err(format!("record {last}, appended after the recovery, is lost: the head is {head}"));
+    }
+    second.journal.close().map_err(|e| format!("does not close: {e}"))?;
+    Ok(told)
+}
+
+fn said(recovered: &Recovered) -> String {
+    let events: Vec<String> = recovered.report.events.iter().map(ToString::to_string).collect();
+    events.join("; ").replace('\n', " ")
+}
+
+/// Every promised record is there as it was, the chain is whole, both copies and the index agree.
+fn whole(recovered: &Recovered, truth: &Truth, need: u64) -> Result<(), String> {
+    let journal = &recovered.journal;
+    let head = journal.head().seq;
+    if head < need {
+        return Err(format!("LOST: record {need} was promised, the journal ends at {head}"));
+    }
+    let mut expect = (1, [0; 32]);
+    let mut wrong = None;
+    let read = journal.replay(1, |record| {
+        if wrong.is_some() {
+            return;
+        }
+        let index = usize::try_from(record.seq).unwrap_or(0).saturating_sub(1);
+        if (record.seq, record.prev_hash) != expect {
+            wrong = Some(format!("record {} where {} belongs: the chain is broken", record.seq, expect.0));
+        } else if record.seq <= need && truth.hashes.get(index) != Some(&record.hash) {
+            wrong = Some(format!("LOST: record {} is another than was promised", record.seq));
+        } else if record.seq <= need
+            && let Err(e) = unseals(recovered, record)
+        {
+            wrong =
+                Some(format!("record {}: what takes the payment back cannot be unsealed: {e}", record.seq));
+        }
+        expect = (record.seq + 1, record.hash);
+    });
+    read.map_err(|e| format!("does not replay: {e}"))?;
+    if let Some(wrong) = wrong {
+        return Err(wrong);
+    }
+    if expect.0 != head + 1 {
+        return Err(format!("replay ends at {}, the head is {head}", expect.0 - 1));
+    }
+    let report = journal.verify().map_err(|e| format!("does not verify: {e}"))?;
+    if !report.is_whole() {
+        return Err(format!("not whole: {}", report.findings.join("; ")));
+    }
+    if let Some(payment) =
+        truth.subjects.iter().take(usize::try_from(need).unwrap_or(0)).rfind(|s| !s.is_empty())
+    {
+        let mut subject = [0; 16];
+        let found = hex::decode_to_slice(payment, &mut subject).is_ok()
+            && journal.by_subject(&subject).is_ok_and(|records| !records.is_empty());
+        if !found {
+            return Err(format!("payment {payment} is not found by its number"));
+        }
+    }
+    Ok(())
+}
+
+/// A reversal that is armed can be used: the key it is sealed under survived too, unless it was destroyed on purpose.
+pub fn unseals(recovered: &Recovered, record: &till_journal::Record) -> Result<(), SealError> {
+    if record.kind != KIND {
+        return Ok(());
+    }
+    match Record::decode(&record.payload) {
+        Ok(Record::Sent { payment, recovery, .. }) => {
+            match recovered.keys.keyring().open(&payment.0, KIND, &recovery) {
+                Ok(_) | Err(SealError::Shredded { .. }) => Ok(()),
+                Err(e) => Err(e),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn append(journal: &Journal) -> Result<u64, String> {
+    let record = Record::DrawerOpened { reason: "crash lab".into(), operator: None };
+    let payload = record.encode().map_err(|e| e.to_string())?;
+    let new = NewRecord { kind: KIND, subject: [0; 16], payload };
+    let ticket = journal.append(vec![new], Urgency::New).map_err(|e| format!("does not append: {e}"))?;
+    ticket.wait().map(|a| a.last).map_err(|e| format!("does not append: {e}"))
+}

@@ -1,0 +1,195 @@
+//! `kill -9` of the real daemon at any moment: under load, while it opens, while a segment or an epoch begins, while the
+//! journal is exported. (It says nothing about power: see [`crate::cuts`] and [`crate::volume`].)
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use till_dbus::events::Change;
+use till_powercut::Rng;
+use till_tests::{Client, Rig, RigOptions, Watch};
+
+use crate::LabError;
+use crate::cuts::Failure;
+use crate::report::Line;
+use crate::sale::{self, Sale};
+use crate::scenario::{LAB_JOURNAL, drop_in};
+
+/// Somebody who listens to the till and remembers over restarts what it was told.
+pub struct Shop {
+    /// The till and its world.
+    pub rig: Rig,
+    /// A front-end.
+    pub client: Client,
+    watch: Watch,
+    /// Record → payment and state that it was told to have made.
+    told: BTreeMap<u64, (String, String)>,
+    number: u64,
+}
+
+impl Shop {
+    /// Opens a shop whose journal is set as `journal` says; `prepare` sees the rig before its daemon starts.
+    pub async fn open(
+        journal: &str,
+        prepare: impl FnOnce(&Rig) -> Result<(), LabError>,
+    ) -> Result<Self, LabError> {
+        let mut rig = Rig::stand(RigOptions { wallet_ms: [100, 100, 900, 100], ..RigOptions::default() })?;
+        drop_in(&rig, journal)?;
+        prepare(&rig)?;
+        let watch = Watch::new(rig.bus.address()).await?;
+        rig.start_till()?;
+        let client = rig.wait_ready().await?;
+        Ok(Self { rig, client, watch, told: BTreeMap::new(), number: 0 })
+    }
+
+    /// Sales until something stops it.
+    pub async fn load(&mut self, rng: &mut Rng) -> Result<(), LabError> {
+        loop {
+            self.number += 1;
+            sale::make(&self.rig, &self.client, Sale::any(rng), self.number).await?;
+        }
+    }
+
+    /// One sale.
+    pub async fn sell(&mut self, sale: Sale) -> Result<(), LabError> {
+        self.number += 1;
+        sale::make(&self.rig, &self.client, sale, self.number).await
+    }
+
+    /// How many records it was told of.
+    pub fn heard(&self) -> usize {
+        let now = self.watch.all();
+        let new = now.iter().filter(|e| matches!(e.change, Change::PaymentState { .. })).count();
+        self.told.len() + new
+    }
+
+    /// Kills the daemon, and remembers what had been told by then.
+    pub fn kill(&mut self) {
+        self.rig.kill_till();
+        for event in self.watch.all() {
+            if let Change::PaymentState { new, seq, .. } = event.change {
+                let payment = event.path.as_str().rsplit("/p").next().unwrap_or_default().to_owned();
+                self.told.insert(seq, (payment, new));
+            }
+        }
+    }
+
+    /// Starts it again, and waits until all works.
+    pub async fn start(&mut self) -> Result<(), LabError> {
+        self.watch = Watch::new(self.rig.bus.address()).await?;
+        self.rig.start_till()?;
+        self.client = self.rig.wait_ready().await?;
+        Ok(())
+    }
+
+    /// What is wrong: told and not there, our books against the networks', the journal's own check, alarms in the log.
+    pub async fn faults(&mut self) -> Result<Vec<String>, LabError> {
+        let mut wrong = Vec::new();
+        let journal = self.client.journal().await?;
+        for (seq, (payment, state)) in &self.told {
+            let record = usize::try_from(*seq).ok().and_then(|seq| journal.get(seq.checked_sub(1)?));
+            if record.and_then(|r| r["payment"].as_str()) != Some(payment) {
+                wrong.push(format!("LOST: record {seq} ({payment} is {state}) was told and is gone"));
+            } else if state == "paid" {
+                let now = self.client.details(payment).await?.state;
+                if now != "paid" {
+                    wrong.push(format!("payment {payment} was told to be paid and is {now}"));
+                }
+            }
+        }
+        if let Err(e) = self.rig.closed_books(&self.client).await {
+            wrong.push(e.to_string());
+        }
+        let (_, problems) = self.client.verify_journal().await?;
+        wrong.extend(problems);
+        let damaged = |line: &String| line.contains("ERROR") && line.contains("journal:");
+        wrong.extend(self.rig.log_lines().into_iter().filter(damaged).map(|l| format!("false alarm: {l}")));
+        Ok(wrong)
+    }
+}
+
+/// A moment to be killed at.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    Load,
+    Open,
+    Rotation,
+    Export,
+}
+
+/// Kills `rounds` times.
+pub async fn run(rounds: usize, seed: u64) -> Result<Line, LabError> {
+    let begun = Instant::now();
+    let mut rng = Rng(seed);
+    let mut shop = Shop::open(LAB_JOURNAL, |_| Ok(())).await?;
+    let mut failed = Vec::new();
+    for round in 0..rounds {
+        let moment = [Moment::Load, Moment::Open, Moment::Rotation, Moment::Export][round % 4];
+        until_moment(&mut shop, moment, &mut rng).await?;
+        shop.kill();
+        if matches!(moment, Moment::Open) {
+            for _ in 0..3 {
+                shop.rig.start_till()?;
+                pause(&mut rng, 120).await;
+                shop.kill();
+            }
+        }
+        shop.start().await?;
+        let cut = format!("kill {round}, {moment:?}, seed {seed}");
+        let wrong = shop.faults().await?;
+        failed.extend(wrong.into_iter().map(|said| Failure { cut: cut.clone(), said }));
+        if !failed.is_empty() {
+            break;
+        }
+    }
+    let tried = format!("{rounds} rounds, {} records told", shop.told.len());
+    Ok(Line::of("kill -9: load, open, rotation, export", tried, failed, begun.elapsed()))
+}
+
+/// The fault itself: at no particular moment.
+async fn pause(rng: &mut Rng, up_to_ms: usize) {
+    tokio::time::sleep(Duration::from_millis(rng.below(up_to_ms) as u64)).await;
+}
+
+async fn until_moment(shop: &mut Shop, moment: Moment, rng: &mut Rng) -> Result<(), LabError> {
+    let mut dice = Rng(rng.roll());
+    match moment {
+        Moment::Load | Moment::Open => {
+            let end = Duration::from_millis(100 + rng.below(900) as u64);
+            tokio::select! {
+                ended = shop.load(&mut dice) => ended,
+                () = tokio::time::sleep(end) => Ok(()),
+            }
+        }
+        Moment::Rotation => {
+            let journal = shop.rig.dir.join("state/journal");
+            let before = segments(&journal);
+            let new = async {
+                while segments(&journal) == before {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            tokio::select! {
+                ended = shop.load(&mut dice) => ended?,
+                () = new => {}
+            }
+            pause(rng, 8).await;
+            Ok(())
+        }
+        Moment::Export => {
+            let file = tempfile::tempfile().map_err(LabError::file("export"))?;
+            let client = shop.client.clone();
+            let export = tokio::spawn(async move { client.export_journal(file).await });
+            pause(rng, 40).await;
+            shop.kill();
+            drop(export.await);
+            Ok(())
+        }
+    }
+}
+
+/// Names in the journal's folders: a beginning segment or epoch shows first as one more.
+fn segments(journal: &Path) -> usize {
+    let count = |dir: &Path| std::fs::read_dir(dir).map_or(0, Iterator::count);
+    count(&journal.join("segments")) + count(journal)
+}
