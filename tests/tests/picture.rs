@@ -94,6 +94,7 @@ fn payment() -> Payment {
         undo_after_ms: None,
         hold_valid_ms: 0,
         job_valid_ms: 7 * 86_400_000,
+        rules: till_core::batch::Rules::default(),
     };
     let id = PaymentId([7; 16]);
     let approval = Approval {

@@ -1,8 +1,9 @@
 //! What the shell does once a record is on disk. Never before (W1, W5).
 
 use till_plugin::channel::{AttemptIds, UndoReason};
-use till_plugin::{Family, Money};
+use till_plugin::{Currency, Family, Money};
 
+use crate::batch::{Entry, PartId, Totals};
 use crate::payment::{LegKind, PaymentId};
 
 /// One thing to do.
@@ -166,6 +167,65 @@ pub enum Effect {
         trace: u32,
         /// Batch.
         batch: u32,
+    },
+    /// Tell clients that a batch is new or changed.
+    BatchChanged {
+        /// Batch.
+        batch: u32,
+    },
+    /// Come back with `Input::GoOnSettling` after this long.
+    SettleAfter {
+        /// Batch.
+        batch: u32,
+        /// Part; None: the batch as a whole.
+        part: Option<PartId>,
+        /// Wait, ms of boot time.
+        after_ms: u64,
+    },
+    /// Let a channel compare the totals of a part (`Channel::settle`); come back with `Input::Settled`. Sales go on
+    /// meanwhile, under the next batch number.
+    Settle {
+        /// Batch.
+        batch: u32,
+        /// Part.
+        part: PartId,
+        /// Numbers of the exchange; `ids.batch` is the network's batch number, `ids.payment` is zero.
+        ids: AttemptIds,
+        /// The second comparison, after the details: `recheck` = `1` in the request's extra facts. A network that
+        /// compares only once answers `Unknown(Unsupported)`, with no byte sent.
+        again: bool,
+        /// What was taken and given back. A request names one currency, `currency`; the others go into its extra
+        /// facts as `debits.USD` = `amount/count` and `credits.USD`, in minor units.
+        totals: Totals,
+        /// That currency, also when there are no totals at all.
+        currency: Currency,
+        /// Who closed the batch.
+        operator: Option<String>,
+    },
+    /// Let a channel take detail records of a part, or the end of the batch (`Channel::upload`); come back with
+    /// `Input::Uploaded`. The shell reads each entry's approval and recovery data from the journal.
+    UploadRecords {
+        /// Batch.
+        batch: u32,
+        /// Part.
+        part: PartId,
+        /// Numbers of the exchange.
+        ids: AttemptIds,
+        /// The records; none at the end.
+        entries: Vec<Entry>,
+        /// Place of the first one, from 0.
+        from: u32,
+        /// Records in the part.
+        total: u32,
+        /// End of the batch: nothing more comes, the network closes it.
+        end: bool,
+        /// Whether totals agreed.
+        balanced: bool,
+    },
+    /// Nothing that was sealed for batches below this one is needed any more: destroy its keys. Safe to repeat.
+    Shred {
+        /// The oldest batch that may still be needed.
+        below: u32,
     },
     /// Tell people.
     Alarm {

@@ -1,9 +1,10 @@
 //! What can happen to the till.
 
-use till_plugin::channel::{Decline, Outcome, QueryOutcome, UndoOutcome};
+use till_plugin::channel::{Decline, Outcome, QueryOutcome, SettleOutcome, UndoOutcome};
 use till_plugin::driver::PrintState;
 use till_plugin::{Family, Money};
 
+use crate::batch::{PartId, Rules};
 use crate::payment::{LegKind, PaymentId, Purpose, Verdict};
 use crate::routing::RouteView;
 
@@ -33,6 +34,8 @@ pub struct Context {
     pub hold_valid_ms: i64,
     /// A receipt that could not be printed for this long is not printed any more, ms.
     pub job_valid_ms: i64,
+    /// Rules of batches and limits.
+    pub rules: Rules,
 }
 
 /// An instrument as the machine may know it.
@@ -316,5 +319,64 @@ pub enum Input {
         reason: String,
         /// Who.
         operator: Option<String>,
+    },
+    /// Time has passed. Give it about every half minute and after a restart: the clock in the context gives the open
+    /// batch its business date, and closes a day that is over.
+    Tick,
+    /// Somebody closes the day: the open batch is frozen and settled, sales go on in the next one. Closing an empty
+    /// batch of today changes nothing.
+    CloseBatch {
+        /// Who.
+        operator: Option<String>,
+    },
+    /// The answer to `Effect::SettleAfter`: a settlement has a next step.
+    GoOnSettling {
+        /// Batch.
+        batch: u32,
+        /// Part; None: the batch as a whole.
+        part: Option<PartId>,
+    },
+    /// The answer to `Effect::Settle`.
+    Settled {
+        /// Batch.
+        batch: u32,
+        /// Part.
+        part: PartId,
+        /// Trace number of the request, from its numbers.
+        trace: u32,
+        /// Its answer; `Unknown` with reason `Unsupported`: the channel compares nothing.
+        outcome: SettleOutcome,
+    },
+    /// The answer to `Effect::UploadRecords`.
+    Uploaded {
+        /// Batch.
+        batch: u32,
+        /// Part.
+        part: PartId,
+        /// Trace number of the request, from its numbers.
+        trace: u32,
+        /// Its answer: approved is taken; declined is refused, one record by name in the end; `NotSent` with code
+        /// `unsupported` is a channel without uploads.
+        outcome: Outcome,
+    },
+    /// People let a settlement go on that was given up.
+    SettleAgain {
+        /// Batch.
+        batch: u32,
+        /// Part.
+        part: PartId,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// People close a part without the network's answer; it says so for ever.
+    CloseAnyway {
+        /// Batch.
+        batch: u32,
+        /// Part.
+        part: PartId,
+        /// Why.
+        reason: String,
+        /// Who.
+        operator: String,
     },
 }

@@ -11,11 +11,13 @@
 //!   out. The daemon's actor and the simulation (`tests/simulation`) are both built on it, so that what is proved
 //!   there is what runs here.
 
+pub mod batch;
 mod bounds;
 pub mod effect;
 mod fold;
 pub mod input;
 mod keys;
+pub mod limits;
 pub mod machine;
 pub mod payment;
 pub mod planted;

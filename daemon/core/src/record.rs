@@ -10,6 +10,7 @@ use till_plugin::channel::{
 };
 use till_plugin::{Family, Money};
 
+use crate::batch::BatchEvent;
 use crate::payment::{LegKind, PaymentId, Purpose, Verdict};
 use crate::routing::Decision;
 
@@ -409,6 +410,8 @@ pub enum Record {
         /// Journal sequence number.
         seq: u64,
     },
+    /// An event of a batch: its date, its close, its settlement.
+    Batch(BatchEvent),
 }
 
 /// A record that this version cannot read.
@@ -488,7 +491,8 @@ impl Record {
             | Self::JobSent { .. }
             | Self::JobEnded { .. }
             | Self::NoticesTaken { .. }
-            | Self::DrawerOpened { .. } => None,
+            | Self::DrawerOpened { .. }
+            | Self::Batch(_) => None,
         }
     }
 
@@ -536,6 +540,7 @@ impl Record {
             Self::CopyRequested { .. } => "copy-requested",
             Self::NoticesTaken { .. } => "notices-taken",
             Self::On { .. } => "on",
+            Self::Batch(event) => event.name(),
         }
     }
 

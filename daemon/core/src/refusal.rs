@@ -125,6 +125,14 @@ pub enum Refusal {
         /// Why.
         why: &'static str,
     },
+    /// A batch or its settlement is not in a state for this.
+    #[error("batch {batch}: {why}")]
+    Batch {
+        /// Batch.
+        batch: u32,
+        /// Why, and what to do instead.
+        why: String,
+    },
     /// Not enough cash.
     #[error("{tendered} handed over, {owed} owed")]
     TooLittle {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use till_plugin::channel::{Operation, ResolveProfile};
 use till_plugin::{Family, Money};
 
+use crate::limits::LimitHit;
 use crate::payment::LegKind;
 
 /// A channel as routing sees it: configuration and what is known right now.
@@ -95,6 +96,8 @@ pub struct Question<'a> {
     pub routes: &'a [RouteView],
     /// Channels whose single reversal slot is taken.
     pub slot_taken: &'a [String],
+    /// Channels on which the payment would break a limit.
+    pub limited: &'a [(String, LimitHit)],
     /// Whether the wall clock is trusted.
     pub clock_trusted: bool,
     /// Version of the configuration, for the record.
@@ -161,6 +164,8 @@ pub enum Exclusion {
     Clock,
     /// An unresolved attempt holds its single reversal slot.
     Unresolved,
+    /// The payment would break a limit.
+    Limit(LimitHit),
 }
 
 impl Exclusion {
@@ -177,6 +182,7 @@ impl Exclusion {
             Self::Failed(_) => "failed",
             Self::Clock => "clock",
             Self::Unresolved => "unresolved",
+            Self::Limit(_) => "limit",
         }
     }
 
@@ -197,6 +203,13 @@ impl Exclusion {
             }
             Self::Unresolved => {
                 pair("an earlier payment on it is not resolved yet", "上一笔交易尚未处理完毕")
+            }
+            Self::Limit(hit) => {
+                let (en, zh) = hit.scope.text();
+                (
+                    format!("above the limit {en}, {} are left", hit.left),
+                    format!("超过{zh}限额，剩余 {}", hit.left),
+                )
             }
         }
     }
@@ -248,7 +261,7 @@ pub fn route(q: &Question<'_>) -> Decision {
         } else if r.resolve.single_slot && q.slot_taken.contains(&r.id) {
             Some(Exclusion::Unresolved)
         } else {
-            None
+            q.limited.iter().find(|(id, _)| *id == r.id).map(|(_, hit)| Exclusion::Limit(hit.clone()))
         }
     };
     let exclusion = |r: &RouteView| {
@@ -340,6 +353,7 @@ mod tests {
             pinned: None,
             routes,
             slot_taken: &[],
+            limited: &[],
             clock_trusted: true,
             config: "1",
         }

@@ -231,6 +231,7 @@ mod tests {
             undo_after_ms: None,
             hold_valid_ms: 0,
             job_valid_ms: 7 * 86_400_000,
+            rules: crate::batch::Rules::default(),
         }
     }
 

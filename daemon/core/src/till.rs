@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use till_plugin::Money;
 use till_plugin::channel::Authorise;
 
+use crate::batch::Batches;
 use crate::fold::{self, fold};
 use crate::keys::Keys;
-use crate::payment::{Attempt, LegKind, Payment, PaymentId};
+use crate::limits::{Counters, Use};
+use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentId};
 use crate::record::Record;
 
 /// Job numbers above this are copies; those below are receipt numbers.
@@ -36,6 +38,8 @@ pub struct Till {
     keys: Keys,
     tokens: VecDeque<Token>,
     numbers: BTreeMap<String, Numbers>,
+    batches: Batches,
+    used: Counters,
     jobs: BTreeMap<u64, Job>,
     copies: u64,
     notices: BTreeMap<String, u64>,
@@ -52,6 +56,8 @@ impl PartialEq for Till {
             && self.keys == other.keys
             && self.tokens == other.tokens
             && self.numbers == other.numbers
+            && self.batches == other.batches
+            && self.used == other.used
             && self.jobs == other.jobs
             && self.copies == other.copies
             && self.notices == other.notices
@@ -230,7 +236,32 @@ impl Till {
 
     /// The till's open batch.
     pub const fn open_batch(&self) -> u32 {
-        1
+        self.batches.open_number()
+    }
+
+    /// The batches.
+    pub const fn batches(&self) -> &Batches {
+        &self.batches
+    }
+
+    /// What counts against payment limits.
+    pub const fn limit_counters(&self) -> &Counters {
+        &self.used
+    }
+
+    /// Payments whose outcome is not known yet: they count against limits as if they were taken.
+    pub fn uses_under_way(&self) -> impl Iterator<Item = Use<'_>> {
+        self.open.values().flat_map(|p| {
+            p.attempts.iter().filter(|a| a.state.is_open() && a.kind.is_tender()).map(|a| use_of(p, a))
+        })
+    }
+
+    /// The oldest batch whose sealed data somebody may still need: it is not closed (but for one that is about to be),
+    /// or a payment with an attempt in it is not finished.
+    pub fn needed_from(&self, closing: Option<u32>) -> u32 {
+        let batches = self.batches.oldest_needed(closing);
+        let attempts = self.open.values().flat_map(|p| &p.attempts).map(|a| a.batch);
+        attempts.fold(batches, u32::min)
     }
 
     /// The payment that a record or input is about is finished and has left memory: the shell brings it back from the
@@ -273,6 +304,7 @@ impl Till {
         if let Some(payment) = fold::opened(record, wall_ms, seq) {
             self.payments += 1;
             self.keys.add(&payment.key, id, payment.amount, &payment.subject);
+            self.batches.opened(&payment);
             self.open.insert(id, payment);
             return;
         }
@@ -284,7 +316,14 @@ impl Till {
             self.open.insert(id, payment);
         }
         let Some(payment) = self.open.get_mut(&id) else { return };
+        let before: Vec<AttemptState> = payment.attempts.iter().map(|a| a.state).collect();
         fold(payment, record, wall_ms, seq);
+        for (at, a) in payment.attempts.iter().enumerate() {
+            if before.get(at) != Some(&a.state) {
+                self.batches.attempt_changed(payment, a, seq);
+                count_used(&mut self.used, payment, a);
+            }
+        }
         if let Record::Approved { .. } = record
             && let Some(a) = payment.attempts.iter().rev().find(|a| a.stands())
             && a.kind.is_tender()
@@ -297,6 +336,7 @@ impl Till {
         if payment.is_settled()
             && let Some(done) = self.open.remove(&id)
         {
+            self.batches.settled(id);
             self.remember(done);
         }
     }
@@ -352,6 +392,19 @@ impl Till {
                 let taken = self.notices.entry(sink.clone()).or_default();
                 *taken = (*taken).max(*seq);
             }
+            Record::Batch(event) => {
+                let follows = self.batches.apply(event);
+                for (channel, batch) in follows.moved {
+                    self.numbers.entry(channel.clone()).or_default().batch = *batch;
+                }
+                if let Some((channel, trace)) = follows.trace {
+                    self.numbers.entry(channel.to_owned()).or_default().trace = trace;
+                    self.orders += 1;
+                }
+                if follows.new_day {
+                    self.used.reset();
+                }
+            }
             Record::ChannelSelected { channel, .. } => self.current.clone_from(channel),
             Record::TraceTaken { channel, trace } => {
                 self.numbers.entry(channel.clone()).or_default().trace = *trace;
@@ -406,6 +459,30 @@ pub enum SnapshotError {
     /// Could not be written.
     #[error("the state cannot be encoded")]
     Unencodable,
+}
+
+/// What an attempt counts against limits.
+fn use_of<'a>(p: &'a Payment, a: &'a Attempt) -> Use<'a> {
+    Use {
+        channel: &a.channel,
+        operator: a.operator.as_deref().or(p.operator.as_deref()).unwrap_or_default(),
+        token: &a.token,
+        amount: a.amount,
+    }
+}
+
+/// An approved attempt uses limits up; a void frees what its original used.
+fn count_used(used: &mut Counters, p: &Payment, a: &Attempt) {
+    if !a.stands() {
+        return;
+    }
+    if a.kind.takes() {
+        used.take(&use_of(p, a));
+    } else if a.kind == LegKind::Void
+        && let Some(original) = p.attempt(a.of)
+    {
+        used.give_back(&use_of(p, original));
+    }
 }
 
 /// What a repeated key must say again to mean the same leg.

@@ -105,6 +105,12 @@ impl World {
             | Effect::ShowCode { .. }
             | Effect::SignIn { .. }
             | Effect::CancelPrint { .. } => {}
+            // No batch is closed in this world yet.
+            Effect::BatchChanged { .. }
+            | Effect::SettleAfter { .. }
+            | Effect::Settle { .. }
+            | Effect::UploadRecords { .. }
+            | Effect::Shred { .. } => {}
         }
     }
 

@@ -99,6 +99,7 @@ impl World {
                 undo_after_ms: rng.chance(50).then_some(20_000),
                 job_valid_ms: 7 * 86_400_000,
                 hold_valid_ms: if wild_clock { rng.pick(&[60_000, 30 * 86_400_000]) } else { i64::MAX },
+                rules: till_core::batch::Rules::default(),
             },
             disk: Disk::new(),
             replayed: Till::new(),

@@ -128,6 +128,7 @@ pub(super) fn present(
     }
     let slots = till.slots_taken();
     let kind = p.purpose.tender();
+    let limited = super::settle::limits_hit(till, ctx, &presented.token, p.operator.as_deref(), amount);
     let decision = route(&Question {
         amount,
         kind,
@@ -136,6 +137,7 @@ pub(super) fn present(
         pinned,
         routes: &ctx.routes,
         slot_taken: &slots,
+        limited: &limited,
         clock_trusted: ctx.clock_trusted,
         config: &ctx.config,
     });
@@ -211,7 +213,7 @@ pub(super) fn next_ids(till: &Till, ctx: &Context, p: &Payment, channel: &str) -
 
 /// `<terminal><yyyymmdd><sequence>`: letters and digits only, 8–32 long, never repeated (the sequence alone sees to
 /// that; the date is for people and may be wrong). Host date: UTC+8, whatever zone the machine is in.
-fn order_number(terminal: &str, wall_ms: i64, sequence: u64) -> String {
+pub(super) fn order_number(terminal: &str, wall_ms: i64, sequence: u64) -> String {
     let terminal: String = terminal.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
     format!("{terminal}{}{sequence:08}", china_date(wall_ms))
 }

@@ -4,6 +4,7 @@
 //! * `attempt`: prepare, answer, approval checks (W4);
 //! * `leg`: voids, refunds, completions, releases; `returns`: giving back and delivering by itself; `review`: two people;
 //! * `resolve`: what happens to an outcome that nobody knows;
+//! * `settle`: the close of a day, and settlements with networks;
 //! * `outbox`: receipts and the drawer;
 //! * `recovery`: what a restart finds.
 
@@ -15,6 +16,7 @@ mod recovery;
 mod resolve;
 mod returns;
 mod review;
+mod settle;
 
 pub use recovery::recover;
 
@@ -93,10 +95,21 @@ pub fn decide(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal
         Input::ExpireHold { payment } => returns::expire_hold(till, ctx, *payment),
         Input::Resume { payment, operator } => command::resume(till, *payment, operator.as_deref()),
         Input::TakeTrace { channel } => command::take_trace(till, ctx, channel),
-        Input::SignedIn { channel, batch } => {
-            // A batch number is 1–999999; anything else is not one (Q/CUP 009.1 field 60.2).
-            let batch = batch.filter(|b| (1..=crate::till::MAX_NUMBER).contains(b));
-            Ok(Step::new(Record::SignedIn { channel: channel.clone(), batch }, []))
+        Input::SignedIn { channel, batch } => Ok(settle::signed_in(till, channel, *batch)),
+        Input::Tick => Ok(settle::tick(till, ctx)),
+        Input::CloseBatch { operator } => Ok(settle::close(till, ctx, operator.as_deref())),
+        Input::GoOnSettling { batch, part } => settle::go_on(till, ctx, *batch, part.as_ref()),
+        Input::Settled { batch, part, trace, outcome } => {
+            settle::settled(till, ctx, *batch, part, *trace, outcome)
+        }
+        Input::Uploaded { batch, part, trace, outcome } => {
+            settle::uploaded(till, ctx, *batch, part, *trace, outcome)
+        }
+        Input::SettleAgain { batch, part, operator } => {
+            settle::settle_again(till, *batch, part, operator.as_deref())
+        }
+        Input::CloseAnyway { batch, part, reason, operator } => {
+            settle::close_anyway(till, ctx, *batch, part, reason, operator)
         }
         Input::SendJob { job } => outbox::send(till, ctx, *job),
         Input::Printed { job, state } => outbox::printed(till, *job, state),

@@ -14,7 +14,7 @@ use crate::till::Till;
 pub fn recover(till: &Till) -> Vec<Step> {
     let payments = till.open_payments().flat_map(payment);
     let jobs = till.jobs().keys().map(|job| Step::effects([Effect::QueueJob { job: *job }]));
-    payments.chain(jobs).collect()
+    payments.chain(jobs).chain(super::settle::recover(till)).collect()
 }
 
 fn payment(p: &Payment) -> Vec<Step> {

@@ -171,7 +171,7 @@ fn numbers(mut doc: Document, w: &Words, facts: &Facts, attempt: &Attempt, appro
     doc
 }
 
-fn amount(money: till_plugin::Money) -> String {
+pub(crate) fn amount(money: till_plugin::Money) -> String {
     match money.currency().code() {
         "CNY" => format!("¥{}", money.decimal()),
         code => format!("{code} {}", money.decimal()),

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, clippy::expect_used)] // each test takes what it needs
 
+use till_core::batch::{Answer, Ask, BatchEvent, BusinessDate, Expected, Item, PartId, Payout, Totals, Why};
 use till_core::input::{Context, Presented};
+use till_core::limits::{LimitHit, Scope};
 use till_core::routing::{Candidate, Decision, Exclusion, RouteHealth, RouteView, Verdict};
 use till_core::{Effect, Input, LegKind, PaymentId, Purpose, Record, Step, Till, Verdict as Found, decide};
 use till_plugin::channel::{
@@ -74,6 +76,7 @@ pub(crate) fn context(resolve: ResolveProfile) -> Context {
         undo_after_ms: None,
         hold_valid_ms: 30 * 86_400_000,
         job_valid_ms: 7 * 86_400_000,
+        rules: till_core::batch::Rules::default(),
     }
 }
 
@@ -373,6 +376,108 @@ pub(crate) fn records() -> Vec<(String, Record)> {
     add("", Record::CopyRequested { job: 1 << 33, payment, receipt: 9, copy: 2, operator: op() });
     add("", Record::NoticesTaken { sink: "back-office".into(), seq: 77 });
     add("", Record::On { attempt: 1, event: Box::new(Record::UndoStarted { payment }) });
+    let hit = |scope| Candidate {
+        channel: "c".into(),
+        verdict: Verdict::Excluded(Exclusion::Limit(LimitHit { scope, left: fen(7) })),
+    };
+    let scopes = [
+        Scope::Payment(None),
+        Scope::Payment(Some("c".into())),
+        Scope::Day,
+        Scope::Channel("c".into()),
+        Scope::Operator,
+        Scope::Instrument,
+    ];
+    add(
+        "limits",
+        Record::AttemptCreated {
+            payment,
+            ids: ids(),
+            decision: Decision { candidates: scopes.map(hit).to_vec(), ..decision() },
+            family: Family::new("cash"),
+            masked: String::new(),
+            token: String::new(),
+            resolve: no_undo(),
+        },
+    );
+    batch_events().into_iter().for_each(|(case, event)| add(case, Record::Batch(event)));
+    all
+}
+
+/// Every batch event, and every case of what stands inside one.
+fn batch_events() -> Vec<(&'static str, BatchEvent)> {
+    let date: Option<BusinessDate> = "2026-05-01".parse().ok();
+    let (batch, item) = (7, Item { payment: ID, attempt: 2 });
+    let part = || PartId { channel: "bank".into(), network: 12 };
+    let mut totals = Totals::default();
+    for kind in [LegKind::Sale, LegKind::Refund] {
+        totals.add(kind, fen(12_850)).expect("it fits");
+    }
+    let mut all = vec![
+        ("", BatchEvent::Dated { batch, from: date, to: date.expect("a date").plus(1) }),
+        (
+            "",
+            BatchEvent::Frozen {
+                batch,
+                date,
+                next_date: date.map(|d| d.plus(1)),
+                moved: vec![("bank".into(), 13)],
+                automatic: true,
+                operator: Some("op".into()),
+            },
+        ),
+        ("", BatchEvent::Waited { batch, part: part() }),
+        ("", BatchEvent::GaveUp { batch, part: part(), text: "no answer".into() }),
+        ("", BatchEvent::Resumed { batch, part: part(), operator: Some("op".into()) }),
+        (
+            "",
+            BatchEvent::PartClosed {
+                batch,
+                part: part(),
+                totals: totals.clone(),
+                count: 2,
+                exceptions: 1,
+                agreed: Some(false),
+                payout: Payout { date, expected: vec![Expected { fee: fen(77), net: fen(-77) }] },
+                by_hand: Some(("op".into(), "line gone".into())),
+            },
+        ),
+        ("", BatchEvent::Closed { batch, date, totals, count: 2, exceptions: 1, print: true }),
+    ];
+    let whys = [
+        Why::Review,
+        Why::Unfinished,
+        Why::Refused("30".into()),
+        Why::TotalsDiffer,
+        Why::NotClosed("12".into()),
+        Why::NoAnswer,
+        Why::Overflow,
+        Why::ChannelGone,
+    ];
+    for why in whys {
+        all.push((why.code(), BatchEvent::Excepted { batch, part: part(), item: Some(item), why }));
+    }
+    let asks = [
+        ("compare", Ask::Compare),
+        ("upload", Ask::Upload { from: 16, count: 8 }),
+        ("again", Ask::CompareAgain),
+        ("end", Ask::End),
+    ];
+    for (case, ask) in asks {
+        all.push((case, BatchEvent::Started { batch, part: part(), ask, ids: ids() }));
+        all.push((case, BatchEvent::Answered { batch, part: part(), ask, answer: Answer::Taken }));
+    }
+    let answers = [
+        ("balanced", Answer::Balanced),
+        ("unbalanced", Answer::Unbalanced),
+        ("refused", Answer::Refused(decline("30"))),
+        ("not-sent", Answer::NotSent(decline("no-line"))),
+        ("unsupported", Answer::Unsupported),
+        ("unknown", Answer::Unknown { reason: UnknownReason::Restarted, text: "t".into() }),
+    ];
+    for (case, answer) in answers {
+        all.push((case, BatchEvent::Answered { batch, part: part(), ask: Ask::Compare, answer }));
+    }
     all
 }
 

@@ -124,6 +124,7 @@ impl World {
             undo_after_ms: None,
             hold_valid_ms: 30 * 86_400_000,
             job_valid_ms: 7 * 86_400_000,
+            rules: till_core::batch::Rules::default(),
         }
     }
 
@@ -313,6 +314,12 @@ impl World {
             Effect::PaymentChanged(id) => {
                 assert!(self.till.payment(*id).is_some(), "clients are told of a payment that is not there");
             }
+            // No batch is closed here: tests/batches does.
+            Effect::BatchChanged { .. }
+            | Effect::SettleAfter { .. }
+            | Effect::Settle { .. }
+            | Effect::UploadRecords { .. }
+            | Effect::Shred { .. } => {}
             Effect::ChannelChanged
             | Effect::OpenDrawer { .. }
             | Effect::CancelPrint { .. }

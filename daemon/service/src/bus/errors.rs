@@ -67,7 +67,7 @@ pub fn refusal_code(refusal: &Refusal) -> &'static str {
         Refusal::Amount(_) | Refusal::Currency(_) => "invalid-args",
         Refusal::WrongAmount { .. } => "wrong-amount",
         Refusal::KeyReuse { .. } => "key-reuse",
-        Refusal::State { .. } | Refusal::Stale => "wrong-state",
+        Refusal::State { .. } | Refusal::Batch { .. } | Refusal::Stale => "wrong-state",
         Refusal::NotPayable(_) => "not-payable",
         Refusal::UsedAlready { .. } => "used-already",
         Refusal::NoRoute { .. } => "no-route",

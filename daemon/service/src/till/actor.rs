@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use till_core::batch::BatchEvent;
 use till_core::input::{Context, Input, Presented};
 use till_core::recognise::{Recognised, Table, recognise};
 use till_core::record::{KIND, Record};
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::effects::Effects;
+use super::settlement;
 use super::vault::Vault;
 use super::view::Published;
 use super::{Change, Handle, Message, Presentation, Routes, TillError};
@@ -75,6 +77,7 @@ pub struct Run(Actor, mpsc::Receiver<Message>);
 impl Run {
     /// Recovers what a restart finds, then takes inputs.
     pub fn go(self) {
+        settlement::tick(self.0.effects.handle.clone());
         tokio::spawn(self.0.run(self.1));
     }
 }
@@ -204,6 +207,7 @@ impl Actor {
             undo_after_ms: None,
             hold_valid_ms: 30 * 86_400_000,
             job_valid_ms: 7 * 86_400_000,
+            rules: settlement::rules(now.wall_ms),
         }
     }
 
@@ -212,6 +216,12 @@ impl Actor {
         let effects = match next {
             Next::Act(effects) => effects,
             Next::Write(mut pending) => {
+                if let Record::Batch(BatchEvent::Frozen { .. }) = pending.record()
+                    && let Err(e) = self.parts.sealing.next_epoch().await
+                {
+                    // What the next batch seals shares a key with this one: it only lives longer.
+                    tracing::warn!("{e}");
+                }
                 let at = self.append(&mut pending).await?;
                 let effects = self.parts.shell.durable(pending, at);
                 self.parts.upkeep.after(self.parts.shell.till());

@@ -22,13 +22,14 @@ use tokio::task::AbortHandle;
 use super::devices::Readers;
 use super::printer::PrinterHandle;
 use super::request::{self, Request};
+use super::settlement;
 use super::vault::Vault;
 use super::{Change, Handle};
 
 /// Longest a channel may take to prepare (it talks to nobody).
 const PREPARE: Duration = Duration::from_secs(10);
 /// Longest for a query, an undo, a sign-in.
-const EXCHANGE: Duration = Duration::from_secs(75);
+pub(super) const EXCHANGE: Duration = Duration::from_secs(75);
 /// How long a follow-up waits for a channel whose process is coming back.
 const COMING_BACK: Duration = Duration::from_secs(15);
 
@@ -131,6 +132,19 @@ impl Effects {
                 tracing::warn!(PAYMENT = payment.map(|p| p.to_string()), code, "{text}");
                 self.handle.published.tell(Change::Alarm { level, code: code.into(), payment, text });
             }
+            Effect::SettleAfter { batch, part, after_ms } => {
+                self.tell_after(after_ms, Input::GoOnSettling { batch, part });
+            }
+            Effect::Settle { batch, part, ids, again, totals, currency, operator } => {
+                let request = settlement::totals(ids, again, &totals, currency, operator);
+                self.spawn(move |e| async move { e.settle(batch, part, request).await });
+            }
+            Effect::UploadRecords { batch, part, ids, entries, total, balanced, .. } => {
+                let request = (ids.trace, self.upload_request(till, ids, &entries, total, balanced));
+                self.spawn(move |e| async move { e.upload(batch, part, request).await });
+            }
+            Effect::Shred { below } => self.shred(till, below),
+            Effect::BatchChanged { batch } => tracing::info!(batch, "batch changed"),
             // Published by the actor itself.
             Effect::PaymentChanged(_) | Effect::ChannelChanged | Effect::ShowCode { .. } => {}
         }
@@ -151,7 +165,7 @@ impl Effects {
     }
 
     /// The channel's client once its process takes calls, or why not in time.
-    async fn client_when_ready(&self, channel: &str) -> Result<ChannelClient, String> {
+    pub(super) async fn client_when_ready(&self, channel: &str) -> Result<ChannelClient, String> {
         let instance = self
             .handle
             .routes

@@ -13,6 +13,7 @@ mod printer;
 mod request;
 mod routes;
 mod sealing;
+mod settlement;
 mod vault;
 mod view;
 

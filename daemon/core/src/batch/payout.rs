@@ -1,0 +1,132 @@
+//! When the shop gets the money of a part, and how much of it (S67).
+
+use serde::{Deserialize, Serialize};
+use till_plugin::{Currency, Money};
+
+use super::date::BusinessDate;
+use super::entry::Entry;
+use crate::payment::LegKind;
+
+/// What a channel takes of each sale, as agreed in the contract: a rate and a fixed part, between a least and a most.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeePlan {
+    /// Millionths of the amount (0.6 % is 6000).
+    pub rate_ppm: u32,
+    /// Added to it, minor units of the sale's currency.
+    pub fixed: u32,
+    /// At least this, minor units.
+    pub min: u32,
+    /// At most this, minor units; None: no cap.
+    pub max: Option<u32>,
+}
+
+impl FeePlan {
+    /// Fee of one sale, rounded half up to whole minor units; never more than the amount.
+    pub fn of(&self, amount: Money) -> Money {
+        let minor = i128::from(amount.minor().max(0));
+        let rate = (minor * i128::from(self.rate_ppm) + 500_000) / 1_000_000;
+        let mut fee = (rate + i128::from(self.fixed)).max(i128::from(self.min));
+        if let Some(max) = self.max {
+            fee = fee.min(i128::from(max));
+        }
+        let fee = i64::try_from(fee.min(minor)).unwrap_or(0);
+        Money::new(fee, amount.currency())
+    }
+}
+
+/// What is expected of a closed part in one currency.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// Fees of its sales; zero while no plan is configured.
+    pub fee: Money,
+    /// Taken less given back less fees; negative: the shop owes it.
+    pub net: Money,
+}
+
+/// What is expected of a closed part.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payout {
+    /// Day it is expected; None: no cycle is configured (cash), or the batch has no date.
+    pub date: Option<BusinessDate>,
+    /// Amounts, one a currency.
+    pub expected: Vec<Expected>,
+}
+
+/// What to expect of the entries of a part: T+`days` after its business date, less the fees of a plan. A void takes its
+/// sale's fee back; a refund does not.
+pub fn expect(
+    entries: &[Entry],
+    date: Option<BusinessDate>,
+    days: Option<u16>,
+    plan: Option<&FeePlan>,
+) -> Payout {
+    // (net, fee) in 128 bits: no sum of 64-bit amounts that fits into memory leaves them.
+    let mut sums: std::collections::BTreeMap<Currency, (i128, i128)> = std::collections::BTreeMap::new();
+    for entry in entries {
+        let (net, fee) = sums.entry(entry.amount.currency()).or_default();
+        let own = plan.map_or(0, |p| i128::from(p.of(entry.amount).minor()));
+        let minor = i128::from(entry.amount.minor());
+        match entry.kind {
+            LegKind::Sale | LegKind::Capture => (*net, *fee) = (*net + minor, *fee + own),
+            LegKind::Void => (*net, *fee) = (*net - minor, *fee - own),
+            LegKind::Refund => *net -= minor,
+            LegKind::Hold | LegKind::Release | LegKind::Load => {}
+        }
+    }
+    let clamp = |n: i128| i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX });
+    let expected = sums.into_iter().map(|(currency, (net, fee))| Expected {
+        fee: Money::new(clamp(fee.max(0)), currency),
+        net: Money::new(clamp(net - fee.max(0)), currency),
+    });
+    Payout { date: date.zip(days).map(|(d, n)| d.plus(n)), expected: expected.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Item;
+    use crate::payment::PaymentId;
+    use proptest::prelude::*;
+
+    fn fen(minor: i64) -> Money {
+        Money::new(minor, Currency::CNY)
+    }
+
+    fn entry(kind: LegKind, minor: i64) -> Entry {
+        Entry { item: Item { payment: PaymentId([0; 16]), attempt: 1 }, kind, amount: fen(minor), seq: 1 }
+    }
+
+    #[test]
+    fn the_payout_is_net_of_fees_and_on_its_day() {
+        let plan = FeePlan { rate_ppm: 6_000, fixed: 0, min: 1, max: Some(50) };
+        let entries = [
+            entry(LegKind::Sale, 10_000),   // 60, capped at 50
+            entry(LegKind::Sale, 1_000),    // 6
+            entry(LegKind::Sale, 10),       // at least 1
+            entry(LegKind::Void, 1_000),    // takes 6 back
+            entry(LegKind::Refund, 2_000),  // takes nothing back
+            entry(LegKind::Capture, 5_000), // 30
+        ];
+        let friday = "2026-05-01".parse().ok();
+        let payout = expect(&entries, friday, Some(1), Some(&plan));
+        assert_eq!(payout.date.unwrap().to_string(), "2026-05-02");
+        assert_eq!(payout.expected, [Expected { fee: fen(81), net: fen(10_000 + 10 - 2_000 + 5_000 - 81) }]);
+        let plain = expect(&entries, friday, None, None);
+        assert_eq!((plain.date, plain.expected[0].fee), (None, fen(0)));
+    }
+
+    proptest! {
+        /// I14.
+        #[test]
+        fn fees_are_between_least_and_most_and_grow_with_the_amount(
+            rate_ppm in 0_u32..1_000_000, fixed in 0_u32..10_000, min in 0_u32..1_000, more in 0_u32..10_000,
+            amount in 1_i64..10_000_000, plus in 0_i64..10_000,
+        ) {
+            let plan = FeePlan { rate_ppm, fixed, min, max: Some(min + more) };
+            let fee = plan.of(fen(amount)).minor();
+            prop_assert!(fee <= i64::from(min + more) && fee <= amount);
+            prop_assert!(fee >= i64::from(min).min(amount));
+            prop_assert!(plan.of(fen(amount + plus)).minor() >= fee);
+        }
+    }
+}
