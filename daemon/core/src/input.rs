@@ -90,7 +90,14 @@ impl Input {
             | Self::CancelJob { .. }
             | Self::ExpireJob { .. }
             | Self::TakeNotices { .. }
-            | Self::NoSale { .. } => None,
+            | Self::NoSale { .. }
+            | Self::Tick
+            | Self::CloseBatch { .. }
+            | Self::GoOnSettling { .. }
+            | Self::Settled { .. }
+            | Self::Uploaded { .. }
+            | Self::SettleAgain { .. }
+            | Self::CloseAnyway { .. } => None,
         }
     }
 }

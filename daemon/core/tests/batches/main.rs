@@ -9,3 +9,4 @@ mod days;
 mod fold;
 mod settle;
 mod shop;
+mod slip;
