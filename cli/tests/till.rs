@@ -333,6 +333,8 @@ fn a_till_whose_disk_fails_says_so_and_ends_for_a_restart() {
 
     if let Err(e) = shut_down(&std::fs::File::open(&state).unwrap()) {
         println!("skipped: this file system cannot be shut down ({e})");
+        monitor.kill().unwrap();
+        monitor.wait().unwrap();
         unmount();
         return;
     }

@@ -1,5 +1,5 @@
 //! A till of its own for a test: a private bus, `tilld` as the program it is, cash as its only channel.
-#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, dead_code)] // each test file uses its part
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

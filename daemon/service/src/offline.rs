@@ -3,6 +3,7 @@
 //! `tillctl journal` hands over to this when tilld does not run (decision 0016). What was found goes to standard output,
 //! how far it is to standard error.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -69,6 +70,11 @@ pub fn run(config: &Config, order: &Order, as_json: bool) -> ExitCode {
     }
 }
 
+fn line(text: &mut String, what: std::fmt::Arguments<'_>) {
+    let _infallible = text.write_fmt(what);
+    text.push('\n');
+}
+
 type Said = (u8, String, Value);
 type Refusal = (u8, String);
 
@@ -92,11 +98,14 @@ fn act(config: &Config, order: &Order) -> Result<Said, Refusal> {
                 report.epochs.len()
             );
             if report.removed > 0 {
-                text += &format!("{} older records were removed behind a summary\n", report.removed);
+                line(
+                    &mut text,
+                    format_args!("{} older records were removed behind a summary", report.removed),
+                );
             }
             for (what, lines) in [("problem", &report.problems), ("note", &report.notes)] {
-                for line in lines {
-                    text += &format!("{what}: {line}\n");
+                for found in lines {
+                    line(&mut text, format_args!("{what}: {found}"));
                 }
             }
             let well = report.problems.is_empty();
@@ -111,11 +120,15 @@ fn act(config: &Config, order: &Order) -> Result<Said, Refusal> {
         Order::Rebuild { anew } => {
             let done = rebuild(&options, &key, &clock, *anew, &mut progress).map_err(refused)?;
             let well = done.verified.is_whole();
-            let mut text: String = done.events.iter().map(|e| format!("{e}\n")).collect();
-            for finding in &done.verified.findings {
-                text += &format!("problem: {finding}\n");
+            let mut text = String::new();
+            for event in &done.events {
+                line(&mut text, format_args!("{event}"));
             }
-            text += &format!("{} records verified, {} lost\n", done.verified.records, done.verified.lost);
+            for finding in &done.verified.findings {
+                line(&mut text, format_args!("problem: {finding}"));
+            }
+            let (records, lost) = (done.verified.records, done.verified.lost);
+            line(&mut text, format_args!("{records} records verified, {lost} lost"));
             let value = json!({
                 "events": done.events.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "records": done.verified.records,
@@ -172,7 +185,7 @@ fn keys(config: &Config) -> Result<Keys, Refusal> {
 }
 
 fn told(summary: &till_journal::BackupSummary, file: &Path) -> Said {
-    let hash: String = summary.head_hash.iter().map(|b| format!("{b:02x}")).collect();
+    let hash = crate::bus::hex(&summary.head_hash);
     let text = format!(
         "{} records, {} to {}, head {hash}: {}\n",
         summary.records,
@@ -198,8 +211,9 @@ fn create(file: &Path) -> Result<(std::fs::File, impl Fn(&io::Error) -> Refusal 
     }
 }
 
-fn refused(e: JournalError) -> Refusal {
-    let exit = match &e {
+fn refused(e: impl std::borrow::Borrow<JournalError>) -> Refusal {
+    let e = e.borrow();
+    let exit = match e {
         JournalError::Damaged { .. } => PROBLEMS,
         JournalError::Locked { .. }
         | JournalError::WrongKey { .. }

@@ -23,7 +23,7 @@ pub(super) struct Journal1 {
     pub(super) world: Arc<World>,
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, b| {
         let _infallible = write!(text, "{b:02x}");

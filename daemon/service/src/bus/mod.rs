@@ -9,6 +9,7 @@ mod describe;
 pub mod errors;
 mod journal;
 mod lookup;
+pub(crate) use journal::hex;
 mod objects;
 mod options;
 pub mod paths;
