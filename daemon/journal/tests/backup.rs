@@ -29,7 +29,16 @@ fn put_back(bytes: &[u8], to: &Path, key: DeviceKey) -> Result<BackupSummary, Jo
 fn during_heavy_appends_everything_acknowledged_before_is_in_it() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(&dir.path().join("journal"));
-    fill(&journal, 0, 1500);
+    // Atomic groups over several segments' ends: a backup must not cut one in two.
+    let groups: Vec<_> = (0..100u64)
+        .map(|g| {
+            let group = (g * 15..g * 15 + 15).map(record).collect();
+            journal.append(group, Urgency::New).unwrap()
+        })
+        .collect();
+    for group in groups {
+        group.wait().unwrap();
+    }
     let (stop, acked) = (AtomicBool::new(false), AtomicU64::new(1500));
     let (bytes, summary, before) = thread::scope(|scope| {
         scope.spawn(|| {
