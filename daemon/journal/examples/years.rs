@@ -7,7 +7,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
 use till_journal::{
@@ -32,6 +32,9 @@ impl Clock for Later {
         [1; 16]
     }
 }
+
+/// Records an epoch: a tenth of the whole, at most the default.
+static EPOCH: AtomicU64 = AtomicU64::new(200_000);
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -58,6 +61,8 @@ fn main() -> ExitCode {
 fn options(dir: &Path) -> Outcome<Options> {
     let mut options = Options::new(dir);
     options.force_filesystem = true;
+    // Ten epochs whatever the count, so that a removal has something to remove.
+    options.epoch_records = EPOCH.load(Ordering::Relaxed);
     options.probe = Probe::Command { program: std::env::current_exe()?, args: vec!["probe".into()] };
     Ok(options)
 }
@@ -134,6 +139,7 @@ fn run(base: &Path, counts: &[u64]) -> Outcome<()> {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for count in counts {
+        EPOCH.store((count / 10).clamp(100, 200_000), Ordering::Relaxed);
         let dir: PathBuf = base.join(format!("years-{count}"));
         let clock = Arc::new(Later::default());
         let journal = open(&dir, Arc::<Later>::clone(&clock))?;
