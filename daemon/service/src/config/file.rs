@@ -21,6 +21,7 @@ pub(super) struct File {
     pub plugins: Plugins,
     pub clock: Clock,
     pub payment: Payment,
+    pub settlement: Settlement,
     pub secrets: Secrets,
     pub device: BTreeMap<String, Device>,
     pub channel: BTreeMap<String, Channel>,
@@ -95,9 +96,19 @@ pub(super) struct Clock {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Payment {
     pub reuse_window_s: Option<u32>,
+    pub duplicate_window_s: Option<u32>,
+    pub undo_after_s: Option<u32>,
+    pub hold_days: Option<u32>,
+    pub receipt_days: Option<u32>,
     pub codes: Option<Vec<CodeRule>>,
     pub cards: Option<Vec<CardRule>>,
     pub receipt_printer: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Settlement {
+    pub close_at: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -161,6 +161,11 @@ fn merge(to: &mut File, from: File) {
         plugins.state_dir,
         clock.trust,
         payment.reuse_window_s,
+        payment.duplicate_window_s,
+        payment.undo_after_s,
+        payment.hold_days,
+        payment.receipt_days,
+        settlement.close_at,
         payment.codes,
         payment.cards,
         payment.receipt_printer,
@@ -251,12 +256,28 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
         secrets_dir: file.secrets.dir.or_else(|| std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into)),
         clock: file.clock.trust.unwrap_or(ClockConfig::Kernel),
         reuse_window_s: file.payment.reuse_window_s.unwrap_or(60),
+        duplicate_window_s: file.payment.duplicate_window_s.unwrap_or(300),
+        undo_after_s: file.payment.undo_after_s.filter(|s| *s > 0),
+        hold_days: file.payment.hold_days.unwrap_or(30),
+        receipt_days: file.payment.receipt_days.unwrap_or(7),
+        close_at_min: file.settlement.close_at.as_deref().map(close_at).transpose()?,
         codes,
         receipt_printer: file.payment.receipt_printer,
         devices,
         channels,
         version,
     })
+}
+
+/// `HH:MM` as minutes after midnight.
+fn close_at(text: &str) -> Result<u16, ConfigError> {
+    let wrong = || bad("settlement.close-at", format!("{text:?} is no time of day; write HH:MM, such as 23:30"));
+    let (hours, minutes) = text.split_once(':').ok_or_else(wrong)?;
+    let part = |digits: &str, below: u16| {
+        let good = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit());
+        digits.parse::<u16>().ok().filter(|n| good && *n < below)
+    };
+    Ok(part(hours, 24).ok_or_else(wrong)? * 60 + part(minutes, 60).ok_or_else(wrong)?)
 }
 
 /// `till-plugin-host` in the folder of this binary, else where the package puts it.

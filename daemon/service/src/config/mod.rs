@@ -41,6 +41,16 @@ pub struct Config {
     pub clock: ClockConfig,
     /// A payment code may not be used again within this many seconds.
     pub reuse_window_s: u32,
+    /// The same amount with the same card within this many seconds is asked about; 0: never.
+    pub duplicate_window_s: u32,
+    /// A sale that only a restart found is given back unless it is acknowledged within this many seconds; None: it stands.
+    pub undo_after_s: Option<u32>,
+    /// A hold is good for this many days.
+    pub hold_days: u32,
+    /// A receipt that could not be printed for this many days is not printed any more.
+    pub receipt_days: u32,
+    /// The business day ends by itself at this local time, minutes after midnight; None: people close it.
+    pub close_at_min: Option<u16>,
     /// Payment code rules.
     pub codes: Table,
     /// Device that prints receipts; None: the first printer.

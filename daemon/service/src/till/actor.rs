@@ -39,6 +39,16 @@ pub struct Parts {
     pub codes: Table,
     /// Reuse window, ms.
     pub reuse_window_ms: i64,
+    /// Window of possible duplicates, ms; 0: none.
+    pub duplicate_window_ms: i64,
+    /// A sale that only a restart found is given back unless it is acknowledged within this many ms.
+    pub undo_after_ms: Option<u64>,
+    /// How long a hold is good, ms.
+    pub hold_valid_ms: i64,
+    /// How long a receipt waits for paper, ms.
+    pub job_valid_ms: i64,
+    /// Rules of batches and limits.
+    pub rules: till_core::batch::Rules,
     /// Key for instrument tokens.
     pub token_key: Zeroizing<[u8; 32]>,
     /// Seals recovery data.
@@ -203,11 +213,11 @@ impl Actor {
             config: self.parts.config.clone(),
             printer: self.parts.printer.clone(),
             reuse_window_ms: self.parts.reuse_window_ms,
-            duplicate_window_ms: 0,
-            undo_after_ms: None,
-            hold_valid_ms: 30 * 86_400_000,
-            job_valid_ms: 7 * 86_400_000,
-            rules: settlement::rules(now.wall_ms),
+            duplicate_window_ms: self.parts.duplicate_window_ms,
+            undo_after_ms: self.parts.undo_after_ms,
+            hold_valid_ms: self.parts.hold_valid_ms,
+            job_valid_ms: self.parts.job_valid_ms,
+            rules: settlement::rules(&self.parts.rules, now.wall_ms),
         }
     }
 

@@ -20,8 +20,8 @@ use super::effects::{EXCHANGE, Effects};
 const TICK: Duration = Duration::from_secs(30);
 
 /// Rules of batches and limits as they are now.
-pub(super) fn rules(wall_ms: i64) -> Rules {
-    Rules { utc_offset_min: utc_offset_min(wall_ms), ..Rules::default() }
+pub(super) fn rules(configured: &Rules, wall_ms: i64) -> Rules {
+    Rules { utc_offset_min: utc_offset_min(wall_ms), ..configured.clone() }
 }
 
 /// Minutes east of UTC at this place, at that time.
