@@ -2,7 +2,7 @@
 //! needs around them.
 //!
 //! * [`XML`]: the contract itself, as text; everything here is held equal to it by tests.
-//! * [`Terminal1Proxy`], [`Payment1Proxy`], [`AfterSales1Proxy`], [`Channel1Proxy`], [`Device1Proxy`], [`Printer1Proxy`], [`Plugins1Proxy`],
+//! * [`Terminal1Proxy`], [`Payment1Proxy`], [`AfterSales1Proxy`], [`Settlement1Proxy`], [`Channel1Proxy`], [`Device1Proxy`], [`Printer1Proxy`], [`Plugins1Proxy`],
 //!   [`Journal1Proxy`]: one an interface, same members, same documentation.
 //! * [`connect`]: connects with a timeout, and says so when tilld does not run.
 //! * [`events`]: every signal of the till, decoded, in one ordered stream.
@@ -58,6 +58,7 @@ pub mod journal1;
 pub mod payment1;
 pub mod plugins1;
 pub mod printer1;
+pub mod settlement1;
 pub mod terminal1;
 
 pub use aftersales1::AfterSales1Proxy;
@@ -70,6 +71,7 @@ pub use journal1::Journal1Proxy;
 pub use payment1::Payment1Proxy;
 pub use plugins1::Plugins1Proxy;
 pub use printer1::Printer1Proxy;
+pub use settlement1::Settlement1Proxy;
 pub use terminal1::Terminal1Proxy;
 
 /// Well-known bus name.
@@ -87,5 +89,6 @@ pub const XML: &[(&str, &str)] = &[
     ("org.tilld.Payment1", include_str!("../interfaces/org.tilld.Payment1.xml")),
     ("org.tilld.Plugins1", include_str!("../interfaces/org.tilld.Plugins1.xml")),
     ("org.tilld.Printer1", include_str!("../interfaces/org.tilld.Printer1.xml")),
+    ("org.tilld.Settlement1", include_str!("../interfaces/org.tilld.Settlement1.xml")),
     ("org.tilld.Terminal1", include_str!("../interfaces/org.tilld.Terminal1.xml")),
 ];

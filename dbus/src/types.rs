@@ -72,6 +72,64 @@ pub struct BillRow {
     pub opened_ms: i64,
 }
 
+/// A row of `ListBatches`: `(ussbs)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct BatchRow {
+    /// Number.
+    pub number: u32,
+    /// Business date, `YYYY-MM-DD`; empty: not known.
+    pub date: String,
+    /// open, frozen, closed.
+    pub state: String,
+    /// Closed by the clock.
+    pub automatic: bool,
+    /// Who closed it.
+    pub operator: String,
+}
+
+/// A row of `ListParts`: `(sussxuxus)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct PartRow {
+    /// Channel.
+    pub channel: String,
+    /// Batch number of its network; 0: money carried over.
+    pub network: u32,
+    /// open, frozen, totals-sent, matched, mismatched, uploading …
+    pub state: String,
+    /// ISO 4217; empty: no money.
+    pub currency: String,
+    /// Taken, minor units.
+    pub debits: i64,
+    /// How many.
+    #[serde(rename = "debit-count")]
+    pub debit_count: u32,
+    /// Given back, minor units.
+    pub credits: i64,
+    /// How many.
+    #[serde(rename = "credit-count")]
+    pub credit_count: u32,
+    /// Why the settlement stopped; empty: it did not.
+    pub reason: String,
+}
+
+/// A row of `ListExceptions`: `(ssusss)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ExceptionRow {
+    /// Channel.
+    pub channel: String,
+    /// Payment id; empty: the part as a whole.
+    pub payment: String,
+    /// Attempt; 0: none.
+    pub attempt: u32,
+    /// Lower-kebab.
+    pub code: String,
+    /// English.
+    pub text: String,
+    /// Chinese.
+    #[serde(rename = "text-zh")]
+    pub text_zh: String,
+}
+
 /// A row of `ListPlugins`: `(ssssass)`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct PluginRow {

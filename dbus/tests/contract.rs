@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use till_dbus::contract::{Arg, Interface, Kind, Member, all, differences, parse};
 use till_dbus::types::{
-    BillRow, Blocker, Head, Job, LocalText, PaymentDetails, PaymentRow, PluginRow, Prompt, SandboxLayer,
+    BatchRow, BillRow, Blocker, ExceptionRow, Head, Job, LocalText, PartRow, PaymentDetails, PaymentRow,
+    PluginRow, Prompt, SandboxLayer,
 };
 use till_dbus::{Options, XML, error};
 use zbus::{Fd, ObjectPath, OwnedObjectPath, Type};
@@ -19,6 +20,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("org.tilld.Payment1", include_str!("../src/payment1.rs")),
     ("org.tilld.Plugins1", include_str!("../src/plugins1.rs")),
     ("org.tilld.Printer1", include_str!("../src/printer1.rs")),
+    ("org.tilld.Settlement1", include_str!("../src/settlement1.rs")),
     ("org.tilld.Terminal1", include_str!("../src/terminal1.rs")),
 ];
 
@@ -52,6 +54,9 @@ fn signatures() -> BTreeMap<String, String> {
         Vec<SandboxLayer>,
         Vec<&str>,
         Vec<BillRow>,
+        Vec<BatchRow>,
+        Vec<PartRow>,
+        Vec<ExceptionRow>,
     )
 }
 

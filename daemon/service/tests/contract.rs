@@ -61,7 +61,13 @@ async fn live_introspection_is_the_contract_on_every_kind_of_object() {
     let expected: BTreeMap<String, Vec<&str>> = [
         (
             paths::ROOT.to_owned(),
-            vec!["org.tilld.AfterSales1", "org.tilld.Journal1", "org.tilld.Plugins1", "org.tilld.Terminal1"],
+            vec![
+                "org.tilld.AfterSales1",
+                "org.tilld.Journal1",
+                "org.tilld.Plugins1",
+                "org.tilld.Settlement1",
+                "org.tilld.Terminal1",
+            ],
         ),
         (paths::channel("cash").unwrap().to_string(), vec!["org.tilld.Channel1"]),
         (

@@ -15,6 +15,7 @@ mod options;
 pub mod paths;
 mod payment;
 mod pump;
+mod settlement;
 mod terminal;
 
 use std::sync::Arc;
@@ -161,6 +162,7 @@ pub async fn serve(parts: Parts, changes: mpsc::UnboundedReceiver<Change>) -> zb
         .serve_at(paths::ROOT, terminal::Terminal1 { world: world.clone() })
         .serve_at(paths::ROOT, objects::Plugins1 { world: world.clone() })
         .serve_at(paths::ROOT, aftersales::AfterSales1 { world: world.clone() })
+        .serve_at(paths::ROOT, settlement::Settlement1 { world: world.clone() })
         .serve_at(paths::ROOT, journal::Journal1 { world: world.clone() })
         .build()
         .await?;

@@ -11,6 +11,7 @@ use zbus::{OwnedObjectPath, Variant};
 
 use super::objects::{Channel1, Device1, Printer1};
 use super::payment::Payment1;
+use super::settlement::Settlement1;
 use super::terminal::Terminal1;
 use super::{World, describe, paths};
 use crate::till::{Change, JobView, PaymentView};
@@ -86,6 +87,12 @@ impl Pump {
             }
             Change::ShowCode { payment, code } => {
                 Payment1::show_code(&self.emitter(paths::payment(payment))?, &code).await?;
+            }
+            Change::Batch { number, state } => {
+                let (open, date) = self.world.handle.published.open_batch();
+                let changed = [("OpenBatch", open.into()), ("BusinessDate", date.into())];
+                self.properties(paths::ROOT, "org.tilld.Settlement1", changed).await?;
+                Settlement1::batch_changed(&self.emitter(paths::ROOT)?, number, state).await?;
             }
             Change::Alarm { level, code, payment, text } => {
                 let about = payment.map_or_else(paths::none, paths::payment);

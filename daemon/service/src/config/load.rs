@@ -271,7 +271,8 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
 
 /// `HH:MM` as minutes after midnight.
 fn close_at(text: &str) -> Result<u16, ConfigError> {
-    let wrong = || bad("settlement.close-at", format!("{text:?} is no time of day; write HH:MM, such as 23:30"));
+    let wrong =
+        || bad("settlement.close-at", format!("{text:?} is no time of day; write HH:MM, such as 23:30"));
     let (hours, minutes) = text.split_once(':').ok_or_else(wrong)?;
     let part = |digits: &str, below: u16| {
         let good = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit());

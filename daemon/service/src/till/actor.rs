@@ -126,6 +126,7 @@ pub fn start(parts: Parts) -> Started {
 impl Actor {
     async fn run(mut self, mut receiver: mpsc::Receiver<Message>) {
         self.published.current(self.parts.shell.till().current_channel());
+        self.publish_batch(self.parts.shell.till().batches().open_number());
         // What a restart finds comes before anything else.
         let steps =
             self.parts.shell.recover().unwrap_or_else(|e| Self::fatal(&TillError::Journal(e.to_string())));
@@ -151,9 +152,14 @@ impl Actor {
                         // A caller that left does not undo what it asked for.
                         let _left = reply.send(result);
                     } else {
-                        Self::unasked(result);
+                        let tick = matches!(*input, Input::Tick);
+                        Self::unasked(&input, result);
+                        if tick {
+                            self.ticked().await;
+                        }
                     }
                 }
+                Message::Look(look) => look(self.parts.shell.till()),
                 Message::Present(presentation) => self.present(*presentation).await,
                 Message::Stop(reply) => {
                     self.stopping = true;
@@ -165,13 +171,40 @@ impl Actor {
     }
 
     /// The result of an input that nobody waits for.
-    fn unasked(result: Result<(), TillError>) {
+    fn unasked(input: &Input, result: Result<(), TillError>) {
         match result {
+            // The clock comes again; until there is room nothing is lost by waiting.
+            Err(TillError::Journal(e))
+                if matches!(input, Input::Tick | Input::ExpireHold { .. } | Input::ExpireJob { .. }) =>
+            {
+                tracing::warn!("{e}");
+            }
             Ok(()) | Err(TillError::Refused(Refusal::Stale)) => {}
             Err(TillError::Refused(refusal)) => tracing::warn!(%refusal, "an input was refused"),
             // An answer of a channel that cannot be made durable must not be forgotten: end, and resolve it after the
             // restart from what is on disk.
             Err(e) => Self::fatal(&e),
+        }
+    }
+
+    /// What else time ends: holds and receipts that waited for paper too long.
+    async fn ticked(&mut self) {
+        let till = self.parts.shell.till();
+        let holds =
+            till.open_payments().filter(|p| p.hold().is_some()).map(|p| Input::ExpireHold { payment: p.id });
+        let jobs = till.jobs().keys().map(|job| Input::ExpireJob { job: *job });
+        for input in holds.chain(jobs).collect::<Vec<_>>() {
+            let result = self.input(&input).await;
+            Self::unasked(&input, result);
+        }
+    }
+
+    fn publish_batch(&self, number: u32) {
+        let book = self.parts.shell.till().batches();
+        let date = book.date().map(|d| d.to_string()).unwrap_or_default();
+        self.published.batch(book.open_number(), date);
+        if let Some(batch) = book.get(number) {
+            self.published.tell(Change::Batch { number, state: batch.state.as_str() });
         }
     }
 
@@ -241,6 +274,7 @@ impl Actor {
         for effect in effects {
             match effect {
                 till_core::Effect::PaymentChanged(id) => self.publish(id, None),
+                till_core::Effect::BatchChanged { batch } => self.publish_batch(batch),
                 till_core::Effect::ChannelChanged => {
                     self.published.current(self.parts.shell.till().current_channel());
                     self.published.tell(Change::CurrentChannel);

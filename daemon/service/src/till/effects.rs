@@ -144,9 +144,11 @@ impl Effects {
                 self.spawn(move |e| async move { e.upload(batch, part, request).await });
             }
             Effect::Shred { below } => self.shred(till, below),
-            Effect::BatchChanged { batch } => tracing::info!(batch, "batch changed"),
             // Published by the actor itself.
-            Effect::PaymentChanged(_) | Effect::ChannelChanged | Effect::ShowCode { .. } => {}
+            Effect::PaymentChanged(_)
+            | Effect::ChannelChanged
+            | Effect::BatchChanged { .. }
+            | Effect::ShowCode { .. } => {}
         }
     }
 

@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use till_core::input::Input;
-use till_core::{NotDone, PaymentId, Refusal};
+use till_core::{NotDone, PaymentId, Refusal, Till};
 use till_plugin::{Instrument, Money};
 use tokio::sync::{mpsc, oneshot};
 
@@ -61,6 +61,8 @@ pub(crate) enum Message {
     Input(Box<Input>, Option<oneshot::Sender<Result<(), TillError>>>),
     /// Something was presented; it carries the clear data.
     Present(Box<Presentation>),
+    /// Somebody wants to know something of the state.
+    Look(Box<dyn FnOnce(&Till) + Send>),
     /// No new payments; answer when nothing is between two writes.
     Stop(oneshot::Sender<()>),
 }
@@ -156,6 +158,13 @@ pub enum Change {
         /// Families to choose from.
         families: Vec<String>,
     },
+    /// A batch or a part of it moved on.
+    Batch {
+        /// Which.
+        number: u32,
+        /// State of the batch.
+        state: &'static str,
+    },
     /// Show a code.
     ShowCode {
         /// For.
@@ -246,6 +255,17 @@ impl Handle {
 
     pub(crate) fn take_tender(&self, payment: PaymentId) -> Option<Money> {
         self.tenders.lock().unwrap_or_else(PoisonError::into_inner).remove(&payment)
+    }
+
+    /// Reads something of the state, as it is between two inputs.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Till) -> T + Send + 'static,
+    ) -> Result<T, TillError> {
+        let (reply, answer) = oneshot::channel();
+        let look = move |till: &Till| drop(reply.send(read(till)));
+        self.messages.send(Message::Look(Box::new(look))).await.map_err(|_| TillError::Stopping)?;
+        answer.await.map_err(|_| TillError::Stopping)
     }
 
     /// Ends the actor between two writes.

@@ -65,6 +65,7 @@ struct Inner {
     devices: BTreeMap<String, DeviceView>,
     jobs: BTreeMap<u64, JobView>,
     journal_problem: Option<String>,
+    batch: (u32, String),
 }
 
 /// Everything that is published.
@@ -180,6 +181,15 @@ impl Published {
     /// Receipts on their way.
     pub fn jobs(&self) -> Vec<JobView> {
         self.lock().jobs.values().cloned().collect()
+    }
+
+    pub(super) fn batch(&self, number: u32, date: String) {
+        self.lock().batch = (number, date);
+    }
+
+    /// The open batch: its number, and its business date or nothing.
+    pub fn open_batch(&self) -> (u32, String) {
+        self.lock().batch.clone()
     }
 
     /// What is wrong with the journal.

@@ -1,0 +1,218 @@
+//! `org.tilld.Settlement1`: batches and the end of day.
+
+use std::sync::Arc;
+
+use till_core::batch::{Batch, Part, PartId};
+use till_core::input::Input;
+use zbus::message::Header;
+use zbus::object_server::SignalEmitter;
+
+use super::World;
+use super::errors::Error;
+use super::options::{self, Options};
+
+/// The root's interface.
+pub(super) struct Settlement1 {
+    pub(super) world: Arc<World>,
+}
+
+/// A row of `ListBatches`.
+type BatchRow = (u32, String, String, bool, String);
+/// A row of `ListParts`.
+type PartRow = (String, u32, String, String, i64, u32, i64, u32, String);
+/// A row of `ListExceptions`.
+type ExceptionRow = (String, String, u32, String, String, String);
+
+impl Settlement1 {
+    /// Rows made from one batch.
+    async fn rows<T: Send + 'static>(
+        &self,
+        number: u32,
+        make: impl FnOnce(&Batch) -> Vec<T> + Send + 'static,
+    ) -> Result<Vec<T>, Error> {
+        let found = self.world.handle.look(move |till| till.batches().get(number).map(make)).await?;
+        found.ok_or_else(|| {
+            Error::NotFound(format!("batch {number} is not in memory: `ListBatches` names those that are"))
+        })
+    }
+
+    /// The part that a caller means.
+    async fn part(&self, batch: u32, channel: &str, options: &Options) -> Result<PartId, Error> {
+        let (network, wanted) = (options::number(options, "network")?, channel.to_owned());
+        let mut parts = self
+            .rows(batch, move |b| {
+                let fits = |id: &PartId| id.channel == wanted && network.is_none_or(|n| id.network == n);
+                b.parts().map(|(id, _)| id).filter(fits).collect()
+            })
+            .await?;
+        match (parts.pop(), parts.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (None, _) => Err(Error::NotFound(format!("batch {batch} has no part of {channel}"))),
+            (Some(_), false) => Err(Error::InvalidArgs(
+                "the channel has several parts in that batch: say which by option \"network\"".into(),
+            )),
+        }
+    }
+}
+
+fn operator(options: &Options) -> Result<String, Error> {
+    options::text(options, "operator", 32)?.filter(|o| !o.trim().is_empty()).ok_or_else(|| {
+        Error::InvalidArgs("option \"operator\" is wanted: who does this stands in the journal".into())
+    })
+}
+
+#[zbus::interface(name = "org.tilld.Settlement1")]
+impl Settlement1 {
+    #[zbus(property)]
+    fn open_batch(&self) -> u32 {
+        self.world.handle.published.open_batch().0
+    }
+
+    #[zbus(property)]
+    fn business_date(&self) -> String {
+        self.world.handle.published.open_batch().1
+    }
+
+    #[zbus(out_args("batch"))]
+    async fn close(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<u32, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["operator"])?;
+        let operator = Some(operator(&options)?);
+        let open = |till: &till_core::Till| till.batches().open_number();
+        let before = self.world.handle.look(open).await?;
+        self.world.handle.input(Input::CloseBatch { operator }).await?;
+        let after = self.world.handle.look(open).await?;
+        Ok(if after > before { before } else { 0 })
+    }
+
+    #[zbus(out_args("batches"))]
+    async fn list_batches(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Vec<BatchRow>, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        let rows = self.world.handle.look(|till| {
+            let book = till.batches();
+            let mut live: Vec<&Batch> = book.frozen().chain(book.open()).collect();
+            live.sort_by_key(|b| std::cmp::Reverse(b.number));
+            live.into_iter().chain(book.closed()).map(batch_row).collect()
+        });
+        Ok(rows.await?)
+    }
+
+    #[zbus(out_args("parts"))]
+    async fn list_parts(
+        &self,
+        batch: u32,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Vec<PartRow>, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        self.rows(batch, |b| b.parts().flat_map(|(id, part)| part_rows(&id, part)).collect()).await
+    }
+
+    #[zbus(out_args("exceptions"))]
+    async fn list_exceptions(
+        &self,
+        batch: u32,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Vec<ExceptionRow>, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        self.rows(batch, |b| {
+            let row = |(id, e): (PartId, &till_core::batch::Exception)| {
+                let (en, zh) = e.why.text();
+                let payment = e.item.map(|i| i.payment.to_string()).unwrap_or_default();
+                let attempt = e.item.map_or(0, |i| i.attempt);
+                (id.channel, payment, attempt, e.why.code().into(), en.into(), zh.into())
+            };
+            b.exceptions().map(row).collect()
+        })
+        .await
+    }
+
+    async fn settle_again(
+        &self,
+        batch: u32,
+        channel: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["network", "operator"])?;
+        let operator = options::text(&options, "operator", 32)?;
+        let part = self.part(batch, channel, &options).await?;
+        self.world.handle.input(Input::SettleAgain { batch, part, operator }).await?;
+        Ok(())
+    }
+
+    async fn close_anyway(
+        &self,
+        batch: u32,
+        channel: &str,
+        reason: String,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["network", "operator"])?;
+        let operator = operator(&options)?;
+        let part = self.part(batch, channel, &options).await?;
+        self.world.handle.input(Input::CloseAnyway { batch, part, reason, operator }).await?;
+        Ok(())
+    }
+
+    #[zbus(signal)]
+    pub(super) async fn batch_changed(
+        emitter: &SignalEmitter<'_>,
+        batch: u32,
+        state: &str,
+    ) -> zbus::Result<()>;
+}
+
+fn batch_row(b: &Batch) -> BatchRow {
+    let date = b.date.map(|d| d.to_string()).unwrap_or_default();
+    (b.number, date, b.state.as_str().into(), b.automatic, b.operator.clone().unwrap_or_default())
+}
+
+/// One row a currency; a part without money has one row with no currency.
+fn part_rows(id: &PartId, part: &Part) -> Vec<PartRow> {
+    let why = part.gave_up.as_ref().map(|g| g.text.clone()).unwrap_or_default();
+    let row = |currency: String, (debits, debit_count), (credits, credit_count)| {
+        let state = part.state.as_str().to_owned();
+        (
+            id.channel.clone(),
+            id.network,
+            state,
+            currency,
+            debits,
+            debit_count,
+            credits,
+            credit_count,
+            why.clone(),
+        )
+    };
+    let rows: Vec<PartRow> = part
+        .totals()
+        .lines()
+        .map(|(currency, line)| {
+            let debits = (line.debits.amount.minor(), line.debits.count);
+            row(currency.code().into(), debits, (line.credits.amount.minor(), line.credits.count))
+        })
+        .collect();
+    if rows.is_empty() { vec![row(String::new(), (0, 0), (0, 0))] } else { rows }
+}

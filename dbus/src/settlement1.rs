@@ -1,0 +1,58 @@
+//! `org.tilld.Settlement1`.
+
+use crate::types::{BatchRow, ExceptionRow, PartRow};
+use crate::{Error, Options};
+
+/// org.tilld.Settlement1: batches and the end of day, at /org/tilld/Till1. Each business day is one batch of the
+/// till, with a part for each channel. Closing freezes the batch and opens the next at once: sales never wait for
+/// a settlement.
+#[zbus::proxy(
+    interface = "org.tilld.Settlement1",
+    default_service = "org.tilld.Till1",
+    default_path = "/org/tilld/Till1"
+)]
+pub trait Settlement1 {
+    /// Number of the open batch.
+    #[zbus(property)]
+    fn open_batch(&self) -> Result<u32, Error>;
+
+    /// Its business date, YYYY-MM-DD; empty while no clock that can be believed has told it.
+    #[zbus(property)]
+    fn business_date(&self) -> Result<String, Error>;
+
+    /// Ends the business day: the open batch is frozen and settled in the background, the next one is open when
+    /// this returns. Returns the number of the frozen batch, 0 when there was nothing to close. Errors:
+    /// WrongState, InvalidArgs, JournalUnavailable. Options: operator (s), wanted.
+    fn close(&self, options: Options<'_>) -> Result<u32, Error>;
+
+    /// The open batch, those being settled, and the newest closed ones, newest first: (number, business date,
+    /// state: open, frozen, closed; automatic, operator).
+    fn list_batches(&self, options: Options<'_>) -> Result<Vec<BatchRow>, Error>;
+
+    /// Parts of a batch: (channel, network batch number, state, currency, debits, their count, credits, their
+    /// count, what the settlement waits for or why it stopped). A part with several currencies has a row for
+    /// each. Errors: NotFound.
+    fn list_parts(&self, batch: u32, options: Options<'_>) -> Result<Vec<PartRow>, Error>;
+
+    /// What a batch leaves to people, by name: (channel, payment id or empty, attempt or 0, code, English,
+    /// Chinese). Errors: NotFound.
+    fn list_exceptions(&self, batch: u32, options: Options<'_>) -> Result<Vec<ExceptionRow>, Error>;
+
+    /// Lets a settlement go on that was given up. Errors: WrongState, InvalidArgs, JournalUnavailable. Options:
+    /// network (u): the network's batch number when the channel has several parts; operator (s).
+    fn settle_again(&self, batch: u32, channel: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// Closes a part that cannot be settled, with its exceptions named. Errors: WrongState, InvalidArgs,
+    /// JournalUnavailable. Options: operator (s), wanted; network (u).
+    fn close_anyway(
+        &self,
+        batch: u32,
+        channel: &str,
+        reason: &str,
+        options: Options<'_>,
+    ) -> Result<(), Error>;
+
+    /// A batch or a part of it moved on.
+    #[zbus(signal)]
+    fn batch_changed(&self, batch: u32, state: &str) -> Result<(), Error>;
+}
