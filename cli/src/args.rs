@@ -4,10 +4,14 @@ use clap::builder::{StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use till_plugin::{Currency, Sensitive};
 
+mod after;
+
+pub use after::{Bill, Case, Leg, LegOptions, PartLeg, ReviewCommand, Verdict};
+
 /// Drive and look at the till.
 ///
 /// Exit codes: 0 done · 1 failed · 2 wrong usage · 3 tilld cannot be reached · 4 not allowed · 5 refused by the till ·
-/// 6 the payment ended without money · 7 the payment's outcome is not known yet · 8 the journal has problems
+/// 6 it ended and no money moved · 7 its outcome is not known yet · 8 the journal has problems
 #[derive(Parser)]
 #[command(name = "tillctl", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -58,6 +62,49 @@ pub enum Command {
         /// Payment id, idempotency key, or `active`.
         payment: String,
     },
+    /// Give money back by the channel that took it, all that is left or a part. Wants --operator.
+    Refund(PartLeg),
+    /// Take an approved payment of the open batch back, whole. Wants --operator.
+    Void(Leg),
+    /// Take held money, the whole hold or less. Wants --operator.
+    Capture(PartLeg),
+    /// Give a hold back. Wants --operator.
+    Release(Leg),
+    /// Print a receipt or slip once more, as a numbered copy.
+    Reprint {
+        /// Payment id, idempotency key, or `active`.
+        payment: String,
+        /// Number of the receipt [default: the payment's own].
+        #[arg(long, value_name = "N")]
+        receipt: Option<u64>,
+    },
+    /// Decide what nobody knows: two people, each with their own --operator.
+    #[command(subcommand)]
+    Review(ReviewCommand),
+    /// A sale that was found paid after a restart stands: the customer has the goods.
+    Ack {
+        /// Payment id, idempotency key, or `active`.
+        payment: String,
+    },
+    /// Give an attempt up whose outcome nobody knows, so that another can begin; it can then never end as paid.
+    Abandon {
+        /// Payment id, idempotency key, or `active`.
+        payment: String,
+        /// Why; goes into the journal.
+        reason: String,
+    },
+    /// Go on with a part-paid payment of before a restart.
+    Resume {
+        /// Payment id, idempotency key, or `active`.
+        payment: String,
+    },
+    /// Payments that carry a number: receipt, trace (six digits), order, network reference, key, payment id.
+    Find {
+        /// The number.
+        number: String,
+    },
+    /// Payments with what was paid and what went back, oldest first; with --operator those that this person opened.
+    Bill(Bill),
     /// Devices.
     Devices,
     /// One device.
@@ -121,6 +168,18 @@ pub struct Pay {
     /// Idempotency key: the same key and request is the same payment, also after a restart.
     #[arg(long)]
     pub key: Option<String>,
+    /// Hold the money only (pre-authorisation): `capture` takes it, `release` gives it back.
+    #[arg(long, conflicts_with_all = ["cash", "part"])]
+    pub hold: bool,
+    /// What --cash or --code brings pays this much of what is owed; the payment stays part-paid.
+    #[arg(long, value_name = "AMOUNT")]
+    pub part: Option<String>,
+    /// The payment of --key is part-paid, and this is another part. Without it a repeated call takes nothing twice.
+    #[arg(long, requires = "key")]
+    pub more: bool,
+    /// The same amount with the same instrument is another purchase: why.
+    #[arg(long, value_name = "WHY", requires = "code")]
+    pub duplicate_reason: Option<String>,
     /// Print the payment's id and leave it open at the till.
     #[arg(long)]
     pub no_wait: bool,

@@ -16,7 +16,7 @@ use crate::args::{Cli, Command, DeviceCommand, EvidenceCommand, JournalCommand};
 use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
-use crate::{evidence, monitor, offline, pay, view};
+use crate::{after, bill, evidence, monitor, offline, pay, view};
 
 /// Runs what was asked; gives the exit code.
 pub async fn run(cli: Cli) -> Result<u8, Failure> {
@@ -39,6 +39,11 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Pay(args) => Some(pay::order(args)?),
         _ => None,
     };
+    after::check(&cli.command, cli.operator.as_deref())?;
+    let bill = match &cli.command {
+        Command::Bill(args) => Some(bill::asked(args, &look.zone)?),
+        _ => None,
+    };
     let timeout = if matches!(cli.command, Command::Journal(_) | Command::Evidence(_)) {
         LONG
     } else {
@@ -49,6 +54,12 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
         _ => connect::connect(&bus, timeout).await?,
     };
     let session = Session { connection, look, json: cli.json, operator: cli.operator };
+    if let (Command::Bill(args), Some(asked)) = (&cli.command, &bill) {
+        return bill::run(&session, args, asked).await.map(|()| DONE);
+    }
+    if let Some(exit) = after::run(&session, &cli.command).await? {
+        return Ok(exit);
+    }
     match (cli.command, order) {
         (Command::Pay(args), Some(order)) => pay::run(&session, &args, order).await,
         (Command::Journal(command), _) => journal(&session, command).await,
@@ -136,8 +147,22 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
             let json = json!({ "channel": channel, "state": state, "text": text });
             s.did(&format!("{channel}: {shown}  {}", clean(&text)), &json)
         }
+        Command::Find { number } => bill::find(s, &number).await,
         // Taken before.
-        Command::Pay(_) | Command::Journal(_) | Command::Monitor | Command::Completions { .. } => Ok(()),
+        Command::Pay(_)
+        | Command::Journal(_)
+        | Command::Monitor
+        | Command::Completions { .. }
+        | Command::Refund(_)
+        | Command::Void(_)
+        | Command::Capture(_)
+        | Command::Release(_)
+        | Command::Reprint { .. }
+        | Command::Review(_)
+        | Command::Ack { .. }
+        | Command::Abandon { .. }
+        | Command::Resume { .. }
+        | Command::Bill(_) => Ok(()),
     }
 }
 

@@ -17,9 +17,9 @@ pub const UNREACHABLE: u8 = 3;
 pub const NOT_ALLOWED: u8 = 4;
 /// The till refused; nothing changed.
 pub const REFUSED: u8 = 5;
-/// The payment ended, and no money was taken.
+/// The payment, refund or the like ended, and no money moved.
 pub const NO_MONEY: u8 = 6;
-/// The payment's outcome is not known yet.
+/// Its outcome is not known yet.
 pub const UNKNOWN: u8 = 7;
 /// The journal has problems.
 pub const JOURNAL: u8 = 8;
@@ -90,6 +90,21 @@ impl From<Error> for Failure {
                 "`tillctl devices` and `tillctl channels` show the reason, `journalctl -u tilld` the story"
             }
             Error::KeyReuse(_) => "`tillctl show KEY` shows the payment that has the key",
+            Error::PossibleDuplicate(_) => {
+                "ask the customer; when it is another purchase, say why with --duplicate-reason WHY"
+            }
+            Error::OtherCard(_) => {
+                "ask for the card that paid: `tillctl show PAYMENT` shows its masked number"
+            }
+            Error::TooMuch(_) => {
+                "`tillctl show PAYMENT` shows what was paid, what went back, and what remains"
+            }
+            Error::NotPossible(_) => {
+                "`tillctl show PAYMENT` shows each attempt by its number; what cannot be voided may still be refunded"
+            }
+            Error::Review(_) => {
+                "it takes two people: `tillctl review propose`, then `tillctl review confirm` with another --operator"
+            }
             Error::Bus(_) => "`systemctl status tilld`; tillctl and tilld may be of different versions",
             _ => "",
         };

@@ -16,6 +16,10 @@ pub enum End {
     Cancelled,
     /// People decide.
     Review,
+    /// Held, not taken.
+    Held,
+    /// Everything went back.
+    Returned,
 }
 
 /// What a signal meant.
@@ -27,6 +31,8 @@ pub enum Step {
     Show(String),
     /// The attempt is over, the payment waits for another one.
     BackToReady,
+    /// A part is paid, or an attempt at a further part ended.
+    PartPaid,
     /// The daemon came back: read the payment again.
     ReadAgain,
     /// Over.
@@ -139,6 +145,19 @@ impl Follower {
             "cancelled" => {
                 vec![line("cancelled: no money was taken", "已取消：未收款"), Step::End(End::Cancelled)]
             }
+            "part-paid" => {
+                let text = line("part-paid: the rest is still owed", "部分支付：仍有余款待付");
+                vec![text, Step::PartPaid]
+            }
+            "authorised" => vec![
+                line("held, not taken: capture or release it", "已预授权：请完成或撤销"),
+                Step::End(End::Held),
+            ],
+            "delivering" => vec![line("paid; putting the value on the card", "已支付；正在充值")],
+            "returning" => vec![line("giving back what was taken", "正在退回已收款项")],
+            "returned" => {
+                vec![line("everything went back", "已全部退回"), Step::End(End::Returned)]
+            }
             "review" => vec![
                 line(
                     "nobody knows whether money moved: call a supervisor, take no other money for it",
@@ -223,6 +242,8 @@ fn end(state: &str) -> Option<End> {
         "paid" => Some(End::Paid),
         "cancelled" => Some(End::Cancelled),
         "review" => Some(End::Review),
+        "authorised" => Some(End::Held),
+        "returned" => Some(End::Returned),
         _ => None,
     }
 }
@@ -232,6 +253,8 @@ pub fn prompt(look: &Look, prompt: &Prompt, currency: &str) -> String {
     let a = &prompt.arguments;
     let text = match prompt.id.as_str() {
         "confirm-amount" => look.say("confirm the amount", "请确认金额"),
+        "present-card-again" => look.say("present the card that paid once more", "请再次出示付款的原卡"),
+        "complete-or-release" => look.say("capture or release the hold", "请完成或撤销预授权"),
         "present-instrument" => {
             look.say("ask the customer for card, code or cash", "请顾客刷卡、出示付款码或付现金")
         }

@@ -2,7 +2,9 @@
 //!
 //! Exit codes: see [`exit`].
 
+pub mod after;
 pub mod args;
+pub mod bill;
 mod command;
 pub mod evidence;
 pub mod exit;

@@ -97,9 +97,9 @@ impl Look {
         match state {
             "ready" | "paid" | "approved" | "well" | "done" => Tone::Good,
             "degraded" | "starting" | "signed-off" | "attention" | "tendering" | "querying" | "reversing"
-            | "held" => Tone::Warn,
+            | "held" | "part-paid" | "authorised" | "delivering" | "returning" => Tone::Warn,
             "blocked" | "failed" | "quarantined" | "offline" | "review" | "unknown" => Tone::Bad,
-            "disabled" | "cancelled" | "reversed" | "declined" | "not-sent" => Tone::Faint,
+            "disabled" | "cancelled" | "reversed" | "declined" | "not-sent" | "returned" => Tone::Faint,
             _ => Tone::Plain,
         }
     }
@@ -123,6 +123,11 @@ impl Look {
             "paid" => "已支付",
             "cancelled" => "已取消",
             "review" => "待人工处理",
+            "part-paid" => "部分支付",
+            "authorised" => "已预授权",
+            "delivering" => "充值中",
+            "returning" => "退款中",
+            "returned" => "已退款",
             "created" => "准备中",
             "not-sent" => "未发送",
             "sent" => "已发送",
@@ -135,6 +140,21 @@ impl Look {
             _ => "",
         };
         clean(self.say(state, zh))
+    }
+
+    /// What an attempt does with money, in the user's language.
+    pub fn kind(&self, kind: &str) -> String {
+        let zh = match kind {
+            "sale" => "消费",
+            "hold" => "预授权",
+            "void" => "撤销",
+            "refund" => "退款",
+            "capture" => "预授权完成",
+            "release" => "预授权撤销",
+            "load" => "充值",
+            _ => "",
+        };
+        clean(self.say(kind, zh))
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use zbus::OwnedObjectPath;
 
 use crate::args::Pay;
-use crate::exit::{DONE, Failure, NO_MONEY, UNKNOWN};
+use crate::exit::{DONE, FAILED, Failure, NO_MONEY, REFUSED, UNKNOWN};
 use crate::follow::{End, Follower, Step};
 use crate::look::clean;
 use crate::session::{Session, write_out};
@@ -23,6 +23,7 @@ const COME_BACK: Duration = Duration::from_mins(2);
 pub(crate) struct Order {
     amount: Money,
     tendered: Option<Money>,
+    part: Option<Money>,
     wants_code: bool,
 }
 
@@ -40,7 +41,16 @@ pub(crate) fn order(args: &Pay) -> Result<Order, Failure> {
              history: write --code - and give the code on standard input. Do not use that code again",
         ));
     }
-    Ok(Order { amount, tendered, wants_code: args.code.is_some() })
+    let part = args.part.as_deref().map(read).transpose()?;
+    if let Some(part) = part {
+        if tendered.is_none() && args.code.is_none() {
+            return Err(Failure::usage("--part says how much --cash or --code pays: give one of them"));
+        }
+        if !part.is_positive() || part.minor() > amount.minor() {
+            return Err(Failure::usage(format!("a part is more than nothing and at most {amount}")));
+        }
+    }
+    Ok(Order { amount, tendered, part, wants_code: args.code.is_some() })
 }
 
 /// Pays.
@@ -55,6 +65,9 @@ pub(crate) async fn run(session: &Session, args: &Pay, order: Order) -> Result<u
             options.insert(name, value.as_str().into());
         }
     }
+    if args.hold {
+        options.insert("purpose", "hold".into());
+    }
     let (minor, currency) = (order.amount.minor(), order.amount.currency().code());
     let path = session.terminal().await?.open_payment(minor, currency, options).await?;
     let id = paths::payment_id(&path).unwrap_or_default().to_owned();
@@ -67,6 +80,8 @@ pub(crate) async fn run(session: &Session, args: &Pay, order: Order) -> Result<u
         asked_to_cancel: false,
         one_shot: order.tendered.is_some() || order.wants_code,
         refused: None,
+        part: order.part.is_some(),
+        paid_before: 0,
     };
     run.say(&format!("{} {} {id}", order.amount, session.look.say("payment", "交易")))?;
     // The same key gives the same payment again: it may be anywhere in its life.
@@ -79,7 +94,14 @@ pub(crate) async fn run(session: &Session, args: &Pay, order: Order) -> Result<u
     if state == "draft" {
         payment.confirm_amount(minor, currency, Options::new()).await?;
     }
-    if matches!(state.as_str(), "draft" | "ready") {
+    if state == "part-paid" {
+        run.paid_before = payment.paid().await?;
+        if run.one_shot && !args.more {
+            // Asked a second time, perhaps by a script in doubt: a part is taken only when somebody says so.
+            return run.part_paid(true).await;
+        }
+    }
+    if matches!(state.as_str(), "draft" | "ready" | "part-paid") {
         run.present(args, &order, &mut interrupt).await?;
     }
     if args.no_wait {
@@ -112,6 +134,10 @@ struct Run<'r> {
     one_shot: bool,
     /// Why what tillctl brought was refused.
     refused: Option<Failure>,
+    /// A part is all that is asked for.
+    part: bool,
+    /// What earlier parts paid, minor units: giving up now would give that back.
+    paid_before: i64,
 }
 
 impl Run<'_> {
@@ -130,11 +156,17 @@ impl Run<'_> {
         if let Some(channel) = &args.channel {
             options.insert("channel", channel.as_str().into());
         }
+        if let Some(part) = order.part {
+            options.insert("amount", part.minor().into());
+        }
         let result = if let Some(tendered) = order.tendered {
             self.payment.pay_cash(tendered.minor(), options).await
         } else if order.wants_code {
             if let Some(family) = &args.family {
                 options.insert("family", family.as_str().into());
+            }
+            if let Some(why) = &args.duplicate_reason {
+                options.insert("duplicate-reason", why.as_str().into());
             }
             let prompt = self.session.look.say("payment code: ", "付款码：");
             let code = tokio::select! {
@@ -167,6 +199,10 @@ impl Run<'_> {
 
     async fn give_up(&mut self) -> Result<(), Failure> {
         self.asked_to_cancel = true;
+        if self.paid_before > 0 {
+            // Earlier parts stay paid; `tillctl cancel` gives them back.
+            return Ok(());
+        }
         match self.payment.cancel(self.session.options()).await {
             // Already over: its end will be heard.
             Ok(()) | Err(Error::WrongState(_)) => Ok(()),
@@ -175,12 +211,15 @@ impl Run<'_> {
     }
 
     async fn follow(&mut self, events: &mut Events, interrupt: &mut Signal) -> Result<u8, Failure> {
+        if self.paid_before > 0 && self.refused.is_some() {
+            return self.part_paid(false).await;
+        }
         loop {
             let event = tokio::select! {
                 biased;
                 event = self.next(events) => event?,
                 _ = interrupt.recv() => {
-                    if self.asked_to_cancel {
+                    if self.asked_to_cancel || self.paid_before > 0 {
                         return self.leave("it goes on without tillctl");
                     }
                     self.say(self.session.look.say(
@@ -200,10 +239,15 @@ impl Run<'_> {
                     Step::Show(code) => self.show_code(&code)?,
                     Step::BackToReady if self.one_shot && !self.asked_to_cancel => self.give_up().await?,
                     Step::BackToReady => {}
+                    Step::PartPaid if self.part || self.one_shot => return self.part_paid(false).await,
+                    Step::PartPaid => {}
                     Step::ReadAgain => {
                         let state = self.find().await?.state;
                         if let Some(end) = self.follower.read(&state) {
                             return self.finish(end).await;
+                        }
+                        if state == "part-paid" && (self.part || self.one_shot) {
+                            return self.part_paid(false).await;
                         }
                     }
                     Step::End(end) => return self.finish(end).await,
@@ -248,6 +292,40 @@ impl Run<'_> {
         self.say(&picture)
     }
 
+    /// Part-paid: what remains. `again`: nothing was asked for now.
+    async fn part_paid(&mut self, again: bool) -> Result<u8, Failure> {
+        let details = self.find().await?;
+        let look = &self.session.look;
+        if self.session.json {
+            self.session.show(&details, |_| String::new())?;
+        }
+        let money = |minor| look.money(minor, self.follower.currency());
+        let remaining = money(details.remaining.unwrap_or_default());
+        let (paid, remains) = (look.say("paid so far", "已付"), look.say("remaining", "待付"));
+        self.say(&format!("{paid} {}; {remains} {remaining}", money(details.paid)))?;
+        if let Some(refused) = self.refused.take() {
+            return Err(refused);
+        }
+        if again && !self.part {
+            return Err(Failure {
+                exit: REFUSED,
+                code: "PartPaid".into(),
+                text: format!(
+                    "payment {} is part-paid: {remaining} remain, and nothing was taken now",
+                    self.id
+                ),
+                hint: Some("--more pays another part, or all the rest".into()),
+            });
+        }
+        Ok(match details.paid > self.paid_before {
+            true if self.part => DONE,
+            // Something was paid, but not what was asked for.
+            true => FAILED,
+            false if again => DONE,
+            false => NO_MONEY,
+        })
+    }
+
     async fn finish(&mut self, end: End) -> Result<u8, Failure> {
         let details = self.find().await?;
         let look = &self.session.look;
@@ -270,6 +348,14 @@ impl Run<'_> {
                 }
                 Ok(DONE)
             }
+            End::Held => {
+                let id = &self.id;
+                let held = look.money(details.held.unwrap_or_default(), self.follower.currency());
+                let how = format!("`tillctl capture {id}`, `tillctl release {id}`");
+                self.say(&format!("{}: {held}; {how}", look.say("held", "已预授权")))?;
+                Ok(DONE)
+            }
+            End::Returned => Ok(NO_MONEY),
             End::Cancelled => match self.refused.take() {
                 Some(refused) => Err(refused),
                 None => Ok(NO_MONEY),

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use clap::{CommandFactory, Parser};
-use tillctl::args::{Cli, Command, JournalCommand};
+use tillctl::args::{Cli, Command, JournalCommand, ReviewCommand, Verdict};
+use tillctl::{after, bill};
 
 fn read(line: &str) -> Result<Cli, String> {
     Cli::try_parse_from(line.split(' ')).map_err(|e| e.to_string())
@@ -42,6 +43,16 @@ fn what_contradicts_itself_is_refused() {
         "tillctl pay",
         "tillctl payments --limit 0",
         "tillctl payments --limit 501",
+        "tillctl pay 1 --hold --cash 1",
+        "tillctl pay 1 --more --cash 1",
+        "tillctl pay 1 --duplicate-reason again",
+        "tillctl refund",
+        "tillctl refund p1 --attempt 0",
+        "tillctl review propose p1 --attempt 1 happened",
+        "tillctl review confirm p1 happened",
+        "tillctl review confirm p1 --attempt 1 perhaps",
+        "tillctl abandon p1",
+        "tillctl bill --limit 501",
         "tillctl journal",
         "tillctl device",
     ] {
@@ -63,4 +74,70 @@ fn the_journal_is_exported_whole_unless_told() {
     let cli = read("tillctl journal export out.jsonl").unwrap();
     let Command::Journal(JournalCommand::Export { from, to, .. }) = cli.command else { panic!("export") };
     assert_eq!((from, to), (1, 0));
+}
+
+#[test]
+fn what_follows_a_sale_is_read_whole() {
+    let cli = read("tillctl refund p1 28.50 --attempt 2 --key r1 --reason broken --operator 007").unwrap();
+    assert_eq!(cli.operator.as_deref(), Some("007"));
+    let Command::Refund(refund) = cli.command else { panic!("refund") };
+    assert_eq!((refund.payment.as_str(), refund.amount.as_deref()), ("p1", Some("28.50")));
+    assert_eq!((refund.how.attempt, refund.how.key.as_deref()), (Some(2), Some("r1")));
+    assert_eq!(refund.how.reason.as_deref(), Some("broken"));
+    let Command::Capture(all) = read("tillctl capture p1").unwrap().command else { panic!("capture") };
+    assert_eq!(all.amount, None, "nothing typed is all that is left");
+    let line = "tillctl review propose p1 --attempt 2 did-not --reason statement";
+    let Command::Review(ReviewCommand::Propose { case, reason }) = read(line).unwrap().command else {
+        panic!("propose")
+    };
+    assert_eq!((case.attempt, case.verdict, reason.as_str()), (2, Verdict::DidNot, "statement"));
+    let Command::Pay(pay) = read("tillctl pay 100 --part 30 --cash 50").unwrap().command else {
+        panic!("pay")
+    };
+    assert_eq!((pay.part.as_deref(), pay.cash.as_deref(), pay.more), (Some("30"), Some("50"), false));
+    let Command::Bill(bill) = read("tillctl bill --from 2026-11-01 --min 5 --all").unwrap().command else {
+        panic!("bill")
+    };
+    assert!(bill.all && bill.from.as_deref() == Some("2026-11-01") && bill.min.as_deref() == Some("5"));
+}
+
+#[test]
+fn money_and_reviews_want_a_name_before_anything_is_asked() {
+    for line in [
+        "tillctl refund p1 5",
+        "tillctl void p1",
+        "tillctl capture p1",
+        "tillctl release p1",
+        "tillctl review confirm p1 --attempt 1 happened",
+    ] {
+        let command = read(line).unwrap().command;
+        for operator in [None, Some(" ")] {
+            let e = after::check(&command, operator).unwrap_err();
+            assert!(e.exit == 2 && e.text.contains("--operator NAME"), "{line}: {}", e.text);
+        }
+        assert!(after::check(&command, Some("007")).is_ok(), "{line}");
+    }
+    assert!(after::check(&read("tillctl reprint p1").unwrap().command, None).is_ok());
+}
+
+#[test]
+fn a_typed_amount_is_never_taken_for_all_that_is_left() {
+    assert_eq!(after::minor(None, "CNY").unwrap(), 0);
+    assert_eq!(after::minor(Some("28.5"), "CNY").unwrap(), 2850);
+    assert_eq!(after::minor(Some("28"), "JPY").unwrap(), 28);
+    for wrong in ["0", "0.00", "-5", "28.505", "five", ""] {
+        assert_eq!(after::minor(Some(wrong), "CNY").unwrap_err().exit, 2, "{wrong}");
+    }
+    assert!(after::minor(Some("28.5"), "JPY").is_err());
+}
+
+#[test]
+fn a_day_of_a_bill_is_whole_and_the_shops_own() {
+    use jiff::tz::{TimeZone, offset};
+    let zone = TimeZone::fixed(offset(8));
+    let (from, to) = (bill::moment("2026-11-22", &zone, false), bill::moment("2026-11-22", &zone, true));
+    let (from, to) = (from.unwrap(), to.unwrap());
+    assert_eq!(to - from, 86_400_000 - 1);
+    assert_eq!(from, bill::moment("2026-11-21T16:00", &TimeZone::UTC, false).unwrap());
+    assert!(bill::moment("yesterday", &zone, false).is_err());
 }

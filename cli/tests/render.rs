@@ -246,13 +246,13 @@ fn json_keys_are_stable() {
     let details = serde_json::to_value(details()).unwrap();
     assert_eq!(
         keys(&details),
-        "amount attempts cancel-requested changed-ms currency id key opened-ms operator paid reason receipt \
-         receipt-printed recovered seq state subject"
+        "amount attempts cancel-requested changed-ms currency held id key opened-ms operator paid purpose reason receipt \
+         receipt-printed recovered remaining returned seq state subject"
     );
     assert_eq!(
         keys(&details["attempts"][0]),
-        "account attempt authorisation-code batch change channel code decision family next order queries reference \
-         state text text-zh trace undos unknown-reason"
+        "account amount attempt authorisation-code batch change channel code decision family kind next of operator order \
+         queries reason receipt reference state text text-zh trace undos unknown-reason wants-card"
     );
     assert_eq!(details["amount"], 12_850, "amounts are whole minor units");
 }

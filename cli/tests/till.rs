@@ -372,3 +372,63 @@ fn shut_down(disk: &std::fs::File) -> rustix::io::Result<()> {
     // SAFETY: the call reads one u32, which Setter passes by pointer, and touches no memory of ours.
     unsafe { rustix::ioctl::ioctl(disk, rustix::ioctl::Setter::<SHUTDOWN, u32>::new(NO_LOG_FLUSH)) }
 }
+
+#[test]
+fn parts_are_paid_given_back_found_and_billed() {
+    let till = Till::start();
+    let part = |more: &[&str]| {
+        let args = ["pay", "100", "--key", "k9", "--operator", "001"];
+        till.ctl(&[args.as_slice(), more].concat())
+    };
+    let first = part(&["--part", "30", "--cash", "50"]);
+    let text = out(&first);
+    assert_eq!(code(&first), 0, "{text}{}", err(&first));
+    assert!(text.contains("paid so far CNY 30.00; remaining CNY 70.00"), "{text}");
+    // A script in doubt asks again: nothing is taken twice.
+    let again = part(&["--part", "30", "--cash", "50"]);
+    assert!(
+        code(&again) == 0 && out(&again).contains("remaining CNY 70.00"),
+        "{}{}",
+        out(&again),
+        err(&again)
+    );
+    let whole = part(&["--cash", "100"]);
+    assert!(code(&whole) == 5 && err(&whole).contains("--more"), "{}", err(&whole));
+    // A part that is refused gives nothing of the earlier ones back.
+    let short = part(&["--more", "--part", "60", "--cash", "50"]);
+    assert!(code(&short) == 5, "{}{}", out(&short), err(&short));
+    let rest = part(&["--more", "--cash", "70"]);
+    assert!(code(&rest) == 0 && out(&rest).contains("\npaid\n"), "{}{}", out(&rest), err(&rest));
+
+    let nameless = till.ctl(&["refund", "k9", "10"]);
+    assert!(code(&nameless) == 2 && err(&nameless).contains("--operator NAME"), "{}", err(&nameless));
+    let which = till.ctl(&["refund", "k9", "10", "--operator", "007"]);
+    assert!(code(&which) == 5 && err(&which).contains("tillctl show"), "{}", err(&which));
+    let refund =
+        ["refund", "k9", "12.50", "--attempt", "1", "--key", "r1", "--reason", "broken", "--operator", "007"];
+    for _ in 0..2 {
+        let back = till.ctl(&refund);
+        let text = out(&back);
+        assert_eq!(code(&back), 0, "{text}{}", err(&back));
+        assert!(text.contains("cash refund CNY 12.50: done"), "{text}");
+        assert!(text.contains("paid CNY 100.00, returned CNY 12.50"), "the same key is done once: {text}");
+    }
+    let over = till.ctl(&["refund", "k9", "17.51", "--attempt", "1", "--operator", "007", "--json"]);
+    let e: serde_json::Value = serde_json::from_str(err(&over).lines().last().unwrap()).unwrap();
+    assert_eq!((code(&over), e["error"]["code"].as_str()), (5, Some("TooMuch")));
+    let shown = out(&till.ctl(&["show", "k9"]));
+    assert!(
+        shown.contains("refund  CNY 12.50") && shown.contains("broken") && shown.contains("007"),
+        "{shown}"
+    );
+
+    let id = json(&till.ctl(&["show", "k9", "--json"]))["id"].as_str().unwrap().to_owned();
+    assert_eq!(json(&till.ctl(&["find", "k9", "--json"]))["payments"][0]["id"], id.as_str());
+    assert!(out(&till.ctl(&["find", "99999999"])).contains("no payment carries this number"));
+    let bill = json(&till.ctl(&["bill", "--min", "100", "--operator", "001", "--json"]));
+    let row = &bill["payments"][0];
+    assert_eq!((row["paid"].as_i64(), row["returned"].as_i64()), (Some(10_000), Some(1_250)), "{bill}");
+    let text = out(&till.ctl(&["bill", "--all"]));
+    assert!(text.contains("paid CNY 100.00, returned CNY 12.50, kept CNY 87.50"), "{text}");
+    assert!(out(&till.ctl(&["bill", "--max", "99.99"])).contains("no payments are like that"));
+}

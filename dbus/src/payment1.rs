@@ -102,11 +102,12 @@ pub trait Payment1 {
     /// Options: operator (s).
     fn resume(&self, options: Options<'_>) -> Result<(), Error>;
 
-    /// Everything: id, amount, currency, state, reason, subject, operator, key, paid, receipt, receipt-printed
-    /// (b), recovered (b), cancel-requested (b), seq, opened-ms, changed-ms, and attempts `(aa{sv})`: attempt,
-    /// channel, family, state, account (masked), trace, batch, order, reference, authorisation-code, change,
-    /// code, text, text-zh, next, unknown-reason, queries, undos, decision (s, JSON). Keys without a value may
-    /// be left out.
+    /// Everything: id, amount, currency, state, reason, subject, operator, key, purpose, paid, returned, remaining, held,
+    /// receipt, receipt-printed (b), recovered (b), cancel-requested (b), seq, opened-ms, changed-ms, and attempts
+    /// `(aa{sv})`: attempt, kind (sale, hold, void, refund, capture, release, load), of (the attempt it follows), amount,
+    /// wants-card (b), reason, operator, receipt, channel, family, state, account (masked), trace, batch, order,
+    /// reference, authorisation-code, change, code, text, text-zh, next, unknown-reason, queries, undos, decision (s,
+    /// JSON). Keys without a value may be left out.
     fn describe(&self, options: Options<'_>) -> Result<PaymentDetails, Error>;
 
     /// The receipt as text lines, once paid. Errors: WrongState. Options: columns (u), 32 when absent.

@@ -206,6 +206,12 @@ pub struct PromptArguments {
     /// The same, Chinese.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_zh: Option<String>,
+    /// What has been paid of a part-paid payment, minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paid: Option<i64>,
+    /// What is held, minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<i64>,
     /// The till is free for others while this payment is resolved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub background: Option<bool>,
@@ -238,8 +244,16 @@ pub struct PaymentDetails {
     pub operator: Option<String>,
     /// Idempotency key of the caller.
     pub key: Option<String>,
+    /// As `org.tilld.Payment1.Purpose`.
+    pub purpose: Option<String>,
     /// What has been paid, minor units.
     pub paid: i64,
+    /// What went back of it, minor units.
+    pub returned: Option<i64>,
+    /// What is still owed, minor units.
+    pub remaining: Option<i64>,
+    /// What is held by a pre-authorisation, minor units.
+    pub held: Option<i64>,
     /// Receipt number; 0 until paid.
     pub receipt: Option<u64>,
     /// The receipt is on paper, or nobody will print it.
@@ -265,6 +279,20 @@ pub struct PaymentDetails {
 pub struct AttemptDetails {
     /// Number of the attempt at this payment, from 1.
     pub attempt: u32,
+    /// What it does: sale, hold, void, refund, capture, release, load.
+    pub kind: Option<String>,
+    /// The attempt that it follows; 0: none.
+    pub of: Option<u32>,
+    /// How much, minor units.
+    pub amount: Option<i64>,
+    /// Its channel waits for the card that paid to be presented again.
+    pub wants_card: Option<bool>,
+    /// Why a leg was asked for.
+    pub reason: Option<String>,
+    /// Who asked for a leg.
+    pub operator: Option<String>,
+    /// Number of its receipt or slip; 0: it has none.
+    pub receipt: Option<u64>,
     /// Channel.
     pub channel: String,
     /// What was presented.

@@ -1,10 +1,12 @@
 //! What commands print, from what the daemon says: pure functions, held by golden tests.
 
+mod bill;
 mod fix;
 mod lists;
 mod payment;
 mod status;
 
+pub use bill::bill;
 pub use fix::fix;
 pub use lists::{channels, devices, payments, plugins};
 pub use payment::payment;

@@ -18,6 +18,16 @@ pub fn payment(look: &Look, p: &PaymentDetails) -> String {
     if p.paid != 0 && p.paid != p.amount {
         field(look, &mut out, look.say("paid", "已付"), &money(p.paid));
     }
+    let more = [
+        (look.say("returned", "已退"), p.returned),
+        (look.say("held", "预授权"), p.held),
+        (look.say("remaining", "待付"), p.remaining.filter(|_| p.state == "part-paid")),
+    ];
+    for (name, minor) in more {
+        if let Some(minor) = minor.filter(|m| *m != 0) {
+            field(look, &mut out, name, &money(minor));
+        }
+    }
     optional(look, &mut out, look.say("subject", "事项"), p.subject.as_deref());
     optional(look, &mut out, look.say("operator", "操作员"), p.operator.as_deref());
     optional(look, &mut out, look.say("key", "幂等键"), p.key.as_deref());
@@ -53,6 +63,19 @@ fn attempt(look: &Look, out: &mut String, a: &AttemptDetails, money: &dyn Fn(i64
     let head = format!("{} {}: {}", look.say("attempt", "第"), a.attempt, clean(&a.channel));
     let state = look.paint(&look.state(&a.state), Look::tone(&a.state));
     line(out, &format!("{}  {state}", look.paint(&head, Tone::Strong)));
+    if let Some(kind) = a.kind.as_deref() {
+        let of = match a.of.unwrap_or(0) {
+            0 => String::new(),
+            of => format!("  {} {of}", look.say("of attempt", "原第")),
+        };
+        let amount = a.amount.map(|m| format!("  {}", money(m))).unwrap_or_default();
+        field(look, out, look.say("does", "类型"), &format!("{}{amount}{of}", look.kind(kind)));
+    }
+    optional(look, out, look.say("reason", "原因"), a.reason.as_deref());
+    optional(look, out, look.say("asked by", "经办"), a.operator.as_deref());
+    if let Some(receipt) = a.receipt.filter(|r| *r != 0) {
+        field(look, out, look.say("receipt", "小票"), &receipt.to_string());
+    }
     let with = [a.family.as_deref(), a.account.as_deref()];
     let with = with.iter().flatten().filter(|t| !t.is_empty()).copied().collect::<Vec<_>>().join("  ");
     optional(look, out, look.say("with", "凭证"), Some(&with));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use till_core::{Attempt, Payment, PaymentState};
+use till_core::{Attempt, AttemptState, Payment, PaymentState};
 use zbus::{OwnedVariant, Variant};
 
 /// A dictionary on its way out.
@@ -26,7 +26,11 @@ pub(super) fn payment(p: &Payment, printed: bool, decisions: &[(u32, String)]) -
     put(&mut d, "subject", p.subject.clone());
     put(&mut d, "operator", p.operator.clone().unwrap_or_default());
     put(&mut d, "key", p.key.clone());
+    put(&mut d, "purpose", p.purpose.as_str());
     put(&mut d, "paid", p.paid().minor());
+    put(&mut d, "returned", p.returned().minor());
+    put(&mut d, "remaining", p.remaining().minor());
+    put(&mut d, "held", p.held().minor());
     put(&mut d, "receipt", p.receipt_number.unwrap_or(0));
     put(&mut d, "receipt-printed", printed);
     put(&mut d, "recovered", p.recovered);
@@ -44,6 +48,13 @@ fn attempt(a: &Attempt, decisions: &[(u32, String)]) -> HashMap<String, Variant<
         d.insert(key.into(), value);
     };
     put("attempt", a.ids.attempt.into());
+    put("kind", a.kind.as_str().into());
+    put("of", a.of.into());
+    put("amount", a.amount.minor().into());
+    put("wants-card", (a.wants_instrument && a.state.is_open()).into());
+    put("reason", a.reason.clone().into());
+    put("operator", a.operator.clone().unwrap_or_default().into());
+    put("receipt", a.receipt.unwrap_or(0).into());
     put("channel", a.channel.clone().into());
     put("family", a.family.to_string().into());
     put("state", a.state.as_str().into());
@@ -86,6 +97,15 @@ pub(super) fn prompt(p: &Payment, show_code: Option<&str>) -> (String, Dict) {
         put(d, "amount", p.amount.minor());
         put(d, "currency", p.amount.currency().code());
     };
+    // A refund or void under way leaves the payment's own state as it is.
+    if (p.state.is_final() || p.state == PaymentState::Authorised)
+        && let Some(leg) = p.open_attempt().filter(|a| a.state != AttemptState::Review)
+    {
+        put(&mut d, "amount", leg.amount.minor());
+        put(&mut d, "currency", leg.amount.currency().code());
+        put(&mut d, "background", p.parked);
+        return (if leg.wants_instrument { "present-card-again" } else { "wait" }.into(), d);
+    }
     let id = match p.state {
         PaymentState::Draft => {
             amount(&mut d);
