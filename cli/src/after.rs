@@ -219,7 +219,7 @@ fn finish(s: &Session, p: &PaymentDetails, a: &AttemptDetails, exit: u8) -> Resu
         (look.say("held", "预授权"), p.held.unwrap_or_default()),
     ] {
         if minor != 0 {
-            line.push_str(&format!(", {name} {}", look.money(minor, &p.currency)));
+            line = format!("{line}, {name} {}", look.money(minor, &p.currency));
         }
     }
     write_out(&format!("{line}\n"))?;
@@ -300,7 +300,7 @@ async fn told(s: &Session, id: &str, line: &str) -> Result<u8, Failure> {
     let mut text = format!("{line}; {}: {}", look.say("payment", "交易"), look.state(&p.state));
     if p.state == "part-paid" {
         let remains = look.money(p.remaining.unwrap_or_default(), &p.currency);
-        text.push_str(&format!(", {} {remains}", look.say("remaining", "待付")));
+        text = format!("{text}, {} {remains}", look.say("remaining", "待付"));
     }
     s.did(&text, &json!({ "id": id, "state": p.state, "remaining": p.remaining }))?;
     Ok(DONE)

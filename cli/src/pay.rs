@@ -238,9 +238,8 @@ impl Run<'_> {
                     Step::Line(line) => self.say(&line)?,
                     Step::Show(code) => self.show_code(&code)?,
                     Step::BackToReady if self.one_shot && !self.asked_to_cancel => self.give_up().await?,
-                    Step::BackToReady => {}
                     Step::PartPaid if self.part || self.one_shot => return self.part_paid(false).await,
-                    Step::PartPaid => {}
+                    Step::BackToReady | Step::PartPaid => {}
                     Step::ReadAgain => {
                         let state = self.find().await?.state;
                         if let Some(end) = self.follower.read(&state) {
