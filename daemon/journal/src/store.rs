@@ -13,6 +13,12 @@ use crate::frame::Subject;
 /// One epoch's store: `j` holds the frames by seq, `ix/subject` finds one payment's records.
 #[derive(Debug)]
 pub(crate) struct Store {
+    /// Taken only by the drop.
+    handles: Option<Handles>,
+}
+
+#[derive(Debug)]
+struct Handles {
     db: Db,
     j: Tree,
     ix: Tree,
@@ -70,65 +76,69 @@ impl Store {
                 .flush_every_ms(Some(2000))
                 .open()?;
             let (j, ix, meta) = (db.open_tree("j")?, db.open_tree("ix/subject")?, db.open_tree("meta")?);
-            Ok(Self { db, j, ix, meta })
+            Ok(Self { handles: Some(Handles { db, j, ix, meta }) })
         })
+    }
+
+    fn handles(&self) -> sled::Result<&Handles> {
+        self.handles.as_ref().ok_or_else(|| sled::Error::Unsupported("the store is closed".into()))
     }
 
     /// Puts one frame: index first, so that a record in `j` is never without its entry.
     pub(crate) fn put(&self, seq: u64, subject: &Subject, frame: &[u8]) -> Result<()> {
         guarded("insert", || {
             if *subject != [0; 16] {
-                self.ix.insert(index_key(subject, seq), &[])?;
+                self.handles()?.ix.insert(index_key(subject, seq), &[])?;
             }
-            self.j.insert(seq.to_be_bytes(), frame)?;
+            self.handles()?.j.insert(seq.to_be_bytes(), frame)?;
             Ok(())
         })
     }
 
     /// Puts an index entry only.
     pub(crate) fn put_index(&self, subject: &Subject, seq: u64) -> Result<()> {
-        guarded("insert", || self.ix.insert(index_key(subject, seq), &[]).map(|_| ()))
+        guarded("insert", || self.handles()?.ix.insert(index_key(subject, seq), &[]).map(|_| ()))
     }
 
     /// Remembers that every record up to `seq` is indexed.
     pub(crate) fn set_indexed_to(&self, seq: u64) -> Result<()> {
-        guarded("insert", || self.meta.insert(INDEXED_TO, &seq.to_be_bytes()).map(|_| ()))
+        guarded("insert", || self.handles()?.meta.insert(INDEXED_TO, &seq.to_be_bytes()).map(|_| ()))
     }
 
     /// Up to which record the index is known whole.
     pub(crate) fn indexed_to(&self) -> Result<u64> {
-        let value = guarded("read", || self.meta.get(INDEXED_TO))?;
+        let value = guarded("read", || self.handles()?.meta.get(INDEXED_TO))?;
         Ok(value.and_then(|v| v.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes))
     }
 
     /// Empties the index, to build it anew.
     pub(crate) fn clear_index(&self) -> Result<()> {
         guarded("clear", || {
-            self.meta.remove(INDEXED_TO)?;
-            self.ix.clear()
+            self.handles()?.meta.remove(INDEXED_TO)?;
+            self.handles()?.ix.clear()
         })
     }
 
     /// The frame of one record.
     pub(crate) fn get(&self, seq: u64) -> Result<Option<IVec>> {
-        guarded("read", || self.j.get(seq.to_be_bytes()))
+        guarded("read", || self.handles()?.j.get(seq.to_be_bytes()))
     }
 
     /// The newest record's seq and frame.
     pub(crate) fn last(&self) -> Result<Option<(u64, IVec)>> {
-        Ok(guarded("read", || self.j.last())?.and_then(|(k, v)| Some((parse_seq(&k)?, v))))
+        Ok(guarded("read", || self.handles()?.j.last())?.and_then(|(k, v)| Some((parse_seq(&k)?, v))))
     }
 
     /// The oldest record's seq.
     pub(crate) fn first_seq(&self) -> Result<Option<u64>> {
-        Ok(guarded("read", || self.j.first())?.and_then(|(k, _)| parse_seq(&k)))
+        Ok(guarded("read", || self.handles()?.j.first())?.and_then(|(k, _)| parse_seq(&k)))
     }
 
     /// Up to `limit` records from `from` on, in order.
     pub(crate) fn page(&self, from: u64, limit: usize) -> Result<Vec<(u64, IVec)>> {
         guarded("scan", || {
             let mut out = Vec::with_capacity(limit.min(1024));
-            for item in self.j.range(from.to_be_bytes()..).take(limit) {
+            for item in self.handles()?.j.range(from.to_be_bytes()..).take(limit) {
                 let (key, value) = item?;
                 // A key of another width is damage: 0 is no record's seq, so the caller sees a gap.
                 out.push((parse_seq(&key).unwrap_or(0), value));
@@ -141,7 +151,7 @@ impl Store {
     pub(crate) fn by_subject(&self, subject: &Subject) -> Result<Vec<u64>> {
         guarded("scan", || {
             let mut out = Vec::new();
-            for item in self.ix.scan_prefix(subject) {
+            for item in self.handles()?.ix.scan_prefix(subject) {
                 let (key, _) = item?;
                 if let Some(seq) = key.get(16..).and_then(parse_seq) {
                     out.push(seq);
@@ -157,7 +167,7 @@ impl Store {
         guarded("scan", || {
             let mut out = Vec::new();
             let range = index_key(subject, from)..=index_key(subject, u64::MAX);
-            for item in self.ix.range(range).take(limit) {
+            for item in self.handles()?.ix.range(range).take(limit) {
                 let (key, _) = item?;
                 if let Some(seq) = key.get(16..).and_then(parse_seq) {
                     out.push(seq);
@@ -169,23 +179,35 @@ impl Store {
 
     /// Whether the index finds a record.
     pub(crate) fn is_indexed(&self, subject: &Subject, seq: u64) -> Result<bool> {
-        guarded("read", || self.ix.contains_key(index_key(subject, seq)))
+        guarded("read", || self.handles()?.ix.contains_key(index_key(subject, seq)))
     }
 
     /// Entries in the index.
     pub(crate) fn index_len(&self) -> Result<u64> {
-        guarded("scan", || Ok(self.ix.len() as u64))
+        guarded("scan", || Ok(self.handles()?.ix.len() as u64))
     }
 
     /// Removes one record, for tests of what is noticed.
     #[cfg(test)]
     pub(crate) fn remove(&self, seq: u64) -> Result<()> {
-        guarded("remove", || self.j.remove(seq.to_be_bytes()).map(|_| ()))
+        guarded("remove", || self.handles()?.j.remove(seq.to_be_bytes()).map(|_| ()))
     }
 
     /// Makes everything put so far durable (with the shim: one fsync).
     pub(crate) fn flush(&self) -> Result<()> {
-        guarded("flush", || self.db.flush().map(|_| ()))
+        guarded("flush", || self.handles()?.db.flush().map(|_| ()))
+    }
+}
+
+impl Drop for Store {
+    /// The last handle syncs the file, and sled panics when that fails: a disk that is gone must not end who lets go of
+    /// the journal. Nothing is lost by it: what was acknowledged is in the segments.
+    fn drop(&mut self) {
+        let handles = self.handles.take();
+        let _told_by_the_journal = guarded("close", || {
+            drop(handles);
+            Ok(())
+        });
     }
 }
 

@@ -217,6 +217,40 @@ fn a_write_that_fails_is_told_at_once_and_what_was_acknowledged_is_there_afterwa
     unmount();
 }
 
+/// An idle journal has not seen that its disk is gone; sled finds out when it is let go, and must not panic then.
+#[test]
+fn a_journal_is_let_go_after_its_disk_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (image, at) = (dir.path().join("disk"), dir.path().join("mnt"));
+    std::fs::create_dir(&at).unwrap();
+    std::fs::File::create(&image).unwrap().set_len(48 << 20).unwrap();
+    let mkfs = Command::new("mkfs.ext4").arg("-q").arg(&image).status();
+    let mount = || {
+        let status = Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&at).status();
+        status.is_ok_and(|s| s.success())
+    };
+    if !mkfs.is_ok_and(|s| s.success()) || !mount() {
+        println!("skipped: a loop device with ext4 needs root");
+        return;
+    }
+    let unmount = || Command::new("umount").arg("-l").arg(&at).status().unwrap();
+    let (journal, _) = open_with(options(&at.join("journal"))).unwrap();
+    journal.append(vec![record(0)], Urgency::New).unwrap().wait().unwrap();
+    let gone = shut_down(&std::fs::File::open(&at).unwrap());
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(journal)));
+    unmount();
+    if let Err(e) = gone {
+        println!("skipped: this file system cannot be shut down ({e})");
+        return;
+    }
+    assert!(dropped.is_ok(), "letting go of the journal panicked");
+    assert!(mount());
+    let (journal, _) = open_with(options(&at.join("journal"))).unwrap();
+    assert_eq!(numbers(&journal), [0], "the acknowledged record is lost");
+    drop(journal);
+    unmount();
+}
+
 /// Cuts a file system off without flushing its log: every write fails from then on (`EXT4_IOC_SHUTDOWN`, linux/ext4.h).
 #[allow(unsafe_code)]
 fn shut_down(disk: &std::fs::File) -> rustix::io::Result<()> {
