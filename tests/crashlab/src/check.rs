@@ -81,16 +81,22 @@ fn whole(recovered: &Recovered, truth: &Truth, need: u64) -> Result<(), String> 
     if head < need {
         return Err(format!("LOST: record {need} was promised, the journal ends at {head}"));
     }
-    let mut expect = (1, [0; 32]);
+    let first = journal.stats().first_seq;
+    if first > truth.first.max(1) {
+        return Err(format!("LOST: the journal begins at record {first}, it began at {}", truth.first));
+    }
+    // What comes before a first record that is not 1 was let go: nobody knows its hash any more.
+    let mut expect = (first, (first == 1).then_some([0; 32]));
     let mut wrong = None;
-    let read = journal.replay(1, |record| {
+    let read = journal.replay(first, |record| {
         if wrong.is_some() {
             return;
         }
-        let index = usize::try_from(record.seq).unwrap_or(0).saturating_sub(1);
-        if (record.seq, record.prev_hash) != expect {
+        if record.seq != expect.0 || expect.1.is_some_and(|hash| hash != record.prev_hash) {
             wrong = Some(format!("record {} where {} belongs: the chain is broken", record.seq, expect.0));
-        } else if record.seq <= need && truth.hashes.get(index) != Some(&record.hash) {
+        } else if (truth.first..=need).contains(&record.seq)
+            && truth.at(record.seq).and_then(|at| truth.hashes.get(at)) != Some(&record.hash)
+        {
             wrong = Some(format!("LOST: record {} is another than was promised", record.seq));
         } else if record.seq <= need
             && let Err(e) = unseals(recovered, record)
@@ -98,7 +104,7 @@ fn whole(recovered: &Recovered, truth: &Truth, need: u64) -> Result<(), String> 
             wrong =
                 Some(format!("record {}: what takes the payment back cannot be unsealed: {e}", record.seq));
         }
-        expect = (record.seq + 1, record.hash);
+        expect = (record.seq + 1, Some(record.hash));
     });
     read.map_err(|e| format!("does not replay: {e}"))?;
     if let Some(wrong) = wrong {
@@ -111,9 +117,7 @@ fn whole(recovered: &Recovered, truth: &Truth, need: u64) -> Result<(), String> 
     if !report.is_whole() {
         return Err(format!("not whole: {}", report.findings.join("; ")));
     }
-    if let Some(payment) =
-        truth.subjects.iter().take(usize::try_from(need).unwrap_or(0)).rfind(|s| !s.is_empty())
-    {
+    if let Some(payment) = truth.subjects.iter().take(truth.up_to(need)).rfind(|s| !s.is_empty()) {
         let mut subject = [0; 16];
         let found = hex::decode_to_slice(payment, &mut subject).is_ok()
             && journal.by_subject(&subject).is_ok_and(|records| !records.is_empty());
@@ -129,14 +133,15 @@ pub fn unseals(recovered: &Recovered, record: &till_journal::Record) -> Result<(
     if record.kind != KIND {
         return Ok(());
     }
-    match Record::decode(&record.payload) {
-        Ok(Record::Sent { payment, recovery, .. }) => {
-            match recovered.keys.keyring().open(&payment.0, KIND, &recovery) {
-                Ok(_) | Err(SealError::Shredded { .. }) => Ok(()),
-                Err(e) => Err(e),
-            }
-        }
-        _ => Ok(()),
+    let event = match Record::decode(&record.payload) {
+        // Of an attempt that is not the one under way.
+        Ok(Record::On { event, .. }) => Some(*event),
+        decoded => decoded.ok(),
+    };
+    let Some(Record::Sent { payment, recovery, .. }) = event else { return Ok(()) };
+    match recovered.keys.keyring().open(&payment.0, KIND, &recovery) {
+        Ok(_) | Err(SealError::Shredded { .. }) => Ok(()),
+        Err(e) => Err(e),
     }
 }
 

@@ -86,9 +86,10 @@ impl Shop {
     pub async fn faults(&mut self) -> Result<Vec<String>, LabError> {
         let mut wrong = Vec::new();
         let journal = self.client.journal().await?;
+        let about: BTreeMap<u64, &str> =
+            journal.iter().filter_map(|r| Some((r["seq"].as_u64()?, r["payment"].as_str()?))).collect();
         for (seq, (payment, state)) in &self.told {
-            let record = usize::try_from(*seq).ok().and_then(|seq| journal.get(seq.checked_sub(1)?));
-            if record.and_then(|r| r["payment"].as_str()) != Some(payment) {
+            if about.get(seq).copied() != Some(payment.as_str()) {
                 wrong.push(format!("LOST: record {seq} ({payment} is {state}) was told and is gone"));
             } else if state == "paid" {
                 let now = self.client.details(payment).await?.state;

@@ -206,8 +206,7 @@ impl Recorded {
 fn bears_out(truth: &Truth, told: &Told) -> Option<u64> {
     match told {
         Told::State { payment, seq, .. } => {
-            let index = usize::try_from(seq.checked_sub(1)?).ok()?;
-            (truth.subjects.get(index) == Some(payment)).then_some(*seq)
+            (truth.subjects.get(truth.at(*seq)?) == Some(payment)).then_some(*seq)
         }
         Told::Opened(payment) => truth.first_about(payment),
         Told::Order(order) => truth.orders.get(order).copied(),

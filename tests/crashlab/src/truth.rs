@@ -12,9 +12,11 @@ use till_journal::{Journal, JournalError};
 /// Every record's hash, and where the numbers that the world saw come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Truth {
-    /// Hash of record `index + 1`.
+    /// Number of the first record: not 1 once old ones were let go.
+    pub first: u64,
+    /// Hash of record `first + index`.
     pub hashes: Vec<[u8; 32]>,
-    /// Payment of record `index + 1`, hex; empty: none.
+    /// Payment of record `first + index`, hex; empty: none.
     pub subjects: Vec<String>,
     /// Order number → record that had to be durable before any byte of it left (W1).
     pub orders: BTreeMap<String, u64>,
@@ -25,9 +27,9 @@ pub struct Truth {
 impl Truth {
     /// Reads an open journal.
     pub fn of(journal: &Journal) -> Result<Self, JournalError> {
-        let mut truth = Self::default();
+        let mut truth = Self { first: journal.stats().first_seq, ..Self::default() };
         let mut payments: BTreeMap<PaymentId, Vec<(u64, i64, Record)>> = BTreeMap::new();
-        journal.replay(1, |record| {
+        journal.replay(truth.first, |record| {
             truth.hashes.push(record.hash);
             let about = record.subject != [0; 16];
             truth.subjects.push(if about { hex::encode(record.subject) } else { String::new() });
@@ -52,14 +54,29 @@ impl Truth {
         Ok(truth)
     }
 
+    /// Where a record stands in [`Truth::hashes`] and [`Truth::subjects`]; None: before the first one.
+    pub fn at(&self, seq: u64) -> Option<usize> {
+        usize::try_from(seq.checked_sub(self.first)?).ok()
+    }
+
+    /// How many of them are the records up to this one.
+    pub fn up_to(&self, seq: u64) -> usize {
+        self.at(seq).map_or(0, |at| at.saturating_add(1)).min(self.hashes.len())
+    }
+
+    /// Number of the last record.
+    pub fn last(&self) -> u64 {
+        self.first.saturating_sub(1).saturating_add(self.hashes.len() as u64)
+    }
+
     /// The first record about a payment.
     pub fn first_about(&self, payment: &str) -> Option<u64> {
-        self.subjects.iter().position(|s| s == payment).map(|at| at as u64 + 1)
+        self.subjects.iter().position(|s| s == payment).map(|at| self.first + at as u64)
     }
 
     /// Writes it to a file.
     pub fn save(&self, path: &Path) -> io::Result<()> {
-        let mut text = String::new();
+        let mut text = format!("first {}\n", self.first);
         for (hash, subject) in self.hashes.iter().zip(&self.subjects) {
             let _ = writeln!(text, "record {} {subject}", hex::encode(hash));
         }
@@ -79,6 +96,10 @@ impl Truth {
             let mut words = line.split(' ');
             let mut next = || words.next().unwrap_or_default();
             let (kind, name, value) = (next(), next(), next());
+            if kind == "first" {
+                truth.first = name.parse().map_err(io::Error::other)?;
+                continue;
+            }
             let number = || value.parse().unwrap_or(u64::MAX);
             match kind {
                 "record" => {

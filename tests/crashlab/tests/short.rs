@@ -6,7 +6,7 @@ use till_powercut::cuts::Plan;
 use till_powercut::recorder::RecordError;
 
 /// Different disks of the short form, recoveries that are cut in their turn, and disks of each of those.
-const STATES: usize = 1_600;
+const STATES: usize = 1_800;
 const NESTED: [usize; 2] = [16, 40];
 
 #[tokio::test(flavor = "multi_thread")]
