@@ -127,6 +127,7 @@ pub async fn run(rounds: usize, acks: usize, seed: u64) -> Result<Line, LabError
         shop.kill();
         volume.unmount().map_err(lab)?;
         volume.mount().map_err(lab)?;
+        shop.forgive();
         let cut = format!("cut {round}, seed {seed}");
         if let Err(e) = shop.start().await {
             failed.push(Failure { cut, said: format!("does not start: {e}") });
