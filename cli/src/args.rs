@@ -118,6 +118,9 @@ pub enum Command {
     /// One payment's evidence, for a third party.
     #[command(subcommand)]
     Evidence(EvidenceCommand),
+    /// Batches and the end of day.
+    #[command(subcommand)]
+    Day(DayCommand),
     /// Open the cash drawer without a sale.
     Drawer {
         /// Why; goes into the journal.
@@ -183,6 +186,36 @@ pub struct Pay {
     /// Print the payment's id and leave it open at the till.
     #[arg(long)]
     pub no_wait: bool,
+}
+
+/// Commands of the business day.
+#[derive(Subcommand)]
+pub enum DayCommand {
+    /// End the business day: the batch is settled in the background, sales go on in the next one.
+    Close,
+    /// The open batch, those being settled, and the newest closed ones.
+    List,
+    /// One batch: what each channel took and gave back, how its settlement stands, and what is left to people.
+    Show {
+        /// Batch number [default: the open one].
+        batch: Option<u32>,
+    },
+    /// Let a settlement go on that was given up.
+    Again {
+        /// Batch number.
+        batch: u32,
+        /// Channel id.
+        channel: String,
+    },
+    /// Close a part that cannot be settled; what is open in it stays named.
+    Anyway {
+        /// Batch number.
+        batch: u32,
+        /// Channel id.
+        channel: String,
+        /// Why; goes into the journal.
+        reason: String,
+    },
 }
 
 /// Commands of one device.

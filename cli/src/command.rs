@@ -16,7 +16,7 @@ use crate::args::{Cli, Command, DeviceCommand, EvidenceCommand, JournalCommand};
 use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
-use crate::{after, bill, evidence, monitor, offline, pay, view};
+use crate::{after, bill, day, evidence, monitor, offline, pay, view};
 
 /// Runs what was asked; gives the exit code.
 pub async fn run(cli: Cli) -> Result<u8, Failure> {
@@ -40,6 +40,7 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
         _ => None,
     };
     after::check(&cli.command, cli.operator.as_deref())?;
+    day::check(&cli.command, cli.operator.as_deref())?;
     let bill = match &cli.command {
         Command::Bill(args) => Some(bill::asked(args, &look.zone)?),
         _ => None,
@@ -148,6 +149,7 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
             s.did(&format!("{channel}: {shown}  {}", clean(&text)), &json)
         }
         Command::Find { number } => bill::find(s, &number).await,
+        Command::Day(command) => day::run(s, &command).await,
         // Taken before.
         Command::Pay(_)
         | Command::Journal(_)

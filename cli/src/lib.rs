@@ -6,6 +6,7 @@ pub mod after;
 pub mod args;
 pub mod bill;
 mod command;
+pub mod day;
 pub mod evidence;
 pub mod exit;
 pub mod follow;
