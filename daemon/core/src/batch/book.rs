@@ -231,10 +231,10 @@ fn go_on(p: &mut Part, event: &BatchEvent, open: u32) {
     match event {
         BatchEvent::Waited { .. } => p.waits = p.waits.saturating_add(1),
         BatchEvent::Excepted { item, why, .. } => p.except(Exception { item: *item, why: why.clone() }),
-        BatchEvent::Answered { ask, answer, .. } => {
-            if p.exchange.as_ref().is_some_and(|e| e.ask == *ask && e.waiting) {
-                p.answered(answer);
-            }
+        BatchEvent::Answered { ask, answer, .. }
+            if p.exchange.as_ref().is_some_and(|e| e.ask == *ask && e.waiting) =>
+        {
+            p.answered(answer);
         }
         BatchEvent::GaveUp { text, .. } => p.gave_up = Some(GaveUp { text: text.clone(), open }),
         BatchEvent::Resumed { .. } => {

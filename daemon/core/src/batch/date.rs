@@ -46,6 +46,7 @@ impl BusinessDate {
     }
 
     /// So many days later.
+    #[must_use]
     pub const fn plus(self, days: u16) -> Self {
         Self::from_day(self.0 as i64 + days as i64)
     }

@@ -290,8 +290,10 @@ impl Part {
                 self.state = PartState::Mismatched;
                 self.agreed = Some(false);
             }
-            // It compares nothing after all.
-            (Ask::Compare, Answer::Unsupported) => self.ended = true,
+            // It compares nothing after all; or the network has closed it, or has no such thing as closing.
+            (Ask::Compare, Answer::Unsupported) | (Ask::End, Answer::Taken | Answer::Unsupported) => {
+                self.ended = true;
+            }
             (Ask::CompareAgain, Answer::Balanced) => {
                 self.state = PartState::Recompared { agreed: true };
                 self.agreed = Some(true);
@@ -317,7 +319,6 @@ impl Part {
             (Ask::Upload { .. }, Answer::Unsupported) => {
                 self.state = PartState::Uploading { next: self.count };
             }
-            (Ask::End, Answer::Taken | Answer::Unsupported) => self.ended = true,
             (Ask::End, Answer::Refused(decline)) => {
                 self.except(Exception { item: None, why: Why::NotClosed(decline.code.clone()) });
                 self.ended = true;

@@ -105,6 +105,7 @@ impl Totals {
     }
 
     /// The first so many currencies, for a record.
+    #[must_use]
     pub fn first(&self, currencies: usize) -> Self {
         Self(self.0.iter().take(currencies).map(|(c, l)| (*c, *l)).collect())
     }

@@ -218,9 +218,11 @@ fn next_ask(rule_chunk: u32, part: &Part) -> Ask {
     match part.state {
         PartState::Mismatched => upload(0),
         PartState::Uploading { next } => upload(next),
-        PartState::Matched | PartState::Recompared { .. } => Ask::End,
+        PartState::Matched
+        | PartState::Recompared { .. }
+        | PartState::Closed
+        | PartState::ClosedWithExceptions => Ask::End,
         PartState::Open | PartState::Frozen | PartState::TotalsSent => Ask::Compare,
-        PartState::Closed | PartState::ClosedWithExceptions => Ask::End,
     }
 }
 
