@@ -7,6 +7,7 @@ use till_plugin::{Extra, Money};
 use crate::payment::{
     Attempt, AttemptState, LegKind, Payment, PaymentId, PaymentState, Proposal, Purpose, Verdict,
 };
+use crate::planted::planted;
 use crate::record::Record;
 
 /// A payment that was just opened.
@@ -285,6 +286,9 @@ fn of_attempt(p: &mut Payment, at: usize, record: &Record, wall_ms: i64, seq: u6
             a.unknown = Some(*reason);
             a.undo_reason = *undo;
             a.waiting = false;
+            if planted!(DisarmedEarly) {
+                a.recovery = None;
+            }
             a.state = if undo.is_some() { AttemptState::Reversing } else { AttemptState::Querying };
             if *reason == UnknownReason::Restarted {
                 a.hurried = true;
@@ -323,6 +327,9 @@ fn of_attempt(p: &mut Payment, at: usize, record: &Record, wall_ms: i64, seq: u6
         Record::UndoStarted { .. } => {
             a.undos = a.undos.saturating_add(1);
             a.waiting = true;
+            if planted!(UndoneBeforeAnswer) {
+                a.state = AttemptState::Reversed;
+            }
         }
         Record::UndoAnswered { outcome, .. } => undo_answered(p, at, outcome),
         Record::WentToReview { text, .. } => {

@@ -5,7 +5,6 @@
 pub const PLANTED: bool = cfg!(feature = "planted");
 
 /// Whether a fault is switched on; `false`, and gone from the program, without the feature.
-#[allow(unused_macros)]
 macro_rules! planted {
     ($fault:ident) => {{
         #[cfg(feature = "planted")]
@@ -18,7 +17,6 @@ macro_rules! planted {
         }
     }};
 }
-#[allow(unused_imports)] // which places there are is not for this file
 pub(crate) use planted;
 
 #[cfg(feature = "planted")]
@@ -53,6 +51,29 @@ mod switch {
     faults! {
         SendBeforeFlush = "send-before-flush", "A request leaves before its record with the reversal is on disk.";
         PrintBeforeFlush = "print-before-flush", "A receipt is printed before its record is on disk.";
+        OwnClock = "own-clock", "The live state is stamped with another clock than the journal's.";
+        KeysForgotten = "keys-forgotten", "A rebuild forgets idempotency keys: one is used for a second payment.";
+        TracesForgotten = "traces-forgotten", "A rebuild forgets trace numbers: they are given again.";
+        TimeoutIsDeclined = "timeout-is-declined", "No answer in time is taken as a no.";
+        EchoNotChecked = "echo-not-checked", "An answer is believed without looking at its amount and echoes.";
+        LateApprovalIgnored = "late-approval-ignored", "A late approval is dropped without a trace.";
+        CancelledPaidSwallowed = "cancelled-paid-swallowed", "A yes to a cancelled payment is taken as a no.";
+        SlotNotChecked = "slot-not-checked", "A request goes out while its channel's reversal slot is taken.";
+        TwoAttemptsOpen = "two-attempts-open", "A second instrument is taken while an attempt is under way.";
+        SplitNotReduced = "split-not-reduced", "The second tender of a split asks for the whole amount.";
+        RefundPastCaptured = "refund-past-captured", "More goes back than was taken.";
+        LoadedRefunded = "loaded-refunded", "A top-up goes back whose value is on the card.";
+        LegKeyForgotten = "leg-key-forgotten", "A repeated request for a leg begins a second one.";
+        NotFoundOnce = "not-found-once", "The first \"not found\" is taken as never having existed.";
+        UndoWithoutEnd = "undo-without-end", "Reversals are repeated beyond their budget.";
+        ReturnForgotten = "return-forgotten", "A restart forgets that a payment is being given back.";
+        ReversalForgotten = "reversal-forgotten", "A restart forgets a reversal that was under way.";
+        OnePersonReview = "one-person-review", "One person alone decides a review.";
+        PrintedTwice = "printed-twice", "A receipt is printed a second time as if it were the first.";
+        DisarmedEarly = "disarmed-early", "The reversal is disarmed when the outcome becomes unknown.";
+        UndoneBeforeAnswer = "undone-before-answer", "An undo counts as done when it is sent.";
+        AbandonedKept = "abandoned-kept", "An attempt that was given up is kept when it is approved after all.";
+        HoldTakenTwice = "hold-taken-twice", "A hold that was completed or released is completed again.";
         DrawerBeforeFlush = "drawer-before-flush", "The drawer opens before the answer is on disk.";
     }
 

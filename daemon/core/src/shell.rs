@@ -15,7 +15,6 @@ use crate::effect::Effect;
 use crate::input::{Context, Input};
 use crate::machine::{self, Step};
 use crate::payment::{Payment, PaymentId};
-#[cfg(feature = "planted")]
 use crate::planted::planted;
 use crate::record::{Record, RecordError};
 use crate::refusal::Refusal;
@@ -160,6 +159,8 @@ impl Shell {
             self.till.adopt(payment);
         }
         self.till.apply(at.seq, at.wall_ms, &record);
+        #[cfg(feature = "planted")]
+        self.till.forget(planted!(KeysForgotten), planted!(TracesForgotten));
         Ok(())
     }
 
@@ -191,7 +192,8 @@ impl Shell {
 
     /// The record is on disk: folds it in and hands out what may be done now.
     pub fn durable(&mut self, pending: Pending, at: Durable) -> Vec<Effect> {
-        self.till.apply(at.seq, at.wall_ms, &pending.record);
+        let wall_ms = if planted!(OwnClock) { at.wall_ms + 1 } else { at.wall_ms };
+        self.till.apply(at.seq, wall_ms, &pending.record);
         pending.effects
     }
 }

@@ -424,6 +424,17 @@ impl Till {
         }
     }
 
+    /// A planted fault: a replay that does not restore everything.
+    #[cfg(feature = "planted")]
+    pub(crate) fn forget(&mut self, keys: bool, traces: bool) {
+        if keys {
+            self.keys = Keys::default();
+        }
+        if traces {
+            self.numbers.clear();
+        }
+    }
+
     /// The whole state as bytes, for a snapshot in the journal.
     pub fn to_snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
         postcard::to_extend(self, vec![SNAPSHOT_VERSION]).map_err(|_| SnapshotError::Unencodable)

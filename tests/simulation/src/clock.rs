@@ -18,6 +18,8 @@ pub(crate) enum Event {
     Arrive(Box<Message>),
     /// The customer of a pending order makes up their mind.
     Customer(usize, String),
+    /// A network tells of something until it is heard.
+    Notice(Box<Input>),
     /// A person at the till.
     Operator,
     /// The process is up again.

@@ -34,7 +34,7 @@ impl World {
                 } else {
                     Ok((self.watch.recovery(profile::index(&channel), &ids), "6200****0005".into()))
                 };
-                let ms = self.rng.range(1, 50);
+                let ms = if self.rng.chance(10) { self.rng.range(500, 4_000) } else { self.rng.range(1, 50) };
                 self.clock.inside(ms, Input::Prepared { payment, attempt: ids.attempt, result });
             }
             Effect::Authorise { payment, attempt, channel, timeout_ms, .. } => {
@@ -124,7 +124,8 @@ impl World {
     fn authorise(&mut self, call: Call, timeout_ms: u64) {
         let (payment, attempt, channel) = (call.payment, call.attempt, call.channel);
         let customer = Faults::customer(&mut self.rng, channel, call.kind);
-        let fate = self.faults.pay(&mut self.rng);
+        let may_come_late = call.kind.is_tender() && profile::undoes_again(channel);
+        let fate = self.faults.pay(&mut self.rng, may_come_late);
         log!(self, "{} {} {customer:?} {fate:?}", call.kind.as_str(), call.ids.order);
         let unknown = |reason| Outcome::Unknown(doubt(reason));
         let gave_up = match fate {
@@ -132,7 +133,7 @@ impl World {
             PayFate::LostRequest | PayFate::LostAnswer | PayFate::LateAnswer => {
                 Some((timeout_ms, unknown(UnknownReason::NoAnswer)))
             }
-            PayFate::Slow(_) => Some((100, unknown(UnknownReason::Broken))),
+            PayFate::Slow(_) | PayFate::VeryLate(_) => Some((100, unknown(UnknownReason::Broken))),
             PayFate::PluginDied => Some((300, unknown(UnknownReason::PluginDied))),
             PayFate::BadSeal => Some((350, unknown(UnknownReason::BadSeal))),
             PayFate::Well | PayFate::AnsweredTwice | PayFate::Wrong(_) => None,
@@ -143,7 +144,7 @@ impl World {
         if matches!(fate, PayFate::NotSent | PayFate::LostRequest) {
             return;
         }
-        let delay = if let PayFate::Slow(ms) = fate { Some(ms) } else { None };
+        let delay = if let PayFate::Slow(ms) | PayFate::VeryLate(ms) = fate { Some(ms) } else { None };
         if let Pay::Pending(_) = customer
             && self.rng.chance(40)
         {
@@ -187,7 +188,7 @@ impl World {
     pub(crate) fn arrive(&mut self, m: &Message) {
         let now = self.clock.now;
         let lag = match m.what {
-            What::Pay(_, PayFate::Slow(_)) => 0,
+            What::Pay(_, PayFate::Slow(_) | PayFate::VeryLate(_)) => 0,
             _ => self.faults.lag(&mut self.rng),
         };
         let host = &mut self.hosts[m.channel];
@@ -200,6 +201,10 @@ impl World {
                 };
                 let answer = Input::Answered { payment, attempt, outcome };
                 match fate {
+                    PayFate::VeryLate(_) => {
+                        self.clock.after(50, Event::Notice(Box::new(answer)));
+                        (None, None)
+                    }
                     PayFate::Well | PayFate::Wrong(_) => (Some((50, answer)), None),
                     PayFate::AnsweredTwice => (Some((50, answer.clone())), Some((90, answer))),
                     PayFate::LateAnswer => (Some((11_000, answer)), None),

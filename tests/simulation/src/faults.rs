@@ -33,6 +33,8 @@ pub(crate) enum PayFate {
     LostAnswer,
     /// On its way for so long that it is asked about, and perhaps undone, before it arrives.
     Slow(u64),
+    /// On its way for so long that it was undone before it arrives; the network tells of it until it is heard.
+    VeryLate(u64),
     /// The answer comes after the call was given up.
     LateAnswer,
     AnsweredTwice,
@@ -103,12 +105,15 @@ impl Faults {
         }
     }
 
-    pub(crate) fn pay(self, rng: &mut Rng) -> PayFate {
+    pub(crate) fn pay(self, rng: &mut Rng, may_come_late: bool) -> PayFate {
         if !self.strikes(rng) {
             return PayFate::Well;
         }
         let wrong = rng.pick(&[Wrong::Amount, Wrong::Order, Wrong::Merchant, Wrong::Terminal]);
         let slow = PayFate::Slow(rng.range(200, SETTLE_MS.into()));
+        if may_come_late && rng.chance(10) {
+            return PayFate::VeryLate(rng.range(30_000, 120_000));
+        }
         rng.pick(&[
             PayFate::NotSent,
             PayFate::LostRequest,

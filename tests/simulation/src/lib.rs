@@ -17,11 +17,13 @@ mod exchange;
 mod faults;
 mod host;
 mod operator;
+#[cfg(feature = "planted")]
+pub mod planted;
 mod profile;
 mod rng;
 mod run;
 mod tally;
 mod world;
 
-pub use run::{Failure, Options, Outcome, Plan, live, many};
+pub use run::{Clock, Failure, Options, Outcome, Plan, live, many};
 pub use tally::Tally;

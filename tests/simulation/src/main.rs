@@ -30,6 +30,10 @@ struct Arguments {
     /// Live this many worlds, whatever fails, and list each kind of failure with its smallest seed.
     #[arg(long, conflicts_with_all = ["seed", "payments", "seconds"])]
     survey: Option<u64>,
+    /// Plant each fault and say after how many payments it is noticed, from eight seeds each.
+    #[cfg(feature = "planted")]
+    #[arg(long)]
+    faults: bool,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -37,6 +41,10 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    #[cfg(feature = "planted")]
+    if arguments.faults {
+        return faults(arguments.first_seed);
+    }
     if let Some(worlds) = arguments.survey {
         return survey(arguments.first_seed, worlds);
     }
@@ -57,6 +65,28 @@ fn one(seed: u64, json: bool) -> ExitCode {
         }
         None => ExitCode::SUCCESS,
     }
+}
+
+#[cfg(feature = "planted")]
+fn faults(first: u64) -> ExitCode {
+    let mut all = true;
+    for fault in till_core::planted::Fault::ALL {
+        let mut worst = 0;
+        let mut by = std::collections::BTreeSet::new();
+        for start in 0..8 {
+            let caught = till_simulation::planted::caught(*fault, first + start * 10_000, 40_000);
+            if let Some((payments, failure)) = caught {
+                worst = worst.max(payments);
+                let text = failure.text.lines().nth(1).unwrap_or_default();
+                by.insert(text.split(':').next().unwrap_or_default().chars().take(30).collect::<String>());
+            } else {
+                all = false;
+                worst = u64::MAX;
+            }
+        }
+        println!("{} {worst} {by:?}", fault.name());
+    }
+    if all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn survey(first: u64, worlds: u64) -> ExitCode {

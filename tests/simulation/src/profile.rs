@@ -40,13 +40,18 @@ pub(crate) const fn never_pending(channel: usize) -> bool {
     keeps_order(channel) || channel >= 5
 }
 
+/// An order that was booked after it was undone can be undone again.
+pub(crate) const fn undoes_again(channel: usize) -> bool {
+    matches!(channel, 0 | 1 | GIFT)
+}
+
 /// Its money lies in the drawer.
 pub(crate) const fn opens_drawer(channel: usize) -> bool {
     channel == 5
 }
 
-const fn undo(tries: u32, not_before_ms: u32) -> Option<UndoRule> {
-    Some(UndoRule { not_before_ms, pause_ms: 2_000, pause_max_ms: 30_000, tries })
+const fn undo(tries: u32, not_before_ms: u32) -> UndoRule {
+    UndoRule { not_before_ms, pause_ms: 2_000, pause_max_ms: 30_000, tries }
 }
 
 const LONG: Option<QueryRule> =
@@ -58,12 +63,11 @@ const SHORT: Option<QueryRule> =
 
 pub(crate) const fn resolve(channel: usize) -> ResolveProfile {
     match channel {
-        0 => ResolveProfile { query: SHORT, undo: undo(0, 0), single_slot: false },
-        1 => ResolveProfile { query: LONG, undo: undo(5, 4_000), single_slot: false },
+        0 | GIFT => ResolveProfile { query: SHORT, undo: Some(undo(0, 0)), single_slot: false },
+        1 => ResolveProfile { query: LONG, undo: Some(undo(5, 4_000)), single_slot: false },
         4 => ResolveProfile { query: LONG, undo: None, single_slot: false },
         5 => ResolveProfile { query: None, undo: None, single_slot: false },
-        6 => ResolveProfile { query: SHORT, undo: undo(0, 0), single_slot: false },
-        _ => ResolveProfile { query: None, undo: undo(3, 0), single_slot: true },
+        _ => ResolveProfile { query: None, undo: Some(undo(3, 0)), single_slot: true },
     }
 }
 

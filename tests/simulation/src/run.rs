@@ -11,6 +11,17 @@ use std::time::{Duration, Instant};
 use crate::tally::Tally;
 use crate::world::World;
 
+/// What the wall clock does.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// Runs, is believed, and nothing looks back in time (no code is used again, no hold runs out).
+    Steady,
+    /// The same, and it jumps by up to ten years.
+    Jumping,
+    /// Jumps, is believed or not, and what depends on time depends on it.
+    Wild,
+}
+
 /// How a world is made besides its seed.
 #[derive(Copy, Clone, Debug)]
 pub struct Options {
@@ -18,13 +29,13 @@ pub struct Options {
     pub payments: Option<u64>,
     /// Write down what happens.
     pub trace: bool,
-    /// The wall clock may jump by years.
-    pub wild_clock: bool,
+    /// The wall clock.
+    pub clock: Clock,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { payments: None, trace: false, wild_clock: true }
+        Self { payments: None, trace: false, clock: Clock::Wild }
     }
 }
 
@@ -42,6 +53,8 @@ pub struct Failure {
 pub struct Outcome {
     /// What happened in it.
     pub tally: Tally,
+    /// Payments opened, also in a world that failed.
+    pub opened: u64,
     /// What was broken, if anything.
     pub failure: Option<Failure>,
     /// What happened, line by line, where it was asked for.
@@ -78,11 +91,12 @@ fn listen() {
 pub fn live(seed: u64, options: Options) -> Outcome {
     listen();
     SAID.set(Some(String::new()));
-    let mut world = World::new(seed, options.payments, options.trace, options.wild_clock);
+    let mut world = World::new(seed, options.payments, options.trace, options.clock);
     let ended = panic::catch_unwind(AssertUnwindSafe(|| world.run()));
     let text = SAID.take().unwrap_or_default();
     let failure = ended.is_err().then_some(Failure { seed, text });
-    Outcome { failure, trace: world.take_trace(), tally: world.tally }
+    let opened = world.disk.payments() as u64;
+    Outcome { failure, opened, trace: world.take_trace(), tally: world.tally }
 }
 
 /// How many worlds.

@@ -14,6 +14,7 @@ use crate::host::Host;
 use crate::operator::Operator;
 use crate::profile;
 use crate::rng::Rng;
+use crate::run;
 use crate::tally::Tally;
 
 /// Records between two comparisons of the whole till with its replay; what a record touches is compared every time.
@@ -41,8 +42,8 @@ pub(crate) struct World {
     pub(crate) watch: Watch,
     pub(crate) tally: Tally,
     wall_skew: i64,
-    /// The clock may jump.
-    wild_clock: bool,
+    /// What the wall clock does.
+    wall_clock: run::Clock,
     trace: Option<String>,
 }
 
@@ -75,7 +76,8 @@ macro_rules! log {
 pub(crate) use log;
 
 impl World {
-    pub(crate) fn new(seed: u64, payments: Option<u64>, trace: bool, wild_clock: bool) -> Self {
+    pub(crate) fn new(seed: u64, payments: Option<u64>, trace: bool, wall: run::Clock) -> Self {
+        let wild_clock = wall == run::Clock::Wild;
         let mut rng = Rng::new(seed);
         let faults = Faults::new(&mut rng);
         // A long one now and then: payments leave memory and come back.
@@ -113,7 +115,7 @@ impl World {
             watch: Watch::default(),
             tally: Tally::default(),
             wall_skew: 0,
-            wild_clock,
+            wall_clock: wall,
             rng,
             trace: trace.then(String::new),
         }
@@ -168,7 +170,7 @@ impl World {
 
     fn wall(&self) -> i64 {
         let base = 1_790_000_000_000 + i64::try_from(self.clock.now).unwrap_or(0);
-        if self.wild_clock { base + self.wall_skew } else { base }
+        if self.wall_clock == run::Clock::Steady { base } else { base + self.wall_skew }
     }
 
     fn happen(&mut self, event: Event) {
@@ -179,6 +181,7 @@ impl World {
             }
             Event::Arrive(message) => self.arrive(&message),
             Event::Customer(channel, order) => self.hosts[channel].customer_agrees(&order),
+            Event::Notice(input) => self.notice(input),
             Event::Operator => self.people(),
             Event::Restart => self.restart(),
             Event::DiskWell => {
@@ -186,6 +189,13 @@ impl World {
                 log!(self, "the disk is well");
             }
             Event::ChannelWell(channel) => self.channel_well(channel),
+        }
+    }
+
+    /// Told again until the till has it on disk.
+    fn notice(&mut self, input: Box<Input>) {
+        if self.asked(&input).is_err() {
+            self.clock.after(3_000, Event::Notice(input));
         }
     }
 
@@ -210,7 +220,7 @@ impl World {
                 // A till without a battery clock: any day of ten years around; believed or not.
                 self.wall_skew = self.rng.minor(631_152_000_000) - 315_576_000_000;
                 let believed = self.rng.chance(40);
-                self.ctx.clock_trusted = believed || !self.wild_clock;
+                self.ctx.clock_trusted = believed || self.wall_clock != run::Clock::Wild;
                 self.tally.see("clock jumped");
                 log!(self, "the clock jumps by {} ms, believed: {believed}", self.wall_skew);
             }
@@ -369,7 +379,7 @@ impl World {
     }
 
     /// As a start does: the records from a seq on, one after the other.
-    fn from_records(&self, mut shell: Shell, first: u64) -> Shell {
+    fn replay_records(&self, mut shell: Shell, first: u64) -> Shell {
         for seq in first..=self.disk.len() {
             let (at, payload) = self.disk.read(seq);
             if let Err(e) = shell.replay_with(at, &payload, |id| self.disk.payment(id, seq)) {
@@ -380,10 +390,10 @@ impl World {
     }
 
     /// As a start does that finds a snapshot: it, and the records after it.
-    fn from_snapshot(&mut self) -> Shell {
-        let Some((seq, bytes)) = &self.snapshot else { return self.from_records(Shell::default(), 1) };
+    fn replay_snapshot(&self) -> Shell {
+        let Some((seq, bytes)) = &self.snapshot else { return self.replay_records(Shell::default(), 1) };
         match Till::from_snapshot(bytes) {
-            Ok(till) => self.from_records(Shell::new(till), seq + 1),
+            Ok(till) => self.replay_records(Shell::new(till), seq + 1),
             Err(e) => panic!("a snapshot cannot be read: {e}"),
         }
     }
@@ -404,8 +414,8 @@ impl World {
         self.tally.see_many("records found that were never answered", found);
         // The whole replay now and then; it gives what was folded as the records were written.
         self.shell = match self.rng.below(4) {
-            0 => self.from_records(Shell::default(), 1),
-            1 => self.from_snapshot(),
+            0 => self.replay_records(Shell::default(), 1),
+            1 => self.replay_snapshot(),
             _ => Shell::new(self.replayed.clone()),
         };
         check::i07_replay_gives_the_live_state(self);

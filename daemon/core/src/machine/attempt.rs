@@ -10,6 +10,7 @@ use crate::effect::Effect;
 use crate::fold::query_pause;
 use crate::input::Context;
 use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentId, PaymentState, Purpose};
+use crate::planted::planted;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::till::Till;
@@ -26,7 +27,13 @@ pub(super) fn prepared(
         Ok(_) if unwanted(p, a) => cancelled_before_sending(),
         Ok((recovery, _)) if recovery.len() > bounds::MAX_RECOVERY => too_large(recovery.len()),
         // Another payment took the channel's reversal slot while this one was being prepared.
-        Ok(_) if a.resolve.single_slot && till.slots_taken().contains(&a.channel) => slot_taken(&a.channel),
+        Ok(_)
+            if a.resolve.single_slot
+                && !planted!(SlotNotChecked)
+                && till.slots_taken().contains(&a.channel) =>
+        {
+            slot_taken(&a.channel)
+        }
         Ok((recovery, masked)) => {
             let timeout_ms =
                 ctx.routes.iter().find(|r| r.id == a.channel).map_or(60_000, |r| r.authorise_timeout_ms);
@@ -123,6 +130,10 @@ pub(super) fn answered(
         Outcome::NotSent(decline) => {
             ended(p, a, Record::NotSent { payment: id, decline: bounds::decline(decline) })
         }
+        Outcome::Unknown(_) if planted!(TimeoutIsDeclined) => {
+            let decline = Decline::local(DeclineClass::Channel, "no-answer", "planted");
+            ended(p, a, Record::Declined { payment: id, decline })
+        }
         Outcome::Unknown(unknown) => became_unknown(p, a, unknown),
     })
 }
@@ -134,6 +145,10 @@ pub(super) fn approved(till: &Till, ctx: &Context, p: &Payment, a: &Attempt, app
         let mut step = became_unknown(p, a, &unknown);
         step.effects.push(Effect::Alarm { code: "answer-mismatch", payment: Some(p.id), text: wrong });
         return step;
+    }
+    if unwanted(p, a) && planted!(CancelledPaidSwallowed) {
+        let decline = Decline::local(DeclineClass::Channel, "cancelled", "planted");
+        return ended(p, a, Record::Declined { payment: p.id, decline });
     }
     if unwanted(p, a) && a.resolve.undo.is_some() {
         // Cancelled while the request was on its way: the yes is kept as evidence and undone.
@@ -210,6 +225,9 @@ pub(super) fn numbered(till: &Till, ctx: &Context, p: &Payment, a: &Attempt) -> 
 }
 
 fn mismatch(ctx: &Context, a: &Attempt, approval: &Approval) -> Option<String> {
+    if planted!(EchoNotChecked) {
+        return None;
+    }
     if approval.amount != a.amount {
         return Some(format!("{} answered for {}, asked was {}", a.channel, approval.amount, a.amount));
     }
@@ -293,6 +311,9 @@ fn late(till: &Till, id: PaymentId, number: u32, outcome: &Outcome) -> Option<St
 pub(super) fn late_approval(till: &Till, id: PaymentId, number: u32, approval: &Approval) -> Option<Step> {
     let p = till.payment(id)?;
     let a = p.attempt(number)?;
+    if planted!(LateApprovalIgnored) {
+        return None;
+    }
     let approval = bounds::approval(approval);
     let known = a.approval.as_ref().filter(|_| a.stands());
     if known.is_some_and(|k| k.amount == approval.amount && k.reference == approval.reference) {

@@ -9,6 +9,7 @@ use crate::bounds;
 use crate::effect::Effect;
 use crate::input::{Context, Presented};
 use crate::payment::{AttemptState, LegKind, Payment, PaymentId, PaymentState, Purpose};
+use crate::planted::planted;
 use crate::record::Record;
 use crate::refusal::{MAX_MINOR, Refusal};
 use crate::routing::{Question, RouteView, route};
@@ -104,7 +105,8 @@ pub(super) fn present(
     if let Some(leg) = p.open_attempt().filter(|a| a.wants_instrument && a.state == AttemptState::Created) {
         return super::leg::presented(p, leg, presented);
     }
-    if !matches!(p.state, PaymentState::Ready | PaymentState::PartPaid) || p.parked {
+    let second = planted!(TwoAttemptsOpen) && p.state == PaymentState::Tendering;
+    if (!matches!(p.state, PaymentState::Ready | PaymentState::PartPaid) || p.parked) && !second {
         return Err(Refusal::State { payment: id, state: p.state, what: "take a card, code or cash" });
     }
     // A code is used up by one use, a card is not.
@@ -178,7 +180,7 @@ pub(super) fn present(
 
 /// How much of what is owed this tender is for.
 fn tendered_amount(p: &Payment, presented: &Presented) -> Result<Money, Refusal> {
-    let left = p.remaining();
+    let left = if planted!(SplitNotReduced) { p.amount } else { p.remaining() };
     let amount = presented.amount.unwrap_or(left);
     if amount.currency() != left.currency() || !amount.is_positive() {
         return Err(Refusal::Amount(amount));

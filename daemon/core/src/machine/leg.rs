@@ -9,6 +9,7 @@ use crate::bounds;
 use crate::effect::Effect;
 use crate::input::{Context, Presented};
 use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentId, PaymentState, Purpose};
+use crate::planted::planted;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::routing::{LegTerms, RouteHealth, RouteView};
@@ -39,7 +40,7 @@ pub(super) fn asked(till: &Till, ctx: &Context, id: PaymentId, ask: &Ask<'_>) ->
     if !amount.is_positive() || amount.currency() != left.currency() {
         return Err(Refusal::Amount(amount));
     }
-    if amount.minor() > left.minor() {
+    if amount.minor() > left.minor() && !planted!(RefundPastCaptured) {
         return Err(Refusal::TooMuch { payment: id, attempt: target.ids.attempt, asked: amount, left });
     }
     create(till, ctx, p, target, amount, ask)
@@ -52,7 +53,7 @@ fn repeated(till: &Till, p: &Payment, ask: &Ask<'_>) -> Result<bool, Refusal> {
             format!("the key is longer than {} bytes: use a shorter one, such as a UUID", bounds::MAX_KEY);
         return Err(Refusal::NotPayable(why));
     }
-    if ask.key.is_empty() {
+    if ask.key.is_empty() || planted!(LegKeyForgotten) {
         return Ok(false);
     }
     let reuse = |payment| Refusal::KeyReuse { key: ask.key.into(), payment };
@@ -76,7 +77,10 @@ fn target<'a>(p: &'a Payment, ask: &Ask<'_>) -> Result<(&'a Attempt, Money), Ref
     if p.open_attempt().is_some() {
         return Err(no("something is still under way for it: wait until that has ended"));
     }
-    if matches!(p.purpose, Purpose::TopUp { .. }) && (p.loaded() || p.state == PaymentState::Delivering) {
+    if matches!(p.purpose, Purpose::TopUp { .. })
+        && (p.loaded() || p.state == PaymentState::Delivering)
+        && !planted!(LoadedRefunded)
+    {
         return Err(no("its value is on the card, or on its way there: take it off the card first"));
     }
     let holds = match ask.kind {

@@ -23,6 +23,7 @@ pub use recovery::recover;
 use crate::effect::Effect;
 use crate::input::{Context, Input};
 use crate::payment::{Attempt, AttemptState, Payment, PaymentId, Purpose};
+use crate::planted::planted;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::till::Till;
@@ -142,8 +143,8 @@ fn expect<'a>(
 }
 
 /// Nobody wants the attempt to succeed any more.
-const fn unwanted(p: &Payment, a: &Attempt) -> bool {
-    a.abandoned || (p.cancel_requested && a.kind.is_tender())
+fn unwanted(p: &Payment, a: &Attempt) -> bool {
+    (a.abandoned && !planted!(AbandonedKept)) || (p.cancel_requested && a.kind.is_tender())
 }
 
 /// The record as one of this attempt: marked with its number when it is not the one under way.

@@ -7,6 +7,7 @@ use crate::bounds;
 use crate::effect::Effect;
 use crate::input::Context;
 use crate::payment::PaymentId;
+use crate::planted::planted;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::till::Till;
@@ -21,7 +22,7 @@ pub(super) fn send(till: &Till, ctx: &Context, job: u64) -> Result<Step, Refusal
         receipt: waiting.receipt,
         copy: waiting.copy,
         printer: printer.clone(),
-        restarted: waiting.sent,
+        restarted: waiting.sent && !planted!(PrintedTwice),
     };
     Ok(Step::new(Record::JobSent { job, printer }, [print]))
 }

@@ -7,6 +7,7 @@ use super::resolve::settle;
 use super::{Step, of};
 use crate::effect::Effect;
 use crate::payment::{Attempt, AttemptState, Payment, PaymentState};
+use crate::planted::planted;
 use crate::record::Record;
 use crate::till::Till;
 
@@ -33,7 +34,7 @@ fn payment(p: &Payment) -> Vec<Step> {
             steps.push(Step::new(record, [Effect::PaymentChanged(p.id)]));
         }
         // What is given back or delivered goes on with its next leg.
-        PaymentState::Returning | PaymentState::Delivering if !under_way => {
+        PaymentState::Returning | PaymentState::Delivering if !under_way && !planted!(ReturnForgotten) => {
             steps.push(Step::effects([Effect::GoOn { payment: p.id, after_ms: 0 }]));
         }
         PaymentState::Paid | PaymentState::PartPaid if p.cancel_requested && !under_way => {
@@ -85,6 +86,7 @@ fn attempt(p: &Payment, a: &Attempt) -> Option<Step> {
             let outcome = QueryOutcome::Unknown(restarted("the till restarted"));
             Some(Step::new(of(a, Record::QueryOpen { payment: p.id, outcome }), again(0)))
         }
+        AttemptState::Reversing if planted!(ReversalForgotten) => None,
         AttemptState::Reversing => {
             let outcome = UndoOutcome::Unknown(restarted("the till restarted"));
             let after_ms = if a.never_existed > 0 {

@@ -11,6 +11,7 @@ use crate::effect::Effect;
 use crate::fold::{SHORTEST_PAUSE_MS, never_existed_stands, query_pause};
 use crate::input::Context;
 use crate::payment::{Attempt, AttemptState, Payment, PaymentId};
+use crate::planted::planted;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::till::Till;
@@ -78,7 +79,7 @@ fn next_undo(p: &Payment, a: &Attempt) -> Step {
     let Some(rule) = &a.resolve.undo else { return review(p, a, "the channel cannot undo") };
     // The doubt after a first "never existed" is ours: its second question is not taken from the budget.
     let reached = a.undos.saturating_sub(a.undos_unsent).saturating_sub(a.never_existed);
-    if rule.tries > 0 && reached >= rule.tries {
+    if rule.tries > 0 && !planted!(UndoWithoutEnd) && reached >= rule.tries {
         return review(p, a, "no answer to any of the allowed reversals");
     }
     Step::new(
@@ -137,6 +138,14 @@ pub(super) fn queried(
         QueryOutcome::Paid(approval) => approved(till, ctx, p, a, approval),
         QueryOutcome::NotPaid(decline) => {
             ended(p, a, Record::Declined { payment: id, decline: bounds::decline(decline) })
+        }
+        QueryOutcome::NotFound if planted!(NotFoundOnce) => {
+            let decline = till_plugin::channel::Decline::local(
+                till_plugin::channel::DeclineClass::Channel,
+                "not-found",
+                "planted",
+            );
+            ended(p, a, Record::Declined { payment: id, decline })
         }
         QueryOutcome::InProgress | QueryOutcome::NotFound | QueryOutcome::Unknown(_) => {
             // After the last query the undo follows at once: a payer could still pay in the gap (channels.md §2.3).

@@ -7,6 +7,7 @@ use crate::bounds;
 use crate::effect::Effect;
 use crate::input::Context;
 use crate::payment::{AttemptState, Payment, PaymentId, PaymentState, Verdict};
+use crate::planted::planted;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::till::Till;
@@ -115,7 +116,8 @@ pub(super) fn confirm(
     let refuse = |why| Refusal::Review { payment: id, why };
     let operator = bounds::cut(operator, bounds::PERSON);
     let proposal = p.proposal.as_ref().ok_or_else(|| refuse("nobody proposed a decision yet"))?;
-    if operator.trim().is_empty() || proposal.operator.trim().eq_ignore_ascii_case(operator.trim()) {
+    let same = proposal.operator.trim().eq_ignore_ascii_case(operator.trim()) && !planted!(OnePersonReview);
+    if operator.trim().is_empty() || same {
         return Err(refuse("a second person must confirm what the first proposed"));
     }
     if proposal.attempt != attempt || proposal.verdict != verdict {

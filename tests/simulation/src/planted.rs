@@ -1,0 +1,52 @@
+//! How soon a planted fault is noticed.
+
+use till_core::planted::{Fault, plant};
+
+use crate::{Failure, Options, live};
+
+/// Each fault and the number of payments within which it is noticed, whatever seed the worlds begin with.
+pub const WITHIN: &[(Fault, u64)] = &[
+    (Fault::OwnClock, 10),
+    (Fault::SendBeforeFlush, 50),
+    (Fault::PrintBeforeFlush, 50),
+    (Fault::PrintedTwice, 100),
+    (Fault::DisarmedEarly, 100),
+    (Fault::KeysForgotten, 200),
+    (Fault::TracesForgotten, 200),
+    (Fault::TimeoutIsDeclined, 500),
+    (Fault::SplitNotReduced, 500),
+    (Fault::OnePersonReview, 500),
+    (Fault::DrawerBeforeFlush, 500),
+    (Fault::ReversalForgotten, 500),
+    (Fault::UndoneBeforeAnswer, 500),
+    (Fault::LegKeyForgotten, 500),
+    (Fault::TwoAttemptsOpen, 1_000),
+    (Fault::EchoNotChecked, 1_000),
+    (Fault::CancelledPaidSwallowed, 1_000),
+    (Fault::HoldTakenTwice, 1_000),
+    (Fault::ReturnForgotten, 1_000),
+    (Fault::NotFoundOnce, 1_000),
+    (Fault::LateApprovalIgnored, 2_000),
+    (Fault::RefundPastCaptured, 3_000),
+    (Fault::LoadedRefunded, 5_000),
+    (Fault::UndoWithoutEnd, 10_000),
+    (Fault::SlotNotChecked, 20_000),
+    (Fault::AbandonedKept, 30_000),
+];
+
+/// Lives worlds with a fault planted until one of them notices; `None` when none does within so many payments.
+pub fn caught(fault: Fault, first_seed: u64, within: u64) -> Option<(u64, Failure)> {
+    let mut payments = 0;
+    for seed in first_seed.. {
+        plant(Some(fault));
+        let outcome = live(seed, Options::default());
+        plant(None);
+        payments += outcome.opened;
+        match outcome.failure {
+            Some(failure) => return Some((payments, failure)),
+            None if payments > within => return None,
+            None => {}
+        }
+    }
+    None
+}
