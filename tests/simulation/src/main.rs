@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use till_simulation::{Options, Plan, Tally, live, many};
+use till_simulation::{Clock, Options, Plan, Tally, live, many};
 
 /// Runs the till's money machine through random worlds of faults and checks its books. Every world is a seed; the same
 /// seed gives the same world.
@@ -27,6 +27,9 @@ struct Arguments {
     /// Worlds at the same time; 0: one a processor.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// What the wall clock does in the world of `--seed`: steady, jumping or wild.
+    #[arg(long, default_value = "wild", value_parser = ["steady", "jumping", "wild"])]
+    clock: String,
     /// Live this many worlds, whatever fails, and list each kind of failure with its smallest seed.
     #[arg(long, conflicts_with_all = ["seed", "payments", "seconds"])]
     survey: Option<u64>,
@@ -49,13 +52,20 @@ fn main() -> ExitCode {
         return survey(arguments.first_seed, worlds);
     }
     match arguments.seed {
-        Some(seed) => one(seed, arguments.json),
+        Some(seed) => {
+            let clock = match arguments.clock.as_str() {
+                "steady" => Clock::Steady,
+                "jumping" => Clock::Jumping,
+                _ => Clock::Wild,
+            };
+            one(seed, clock, arguments.json)
+        }
         None => all(&arguments),
     }
 }
 
-fn one(seed: u64, json: bool) -> ExitCode {
-    let outcome = live(seed, Options { trace: true, ..Options::default() });
+fn one(seed: u64, clock: Clock, json: bool) -> ExitCode {
+    let outcome = live(seed, Options { trace: true, clock, ..Options::default() });
     print!("{}", outcome.trace);
     report(&outcome.tally, json);
     match outcome.failure {

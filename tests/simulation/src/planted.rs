@@ -30,7 +30,7 @@ pub const WITHIN: &[(Fault, u64)] = &[
     (Fault::RefundPastCaptured, 3_000),
     (Fault::LoadedRefunded, 5_000),
     (Fault::UndoWithoutEnd, 10_000),
-    (Fault::SlotNotChecked, 20_000),
+    (Fault::SlotNotChecked, 80_000),
     (Fault::AbandonedKept, 30_000),
 ];
 

@@ -76,7 +76,11 @@ fn too_large(bytes: usize) -> Decline {
 
 /// A record that ends the attempt without money, and what follows from it.
 pub(super) fn ended(p: &Payment, a: &Attempt, record: Record) -> Step {
-    let again = if let Record::NotSent { .. } = record { pause_after(p, a) } else { 0 };
+    // A leg is tried again after a pause; a tender never is by itself, and what follows a cancelled one follows at once.
+    let again = match record {
+        Record::NotSent { .. } if !a.kind.is_tender() => pause_after(p, a),
+        _ => 0,
+    };
     let mut effects = vec![
         Effect::ForgetInstrument { payment: p.id, attempt: a.ids.attempt },
         Effect::PaymentChanged(p.id),
