@@ -104,9 +104,9 @@ impl World {
             Effect::ChannelChanged
             | Effect::ShowCode { .. }
             | Effect::SignIn { .. }
-            | Effect::CancelPrint { .. } => {}
+            | Effect::CancelPrint { .. }
             // No batch is closed in this world yet.
-            Effect::BatchChanged { .. }
+            | Effect::BatchChanged { .. }
             | Effect::SettleAfter { .. }
             | Effect::Settle { .. }
             | Effect::UploadRecords { .. }

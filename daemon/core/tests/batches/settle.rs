@@ -114,8 +114,8 @@ fn a_settlement_resumes_at_the_record_after_any_power_cut() {
         shop.run();
         assert_eq!(shop.part(1, "bank", 1).state, PartState::Closed, "cut after {cut} steps");
         assert_eq!(
-            shop.till.batches().get(1).map(|b| b.totals()),
-            whole.till.batches().get(1).map(|b| b.totals())
+            shop.till.batches().get(1).map(till_core::batch::Batch::totals),
+            whole.till.batches().get(1).map(till_core::batch::Batch::totals)
         );
         assert_eq!(shop.net.uploaded.len(), 20, "cut after {cut} steps");
         // Only the packet that was on its way may be there twice: under the same numbers, so the network knows it.

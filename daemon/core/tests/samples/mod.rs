@@ -400,7 +400,9 @@ pub(crate) fn records() -> Vec<(String, Record)> {
             resolve: no_undo(),
         },
     );
-    batch_events().into_iter().for_each(|(case, event)| add(case, Record::Batch(event)));
+    for (case, event) in batch_events() {
+        add(case, Record::Batch(event));
+    }
     all
 }
 
