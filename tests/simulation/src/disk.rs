@@ -2,6 +2,8 @@
 //! recovered as the journal recovers (a frame counts when its checksum, its chain and its seal hold; what stands behind
 //! the first that does not was never acknowledged, and goes).
 
+use std::cell::RefCell;
+
 use till_core::{Durable, Payment, PaymentId, Record, Till};
 use till_journal::{DeviceKey, MAX_PAYLOAD, Stamp};
 
@@ -63,7 +65,7 @@ pub(crate) struct Disk {
 impl Disk {
     pub(crate) fn new() -> Self {
         Self {
-            bytes: Vec::with_capacity(1 << 16),
+            bytes: SPARE.take(),
             frames: Vec::new(),
             of_payment: Vec::new(),
             key: DeviceKey::new(&[0x5a; 32]),
@@ -235,7 +237,7 @@ impl Disk {
     }
 
     /// I23: the chain holds from the first record to the last, and one changed bit or a missing record shows.
-    pub(crate) fn chain(&self, rng: &mut Rng) {
+    pub(crate) fn i23_the_chain_holds(&self, rng: &mut Rng) {
         // What a failed sync left behind was never acknowledged.
         let end = self.frames.last().map_or(0, |last| {
             last + till_journal::decode(&self.bytes[*last..]).map_or(0, |(_, length)| length)
@@ -266,6 +268,18 @@ impl Disk {
             (at, hash, seq) = (at + length, frame.hash, frame.seq);
         }
         seq == records as u64 && hash == self.hash
+    }
+}
+
+thread_local! {
+    /// The memory of the last world's file, for the next one.
+    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.bytes.clear();
+        SPARE.set(std::mem::take(&mut self.bytes));
     }
 }
 

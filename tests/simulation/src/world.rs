@@ -412,10 +412,10 @@ impl World {
             self.replay(known + 1, *wall, record);
         }
         self.tally.see_many("records found that were never answered", found);
-        // The whole replay now and then; it gives what was folded as the records were written.
-        self.shell = match self.rng.below(4) {
+        // The whole replay now and then, or from a snapshot; it gives what was folded as the records were written.
+        self.shell = match self.rng.below(16) {
             0 => self.replay_records(Shell::default(), 1),
-            1 => self.replay_snapshot(),
+            1 | 2 => self.replay_snapshot(),
             _ => Shell::new(self.replayed.clone()),
         };
         check::i07_replay_gives_the_live_state(self);

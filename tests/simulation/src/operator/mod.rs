@@ -114,6 +114,10 @@ impl Operator {
             if w.till().open_payments().any(|p| waits(p.state) || p.acknowledged == Some(false)) {
                 return after::clear_up(w);
             }
+            // Nothing is left to clear up.
+            if w.till().open_payments().next().is_none() {
+                w.operator.evening = 0;
+            }
             if w.operator.evening == 0 {
                 w.operator.done = true;
                 return;
