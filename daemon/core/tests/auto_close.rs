@@ -1,5 +1,7 @@
 //! The clock's rule against a second, plain reckoning of it: any clock, any power cut, any place (S65, I13).
 
+#![allow(clippy::expect_used)] // an oracle of a test
+
 use std::collections::HashSet;
 
 use proptest::prelude::*;
