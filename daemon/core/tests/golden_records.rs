@@ -113,9 +113,9 @@ fn every_variant_and_every_line_is_tried() {
         | Record::Parked { .. }
         | Record::CopyRequested { .. }
         | Record::NoticesTaken { .. }
-        | Record::On { .. } => 41,
+        | Record::On { .. }
         // Every kind of batch event has a name of its own.
-        Record::Batch(_) => 41,
+        | Record::Batch(_) => 41,
     };
     assert_eq!(
         kinds.len(),

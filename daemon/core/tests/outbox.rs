@@ -78,7 +78,7 @@ fn a_job_is_cancelled_or_runs_out_by_a_clock_that_can_be_believed_and_money_stay
     b.ctx.clock_trusted = true;
     let step = b.take(&Input::ExpireJob { job });
     assert!(matches!(step.record, Some(Record::JobEnded { ref how, .. }) if how == "expired"));
-    assert_eq!(b.payment().map(|p| p.kept()), Some(fen(100)));
+    assert_eq!(b.payment().map(till_core::Payment::kept), Some(fen(100)));
 }
 
 #[test]
