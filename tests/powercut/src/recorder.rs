@@ -172,7 +172,7 @@ impl Recorder<'_> {
         }
     }
 
-    /// The stop's `struct ptrace_syscall_info`: op in the first byte; entry: [3] number, [4..10] arguments; exit: [3]
+    /// The stop's `struct ptrace_syscall_info`: op in the first byte; entry: `[3]` number, `[4..10]` arguments; exit: `[3]`
     /// result. `None` when the tracee was killed meanwhile.
     fn info(tid: libc::pid_t) -> Option<[u64; 12]> {
         let mut info = [0u64; 12];
