@@ -106,7 +106,9 @@ pub(super) fn present(
         return super::leg::presented(p, leg, presented);
     }
     let second = planted!(TwoAttemptsOpen) && p.state == PaymentState::Tendering;
-    if (!matches!(p.state, PaymentState::Ready | PaymentState::PartPaid) || p.parked) && !second {
+    let waits = matches!(p.state, PaymentState::Ready | PaymentState::PartPaid) && !p.parked;
+    // A leg of a part-paid payment may be under way (W3).
+    if (!waits || p.open_attempt().is_some()) && !second {
         return Err(Refusal::State { payment: id, state: p.state, what: "take a card, code or cash" });
     }
     // A code is used up by one use, a card is not.
