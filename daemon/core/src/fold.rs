@@ -127,6 +127,10 @@ fn of_payment(p: &mut Payment, record: &Record) -> bool {
             if let Some(a) = p.attempts.last_mut().filter(|a| a.state == AttemptState::Created) {
                 a.state = AttemptState::NotSent;
             }
+            // One that was given up before may still wait for people.
+            if p.attempts.iter().any(|a| a.state == AttemptState::Review) {
+                p.state = PaymentState::Review;
+            }
         }
         Record::ReturnDecided { reason, .. } => {
             p.returning = Some(reason.clone());

@@ -129,6 +129,14 @@ impl World {
             events += 1;
             assert!(events < limit, "I24: the world does not come to rest after {events} events");
             self.happen(event);
+            if self.operator.done
+                && events % 500 == 0
+                && self.till().open_payments().any(Operator::waits_for_people)
+            {
+                // Something that still goes on waits for a review: somebody is called in.
+                self.operator.done = false;
+                self.clock.after(1_000, Event::Operator);
+            }
             if self.operator.done && !self.faults.calm {
                 self.calm();
             }

@@ -47,6 +47,7 @@ struct Sight {
     waiting: bool,
     open: bool,
     parked: bool,
+    cancelled: bool,
     /// Nobody knows its outcome.
     unknown: bool,
     /// A leg waits for the card.
@@ -67,6 +68,7 @@ impl Sight {
             waiting: open.is_some_and(|a| a.waiting),
             open: open.is_some(),
             parked: p.parked,
+            cancelled: p.cancel_requested,
             unknown: open
                 .is_some_and(|a| matches!(a.state, AttemptState::Querying | AttemptState::Reversing)),
             wants_card: open.is_some_and(|a| a.wants_instrument && a.state == AttemptState::Created),
@@ -90,6 +92,11 @@ impl Operator {
         }
     }
 
+    /// It goes on by itself, and may not be able to before people have decided something.
+    pub(crate) fn waits_for_people(p: &Payment) -> bool {
+        matches!(p.state, PaymentState::Returning | PaymentState::Delivering) || p.acknowledged == Some(false)
+    }
+
     /// Selling is over: what is left is clearing up.
     pub(crate) const fn is_evening(&self) -> bool {
         self.opened >= self.payments
@@ -110,8 +117,7 @@ impl Operator {
     fn free(w: &mut World) {
         if w.operator.is_evening() {
             // What waits for a review to be decided would wait for ever.
-            let waits = |s| matches!(s, PaymentState::Returning | PaymentState::Delivering);
-            if w.till().open_payments().any(|p| waits(p.state) || p.acknowledged == Some(false)) {
+            if w.till().open_payments().any(Self::waits_for_people) {
                 return after::clear_up(w);
             }
             // Nothing is left to clear up.

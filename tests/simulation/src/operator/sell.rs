@@ -80,6 +80,10 @@ pub(super) fn draft(w: &mut World, p: Sight) {
 
 pub(super) fn ready(w: &mut World, p: Sight) {
     let payment = p.id;
+    if p.cancelled {
+        // In this very moment it begins to give back what was paid.
+        return;
+    }
     assert_eq!(w.armed_for, Some(payment), "the readers wait for the customer of a ready payment");
     let tired = p.attempts >= 5 || w.operator.refused_in_a_row >= 6;
     match w.rng.below(20) {
