@@ -190,6 +190,27 @@ fn a_cancelled_part_paid_payment_gives_back_every_part_by_its_own_channel() {
 }
 
 #[test]
+fn a_cancelled_payment_gives_back_beside_the_next_customer() {
+    let mut b = till();
+    b.ctx.routes[0].resolve = asks();
+    b.open_and_confirm();
+    b.present();
+    prepared(&mut b);
+    b.cancel();
+    let amount = b.attempt().amount;
+    let step = answered(&mut b, Outcome::Approved(approval(amount)));
+    assert!(going_on(&step), "cancelled, but the network said yes");
+    let second = PaymentId([8; 16]);
+    b.take(&open(second, "k", fen(3), "tea"));
+    while going_on(&go_on(&mut b)) {
+        assert_eq!(b.till.foreground().map(|p| p.id), Some(second), "one payment holds the till");
+    }
+    approve(&mut b);
+    assert_eq!((b.state(), money(&b)), (PaymentState::Returned, (100, 100, 100)));
+    assert_eq!(b.till.foreground().map(|p| p.id), Some(second));
+}
+
+#[test]
 fn a_void_that_is_refused_becomes_a_refund_and_what_cannot_go_back_goes_to_people() {
     let mut b = till();
     b.open_and_confirm();

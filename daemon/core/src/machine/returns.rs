@@ -39,6 +39,11 @@ pub(super) fn go_on(till: &Till, ctx: &Context, id: PaymentId) -> Result<Step, R
         && p.kept().is_positive()
         && (p.state == PaymentState::PartPaid || can_give_back(ctx, p))
     {
+        if !p.parked && till.foreground().is_some_and(|other| other.id != id) {
+            // Somebody else is at the till by now (W3): it gives back beside.
+            let go_on = Effect::GoOn { payment: id, after_ms: 0 };
+            return Ok(Step::new(Record::Parked { payment: id }, [Effect::PaymentChanged(id), go_on]));
+        }
         return Ok(decided(p, "cancelled"));
     }
     match p.state {
