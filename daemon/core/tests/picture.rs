@@ -9,8 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
 use samples::{Bench, ID, approval, bank, blind, context, decline, fen, no_undo, open, presented, wallet};
-use till_core::{Input, decide, recover};
-use till_plugin::channel::{Outcome, QueryOutcome, UndoOutcome, UndoRule, Unknown, UnknownReason};
+use till_core::input::Presented;
+use till_core::routing::LegTerms;
+use till_core::{AttemptState, Input, LegKind, PaymentState, Purpose, Verdict, decide, recover};
+use till_plugin::Family;
+use till_plugin::channel::{
+    Operation, Outcome, QueryOutcome, QueryRule, ResolveProfile, UndoOutcome, UndoRule, Unknown,
+    UnknownReason,
+};
 
 type Arrows = BTreeMap<(String, String), BTreeSet<String>>;
 
@@ -18,6 +24,8 @@ type Arrows = BTreeMap<(String, String), BTreeSet<String>>;
 struct Picture {
     payments: Arrows,
     attempts: Arrows,
+    /// Payments with parts, and what follows one that stands.
+    followed: Arrows,
 }
 
 fn inputs(b: &Bench) -> Vec<Input> {
@@ -119,7 +127,168 @@ fn draw() -> Picture {
             todo.push_back(after);
         }
     }
+    draw_followed(&mut picture.followed);
     picture
+}
+
+/// A channel that does everything, and quickly comes to an end where nobody knows.
+fn everything() -> Bench {
+    let quick = ResolveProfile {
+        query: Some(QueryRule { first_ms: 1, every_ms: 1, until_ms: 1, settle_ms: 1 }),
+        undo: Some(UndoRule { tries: 1, ..samples::undo_rule(0) }),
+        single_slot: false,
+    };
+    let mut ctx = context(quick);
+    ctx.undo_after_ms = Some(60_000);
+    ctx.hold_valid_ms = 0;
+    ctx.routes[0].operations.push(Operation::PreAuthorisation);
+    let does = |kind| LegTerms { kind, resolve: blind(), instrument: false, partial: true };
+    ctx.routes[0].legs =
+        [LegKind::Void, LegKind::Refund, LegKind::Capture, LegKind::Release].map(does).into();
+    let mut card = samples::route("card", "prepaid", blind());
+    card.legs = vec![does(LegKind::Load)];
+    ctx.routes.push(card);
+    Bench::new(ctx)
+}
+
+fn follow_ups(b: &Bench, purpose: &Purpose) -> Vec<Input> {
+    let open = Input::Open {
+        payment: ID,
+        purpose: purpose.clone(),
+        key: String::new(),
+        amount: fen(100),
+        subject: String::new(),
+        operator: None,
+    };
+    let part = Presented { amount: Some(fen(40)), ..presented() };
+    let rest = Presented { family: Family::new("qr-alipay"), ..presented() };
+    let mut all = vec![
+        open,
+        Input::Confirm { payment: ID, amount: fen(100) },
+        Input::Present { payment: ID, presented: part },
+        Input::Present { payment: ID, presented: rest },
+        Input::Cancel { payment: ID, operator: None },
+        Input::GoOn { payment: ID },
+        Input::Abandon { payment: ID, reason: "the customer has no time".into(), operator: None },
+        Input::Resume { payment: ID, operator: None },
+        Input::Acknowledge { payment: ID, operator: None },
+        Input::NotAcknowledged { payment: ID },
+        Input::ExpireHold { payment: ID },
+    ];
+    for kind in [LegKind::Void, LegKind::Refund, LegKind::Capture, LegKind::Release] {
+        let amounts: &[Option<i64>] = if kind == LegKind::Refund { &[None, Some(10)] } else { &[None] };
+        all.extend(amounts.iter().map(|amount| Input::Leg {
+            payment: ID,
+            kind,
+            of: 0,
+            amount: amount.map(fen),
+            key: String::new(),
+            reason: "wrong tea".into(),
+            operator: Some("li".into()),
+        }));
+    }
+    let Some(p) = b.payment() else { return all };
+    for a in &p.attempts {
+        let (payment, attempt) = (ID, a.ids.attempt);
+        match a.state {
+            AttemptState::Created => {
+                all.push(Input::Prepared { payment, attempt, result: Ok((vec![9; 60], String::new())) });
+            }
+            AttemptState::Sent => {
+                let unknown = Unknown::new(UnknownReason::NoAnswer, "");
+                all.extend(
+                    [
+                        Outcome::Approved(approval(a.amount)),
+                        Outcome::Declined(decline("51")),
+                        Outcome::Unknown(unknown),
+                    ]
+                    .map(|outcome| Input::Answered { payment, attempt, outcome }),
+                );
+            }
+            AttemptState::Querying | AttemptState::Reversing => {
+                all.push(Input::Resolve { payment, attempt });
+                all.push(Input::Queried {
+                    payment,
+                    attempt,
+                    outcome: QueryOutcome::Paid(approval(a.amount)),
+                });
+                all.push(Input::Queried { payment, attempt, outcome: QueryOutcome::NotPaid(decline("x")) });
+                let undone = [
+                    UndoOutcome::Undone { money_moved: true, reference: None },
+                    UndoOutcome::Refused(decline("late")),
+                ];
+                all.extend(undone.map(|outcome| Input::Undone { payment, attempt, outcome }));
+            }
+            _ => {}
+        }
+    }
+    if p.state == PaymentState::Review {
+        let unknown =
+            p.attempts.iter().find(|a| a.state == AttemptState::Review).map_or(0, |a| a.ids.attempt);
+        for verdict in [Verdict::Happened, Verdict::DidNot] {
+            all.push(Input::ProposeReview {
+                payment: ID,
+                attempt: unknown,
+                verdict,
+                reason: "the statement".into(),
+                operator: "li".into(),
+            });
+            all.push(Input::ConfirmReview {
+                payment: ID,
+                attempt: unknown,
+                verdict,
+                operator: "wang".into(),
+            });
+        }
+    }
+    all
+}
+
+/// Every payment of at most three attempts, with parts and what follows.
+fn draw_followed(arrows: &mut Arrows) {
+    let top_up =
+        Purpose::TopUp { channel: "card".into(), recovery: b"card".to_vec(), masked: "9900****0001".into() };
+    for purpose in [Purpose::Sale, Purpose::Hold, top_up] {
+        let mut known = BTreeSet::new();
+        let mut todo = VecDeque::from([everything()]);
+        while let Some(b) = todo.pop_front() {
+            let sight = b.payment().map(|p| {
+                let attempts: Vec<_> = p
+                    .attempts
+                    .iter()
+                    .map(|a| (a.kind.as_str(), a.state, a.of, a.amount.minor(), a.waiting, a.abandoned))
+                    .collect();
+                let flags = (p.parked, p.cancel_requested, p.accepted, p.recovered, p.acknowledged);
+                let said = p.proposal.as_ref().map(|x| (x.attempt, x.verdict == Verdict::Happened));
+                format!("{:?} {flags:?} {:?} {said:?} {attempts:?}", p.state, p.returning)
+            });
+            let many = b.payment().is_some_and(|p| p.attempts.len() > 2);
+            if !known.insert(sight) || many {
+                continue;
+            }
+            let mut go = |after: Bench, by: &str| {
+                let state = |b: &Bench| b.payment().map_or("[*]", |p| p.state.as_str()).to_owned();
+                if state(&b) != state(&after) {
+                    arrows.entry((state(&b), state(&after))).or_default().insert(by.to_owned());
+                }
+                todo.push_back(after);
+            };
+            for input in follow_ups(&b, &purpose) {
+                if let Ok(step) = decide(&b.till, &input, &b.ctx)
+                    && let Some(record) = &step.record
+                {
+                    let mut after = b.clone();
+                    after.apply(&step);
+                    go(after, record.name());
+                }
+            }
+            let mut after = b.clone();
+            for step in recover(&b.till) {
+                after.apply(&step);
+            }
+            go(after, "(restart)");
+        }
+    }
 }
 
 fn mermaid(arrows: &Arrows) -> String {
@@ -154,10 +323,14 @@ fn page() -> String {
          ## Payment\n\n{}\n\
          `draft` and `ready` hold the till, `tendering` holds it until its resolution goes to the background. From\n\
          `review` only people lead on: nobody knows where the money is, and the reversal stays armed.\n\n\
+         ### With parts, holds, top-ups and what follows\n\n\
+         The same for every payment of at most three attempts on a channel that does everything. `(restart)` alone: what\n\
+         recovery makes of it.\n\n{}\n\
          ## Attempt\n\n{}\n\
          `created`: nothing has left. From `sent` on bytes may have left and the reversal is armed, until `approved`,\n\
          `declined`, `not-sent` or `reversed`. While an attempt is neither of these, the payment gets no other one.\n",
         mermaid(&picture.payments),
+        mermaid(&picture.followed),
         mermaid(&picture.attempts)
     )
 }
