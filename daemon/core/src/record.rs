@@ -433,7 +433,10 @@ pub enum RecordError {
 impl Record {
     /// Bytes for the journal.
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
-        postcard::to_extend(self, vec![VERSION]).map_err(|_| RecordError::Unencodable)
+        // Most records fit into this at once.
+        let mut bytes = Vec::with_capacity(512);
+        bytes.push(VERSION);
+        postcard::to_extend(self, bytes).map_err(|_| RecordError::Unencodable)
     }
 
     /// From the journal.

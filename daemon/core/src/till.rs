@@ -439,7 +439,9 @@ impl Till {
 
     /// The whole state as bytes, for a snapshot in the journal.
     pub fn to_snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
-        postcard::to_extend(self, vec![SNAPSHOT_VERSION]).map_err(|_| SnapshotError::Unencodable)
+        let mut bytes = Vec::with_capacity(4096);
+        bytes.push(SNAPSHOT_VERSION);
+        postcard::to_extend(self, bytes).map_err(|_| SnapshotError::Unencodable)
     }
 
     /// The state of a snapshot; the records after it are applied to it.

@@ -3,6 +3,7 @@
 //! the first that does not was never acknowledged, and goes).
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use till_core::{Durable, Payment, PaymentId, Record, Till};
 use till_journal::{DeviceKey, MAX_PAYLOAD, Stamp};
@@ -52,6 +53,9 @@ pub(crate) struct Disk {
     bytes: Vec<u8>,
     /// Where each acknowledged (or recovered) frame begins; its seq is the index + 1.
     frames: Vec<usize>,
+    /// What each frame says, read once from its bytes: they do not change any more, which `i23_the_chain_holds` looks
+    /// at. Replays of a restart read the bytes again.
+    records: Vec<(Rc<Record>, i64)>,
     /// Frames of each payment, by number of the payment in this world.
     of_payment: Vec<Vec<u32>>,
     key: DeviceKey,
@@ -67,6 +71,7 @@ impl Disk {
         Self {
             bytes: SPARE.take(),
             frames: Vec::new(),
+            records: Vec::new(),
             of_payment: Vec::new(),
             key: DeviceKey::new(&[0x5a; 32]),
             hash: [0; 32],
@@ -87,7 +92,7 @@ impl Disk {
         rng: &mut Rng,
         fate: Fate,
         record: &Record,
-        payload: &[u8],
+        payload: Vec<u8>,
         wall_ms: i64,
         now: u64,
     ) -> Result<Durable, Trouble> {
@@ -109,7 +114,7 @@ impl Disk {
             boot_id: [self.boot; 16],
             stamp: Stamp { wall_ms, boottime_ms: now, clock_ok: true },
             subject: record.payment().map_or([0; 16], |p| p.0),
-            payload: payload.to_vec(),
+            payload,
             prev_hash: self.hash,
             hash: [0; 32],
         };
@@ -138,7 +143,7 @@ impl Disk {
             return Err(Trouble::Died("after the record"));
         }
         self.hash = frame.hash;
-        self.note(at, frame.subject);
+        self.note(at, &frame);
         Ok(Durable::new(self.len(), wall_ms))
     }
 
@@ -152,11 +157,12 @@ impl Disk {
         }
     }
 
-    fn note(&mut self, at: usize, subject: [u8; 16]) {
+    fn note(&mut self, at: usize, frame: &till_journal::Record) {
         let index = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
         self.frames.push(at);
-        if subject != [0; 16] {
-            let n = number(PaymentId(subject));
+        self.records.push((Rc::new(crate::check::read_back(&frame.payload)), frame.stamp.wall_ms));
+        if frame.subject != [0; 16] {
+            let n = number(PaymentId(frame.subject));
             if self.of_payment.len() <= n {
                 self.of_payment.resize_with(n + 1, Vec::new);
             }
@@ -182,7 +188,7 @@ impl Disk {
                 break;
             }
             self.hash = frame.hash;
-            self.note(at, frame.subject);
+            self.note(at, &frame);
             at += length;
             found += 1;
         }
@@ -203,26 +209,23 @@ impl Disk {
         (Durable::new(frame.seq, frame.stamp.wall_ms), frame.payload)
     }
 
-    /// A record and its time.
-    pub(crate) fn record(&self, seq: u64) -> (Record, i64) {
-        let frame = self.frame(usize::try_from(seq - 1).unwrap_or(usize::MAX));
-        (crate::check::read_back(&frame.payload), frame.stamp.wall_ms)
+    /// A record as its bytes give it back, and its time.
+    pub(crate) fn record(&self, seq: u64) -> (Rc<Record>, i64) {
+        self.records[usize::try_from(seq - 1).unwrap_or(usize::MAX)].clone()
     }
 
-    /// A payment's records, newest first.
-    pub(crate) fn of(&self, payment: PaymentId) -> impl Iterator<Item = (u64, i64, Record)> {
+    /// A payment's records, oldest first.
+    pub(crate) fn of(&self, payment: PaymentId) -> impl DoubleEndedIterator<Item = (u64, i64, &Record)> {
         let indices = self.of_payment.get(number(payment)).map(Vec::as_slice).unwrap_or_default();
-        indices.iter().rev().map(|index| {
-            let frame = self.frame(*index as usize);
-            (frame.seq, frame.stamp.wall_ms, crate::check::read_back(&frame.payload))
+        indices.iter().map(|index| {
+            let (record, wall) = &self.records[*index as usize];
+            (u64::from(*index) + 1, *wall, &**record)
         })
     }
 
     /// A payment as its records before a seq make it, folded from them alone.
     pub(crate) fn payment(&self, id: PaymentId, before: u64) -> Option<Payment> {
-        let mut records: Vec<_> = self.of(id).filter(|(seq, ..)| *seq < before).collect();
-        records.reverse();
-        Till::fold_payment(id, records.iter().map(|(seq, wall, record)| (*seq, *wall, record)))
+        Till::fold_payment(id, self.of(id).take_while(|(seq, ..)| *seq < before))
     }
 
     /// Payments that the journal knows.
@@ -233,7 +236,7 @@ impl Disk {
     /// Their identities.
     pub(crate) fn identities(&self) -> Vec<PaymentId> {
         let firsts = self.of_payment.iter().filter_map(|frames| frames.first());
-        firsts.map(|first| PaymentId(self.frame(*first as usize).subject)).collect()
+        firsts.filter_map(|first| self.records[*first as usize].0.payment()).collect()
     }
 
     /// I23: the chain holds from the first record to the last, and one changed bit or a missing record shows.

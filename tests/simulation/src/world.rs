@@ -20,6 +20,9 @@ use crate::tally::Tally;
 /// Records between two comparisons of the whole till with its replay; what a record touches is compared every time.
 const WHOLE_EVERY: u64 = 48;
 
+/// Records between two snapshots.
+const SNAPSHOT_EVERY: u64 = 80;
+
 /// A little universe.
 pub(crate) struct World {
     pub(crate) rng: Rng,
@@ -326,7 +329,7 @@ impl World {
                 let wall = self.wall();
                 let payload = pending.take_payload();
                 let (rng, now) = (&mut self.rng, self.clock.now);
-                let at = match self.disk.append(rng, fate, pending.record(), &payload, wall, now) {
+                let at = match self.disk.append(rng, fate, pending.record(), payload, wall, now) {
                     Ok(at) => at,
                     Err(Trouble::Died(when)) => {
                         self.die(when);
@@ -340,7 +343,7 @@ impl World {
                 };
                 debug_assert_ne!(fate, Fate::After, "not answered");
                 // As a replay reads it.
-                let record = check::read_back(&payload);
+                let (record, wall) = self.disk.record(self.disk.len());
                 self.replay(self.disk.len(), wall, &record);
                 let effects = self.shell.durable(pending, at);
                 self.tally.records += 1;
@@ -348,6 +351,8 @@ impl World {
                 check::after_record(self, &record);
                 if self.tally.records.is_multiple_of(WHOLE_EVERY) {
                     check::i07_replay_gives_the_live_state(self);
+                }
+                if self.tally.records.is_multiple_of(SNAPSHOT_EVERY) {
                     match self.till().to_snapshot() {
                         Ok(bytes) => self.snapshot = Some((self.disk.len(), bytes)),
                         Err(e) => panic!("the state cannot be written as a snapshot: {e}"),
@@ -420,12 +425,16 @@ impl World {
             self.replay(known + 1, *wall, record);
         }
         self.tally.see_many("records found that were never answered", found);
-        // The whole replay now and then, or from a snapshot; it gives what was folded as the records were written.
-        self.shell = match self.rng.below(16) {
-            0 => self.replay_records(Shell::default(), 1),
-            1 | 2 => self.replay_snapshot(),
-            _ => Shell::new(self.replayed.clone()),
-        };
+        // The whole replay now and then, or from a snapshot. Else the state that died is compared, record for record what
+        // the disk gives back, and goes on: that is the state which a replay gives.
+        match self.rng.below(16) {
+            0 => self.shell = self.replay_records(Shell::default(), 1),
+            1 | 2 => self.shell = self.replay_snapshot(),
+            _ => {
+                let died = std::mem::take(&mut self.shell);
+                self.shell = self.replay_records(died, known + 1);
+            }
+        }
         check::i07_replay_gives_the_live_state(self);
         if let Some((record, _)) = &unanswered {
             check::after_record(self, record);

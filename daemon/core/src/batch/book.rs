@@ -116,9 +116,14 @@ impl Batches {
         let item = Item { payment: p.id, attempt: a.ids.attempt };
         if a.state.is_open() {
             if let Some(batch) = self.live.get_mut(&a.batch) {
-                let part = batch.part_of(&a.channel, a.ids.batch);
-                if part.state.takes_entries() {
-                    part.begin(item, a.state == AttemptState::Review);
+                let begin = |part: &mut Part| {
+                    if part.state.takes_entries() {
+                        part.begin(item, a.state == AttemptState::Review);
+                    }
+                };
+                match batch.part_at(&a.channel, a.ids.batch) {
+                    Some(part) => begin(part),
+                    None => begin(batch.part_of(&a.channel, a.ids.batch)),
                 }
             }
             return;
@@ -133,16 +138,19 @@ impl Batches {
 
     /// Money that is certain joins the batch it was made in, or, when that one's totals are struck, the open one.
     fn enter(&mut self, p: &Payment, a: &Attempt, item: Item, seq: u64) {
-        let own = self.live.get_mut(&a.batch).filter(|b| {
-            b.part(&PartId { channel: a.channel.clone(), network: a.ids.batch })
-                .is_none_or(|part| part.state.takes_entries())
-        });
+        let own = self
+            .live
+            .get_mut(&a.batch)
+            .filter(|b| b.part_in(&a.channel, a.ids.batch).is_none_or(|part| part.state.takes_entries()));
         let (batch, network) = match own {
             Some(_) => (self.live.get_mut(&a.batch), a.ids.batch),
             None => (self.live.get_mut(&self.open), 0),
         };
         let Some(batch) = batch else { return };
-        batch.part_of(&a.channel, network).enter(item, a.kind, a.amount, seq);
+        match batch.part_at(&a.channel, network) {
+            Some(part) => part.enter(item, a.kind, a.amount, seq),
+            None => batch.part_of(&a.channel, network).enter(item, a.kind, a.amount, seq),
+        }
         let operator = a.operator.as_deref().or(p.operator.as_deref()).unwrap_or_default();
         // A sum that does not fit is named by the part.
         let _ = batch.operator_totals(operator).add(a.kind, a.amount);

@@ -71,7 +71,11 @@ impl Batch {
 
     /// A part.
     pub fn part(&self, id: &PartId) -> Option<&Part> {
-        self.parts.get(&id.channel)?.get(&id.network)
+        self.part_in(&id.channel, id.network)
+    }
+
+    pub(super) fn part_in(&self, channel: &str, network: u32) -> Option<&Part> {
+        self.parts.get(channel)?.get(&network)
     }
 
     /// Sums by operator; the empty name is nobody.

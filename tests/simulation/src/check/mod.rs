@@ -55,6 +55,11 @@ impl Watch {
         &mut self.seen[n]
     }
 
+    /// States of a payment's attempts after its last record.
+    fn attempts_of(&self, payment: PaymentId) -> &[AttemptState] {
+        self.seen.get(disk::number(payment)).map(|s| s.attempts.as_slice()).unwrap_or_default()
+    }
+
     /// When the request of an attempt left, ms of the world.
     pub(crate) fn sent_at(&mut self, payment: PaymentId, attempt: u32) -> u64 {
         self.of(payment).sent.iter().find(|(a, _)| *a == attempt).map_or(0, |(_, at)| *at)

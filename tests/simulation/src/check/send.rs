@@ -9,7 +9,7 @@ use crate::world::World;
 /// I3, W1, W2, W3, I22: bytes may leave only when the disk says that they may.
 pub(crate) fn before_sending(w: &mut World, payment: PaymentId, attempt: u32, channel: usize) {
     let (mut sent, mut created) = (None, None);
-    for (seq, _, record) in w.disk.of(payment) {
+    for (seq, _, record) in w.disk.of(payment).rev() {
         match record {
             Record::Sent { .. } if sent.is_none() => sent = Some(seq),
             Record::Tendered { ids, .. } | Record::LegCreated { ids, .. } if ids.attempt == attempt => {
@@ -54,7 +54,7 @@ pub(crate) fn before_sending(w: &mut World, payment: PaymentId, attempt: u32, ch
 /// W5: the answer is on disk before caller, printer or drawer hears of it.
 pub(crate) fn w05_on_disk_before_anybody_hears(w: &World, payment: PaymentId, what: &str) {
     let approved = w.disk.of(payment).any(|(_, _, record)| {
-        matches!(inner(&record), Record::Approved { .. } | Record::ReviewDecided { .. })
+        matches!(inner(record), Record::Approved { .. } | Record::ReviewDecided { .. })
     });
     assert!(approved, "W5: {what} before the approval is on disk");
 }
@@ -63,7 +63,7 @@ pub(crate) fn w05_on_disk_before_anybody_hears(w: &World, payment: PaymentId, wh
 pub(crate) fn w06_the_job_is_on_disk_before_the_paper(w: &World, job: u64) {
     let (record, _) = w.disk.record(w.disk.len());
     assert!(
-        matches!(record, Record::JobSent { job: j, .. } if j == job),
+        matches!(*record, Record::JobSent { job: j, .. } if j == job),
         "W6: receipt {job} prints unrecorded"
     );
 }

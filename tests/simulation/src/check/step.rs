@@ -16,7 +16,7 @@ pub(crate) fn after_record(w: &mut World, record: &Record) {
     let Some(id) = record.payment() else { return };
     let till = w.shell.till();
     let Some(p) = till.payment(id) else { panic!("the payment of a record that was just folded in is gone") };
-    assert!(w.replayed.payment(id) == Some(p), "I7: replay does not give the live payment after {record:?}");
+    i07_replay_gives_the_live_payment(w, p, record);
     i02_one_attempt_is_open(p);
     money::i01_kept_is_between_nothing_and_what_is_owed(p);
     money::i10_never_more_back_than_was_taken(p);
@@ -52,6 +52,58 @@ fn numbers_agree(w: &World) {
 /// I7: replaying the journal from empty gives the live state, byte for byte.
 pub(crate) fn i07_replay_gives_the_live_state(w: &World) {
     assert!(w.till() == &w.replayed, "I7: replay from empty differs from the live state");
+}
+
+/// I7 for what a record touched: everything of the payment, and of its attempts those that are under way or are not
+/// what they were before the record; the others were compared when they became what they are, and are again with the
+/// whole till. A field that is added to a payment does not compile here before it is compared.
+fn i07_replay_gives_the_live_payment(w: &World, live: &Payment, record: &Record) {
+    let replayed = w.replayed.payment(live.id);
+    let same = replayed.is_some_and(|replayed| {
+        let before = w.watch.attempts_of(live.id);
+        let last = live.attempts.len().saturating_sub(1);
+        let pairs = live.attempts.iter().zip(&replayed.attempts).enumerate();
+        let mut touched = pairs
+            .filter(|(at, (a, _))| *at == last || a.state.is_open() || before.get(*at) != Some(&a.state));
+        live.attempts.len() == replayed.attempts.len()
+            && same_but_for_attempts(live, replayed)
+            && touched.all(|(_, (a, b))| a == b)
+    });
+    assert!(same, "I7: replay does not give the live payment after {record:?}: {live:?} and {replayed:?}");
+}
+
+fn same_but_for_attempts(p: &Payment, q: &Payment) -> bool {
+    let Payment {
+        id,
+        amount,
+        purpose,
+        subject,
+        operator,
+        key,
+        state,
+        reason,
+        attempts: _,
+        completed,
+        returning,
+        accepted,
+        proposal,
+        acknowledged,
+        cancel_requested,
+        parked,
+        recovered,
+        receipt_number,
+        receipt_job,
+        opened_wall_ms,
+        changed_wall_ms,
+        seq,
+    } = p;
+    (*id, *amount, *state, *seq) == (q.id, q.amount, q.state, q.seq)
+        && (purpose, subject, operator, key) == (&q.purpose, &q.subject, &q.operator, &q.key)
+        && (reason, returning, proposal) == (&q.reason, &q.returning, &q.proposal)
+        && (*completed, *accepted, *acknowledged) == (q.completed, q.accepted, q.acknowledged)
+        && (*cancel_requested, *parked, *recovered) == (q.cancel_requested, q.parked, q.recovered)
+        && (*receipt_number, *receipt_job) == (q.receipt_number, q.receipt_job)
+        && (*opened_wall_ms, *changed_wall_ms) == (q.opened_wall_ms, q.changed_wall_ms)
 }
 
 /// I9: the same idempotency key is one payment or one leg, and order and trace numbers are given once, across restarts.
