@@ -7,6 +7,7 @@ pub mod acquirer;
 pub mod alipay;
 mod background;
 pub mod bus;
+pub mod counter;
 pub mod faults;
 pub mod players;
 pub mod printer;

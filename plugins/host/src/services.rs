@@ -94,6 +94,10 @@ fn serve(shared: &Shared, number: u32, request: &[u8]) -> Result<Vec<u8>, Plugin
             encode(&left.map(|l| u64::try_from(l.as_millis()).unwrap_or(u64::MAX)))
         }
         service::CANCELLED_1 => encode(&shared.cancelled()),
+        service::TRANSPORT_FD_1 => encode(&match &shared.transport {
+            Some(transport) => transport.duplicate(),
+            None => Err(TransportError::None),
+        }),
         service::LOG_APPEND_1 => {
             let bytes: Vec<u8> = decode(request)?;
             encode(&append(shared, bytes))

@@ -1,6 +1,6 @@
 //! The inherited transport: non-blocking reads and writes with time limits.
 
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -95,6 +95,14 @@ impl Transport {
             }
         }
         Ok(())
+    }
+
+    /// A descriptor of its own for the plugin, close-on-exec; who asks for it owns it.
+    pub(crate) fn duplicate(&self) -> Result<RawFd, TransportError> {
+        self.check()?;
+        rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)
+            .map(IntoRawFd::into_raw_fd)
+            .map_err(|e| self.error(format!("its descriptor cannot be duplicated: {e}")))
     }
 
     fn check(&self) -> Result<(), TransportError> {

@@ -70,6 +70,11 @@ pub trait Driver: Sized + Send + 'static {
         Err(PluginError::unsupported("say"))
     }
 
+    /// Says what happened at the till, in the driver's own words; the same [`Announcement::key`] again is not said again.
+    fn announce(&mut self, _announcement: Announcement) -> Result<(), PluginError> {
+        Err(PluginError::unsupported("announce"))
+    }
+
     /// Asks for a PIN on a certified pad; the block comes as [`DriverEvent::Pin`], as ciphertext only.
     fn enter_pin(&mut self, _request: PinRequest) -> Result<(), PluginError> {
         Err(PluginError::unsupported("enter-pin"))
@@ -214,6 +219,54 @@ pub enum ShowContent {
     },
     /// Lines of text.
     Text(Vec<String>),
+    /// Where a payment stands, in the driver's own words and layout. Drivers built before this variant cannot decode it.
+    Stage(StageContent),
+}
+
+/// Where a payment stands, as the customer is told it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Stage {
+    /// The sum so far; nobody is asked to pay yet.
+    Total,
+    /// This is to be paid now.
+    Due,
+    /// Paid in cash; this is given back.
+    Change,
+    /// Paid.
+    Approved,
+    /// Not paid; the amount is still owed.
+    Declined,
+    /// Given back.
+    Refunded,
+    /// The receipt can be taken.
+    Receipt,
+}
+
+impl Stage {
+    /// Lower-kebab name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Total => "total",
+            Self::Due => "due",
+            Self::Change => "change",
+            Self::Approved => "approved",
+            Self::Declined => "declined",
+            Self::Refunded => "refunded",
+            Self::Receipt => "receipt",
+        }
+    }
+}
+
+/// A stage with its amount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageContent {
+    /// Where it stands.
+    pub stage: Stage,
+    /// The amount that belongs to it, exactly.
+    pub amount: Money,
+    /// Room for later facts.
+    pub extra: Extra,
 }
 
 /// For LEDs and beepers.
@@ -230,6 +283,8 @@ pub enum Signal {
     Failure,
     /// All off.
     Off,
+    /// A person must come. Drivers built before this variant cannot decode it.
+    Alarm,
 }
 
 /// For a voice.
@@ -239,6 +294,33 @@ pub struct Sentence {
     pub language: String,
     /// What to say, numbers already in words.
     pub text: String,
+}
+
+/// For a voice: what happened, not how to say it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announcement {
+    /// Names this announcement (`due/<payment>`); the same one again, also after a restart, is not said again. 1 to 64 bytes.
+    pub key: String,
+    /// BCP 47 language tag; empty: the one of the driver's settings.
+    pub language: String,
+    /// What.
+    pub spoken: Spoken,
+    /// Goes before everything that waits, and ends what is being said where the device can.
+    pub urgent: bool,
+    /// Not worth saying any more after this many ms; 0: always.
+    pub valid_ms: u32,
+    /// Room for later facts.
+    pub extra: Extra,
+}
+
+/// What is announced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Spoken {
+    /// Where a payment stands; the driver makes the words.
+    Stage(StageContent),
+    /// A sentence as it is, numbers in words.
+    Text(String),
 }
 
 /// For a PIN pad.

@@ -1,6 +1,7 @@
 //! Services of the host process for a plugin: log, clock, timer, transport, secrets, store.
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,10 @@ pub trait Services: Send + Sync {
     /// Gives up the entries of the instance's log up to and with one; durable when it returns `Ok`.
     fn log_trim(&self, _through: u64) -> Result<(), LogError> {
         Err(LogError::Refused { detail: "there is none here".into() })
+    }
+    /// A duplicate of the transport's descriptor.
+    fn transport_fd(&self) -> Result<OwnedFd, TransportError> {
+        Err(TransportError::None)
     }
     /// Hands an encoded event out at once (see [`proto::event`]).
     fn emit(&self, kind: u32, payload: Vec<u8>);
@@ -98,6 +103,12 @@ impl Host {
     /// Writes all bytes within `wait`, or says how many went out.
     pub fn write(&self, bytes: &[u8], wait: Duration) -> Result<(), WriteError> {
         self.services.write(bytes, wait)
+    }
+
+    /// The transport's descriptor, duplicated, for devices that are driven by `ioctl` and not by bytes (GPIO, I2C, SPI, usbfs).
+    /// What goes through it is neither recorded nor timed by the host. Streams use [`Host::read`] and [`Host::write`].
+    pub fn transport_fd(&self) -> Result<OwnedFd, TransportError> {
+        self.services.transport_fd()
     }
 
     /// A secret that the manifest names.

@@ -3,6 +3,7 @@
 mod acquirer;
 mod alipay;
 mod bus;
+mod counter;
 mod printer;
 mod scan;
 mod swipe;
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     Alipay(alipay::Args),
     /// Run a private D-Bus message bus (embedded broker; no system package needed).
     Bus(bus::Args),
+    /// Run a customer display that shows what a customer would read.
+    Display(counter::DisplayArgs),
     /// Run a receipt printer (ESC/POS over TCP) that shows and keeps what it prints.
     Printer(printer::Args),
     /// Run a card reader on a Unix socket.
@@ -32,6 +35,8 @@ pub(crate) enum Command {
     Scanner(scan::ScannerArgs),
     /// Swipe a card at a running reader, or record a swipe.
     Swipe(swipe::SwipeArgs),
+    /// Run an ear: shows what a voice says.
+    Voice(counter::VoiceArgs),
 }
 
 impl Command {
@@ -41,11 +46,13 @@ impl Command {
             Self::Alipay(args) => alipay::run(args),
             Self::Acquirer(args) => acquirer::run(&args),
             Self::Bus(args) => bus::run(&args),
+            Self::Display(args) => counter::display(&args),
             Self::Printer(args) => printer::run(&args),
             Self::Reader(args) => swipe::reader(&args),
             Self::Scan(args) => scan::scan(&args),
             Self::Scanner(args) => scan::scanner(&args),
             Self::Swipe(args) => swipe::swipe(&args),
+            Self::Voice(args) => counter::voice(&args),
         }
     }
 }

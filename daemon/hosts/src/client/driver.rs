@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use till_plugin::driver::{
-    DriverDescription, EnableRequest, Health, HealthLevel, OpenDrawer, PinRequest, PrintJob, Sentence,
-    ShowContent, Signal,
+    Announcement, DriverDescription, EnableRequest, Health, HealthLevel, OpenDrawer, PinRequest, PrintJob,
+    Sentence, ShowContent, Signal,
 };
 use till_plugin::proto::method;
 
@@ -82,6 +82,11 @@ impl DriverClient {
     /// Says a sentence.
     pub async fn say(&self, sentence: &Sentence, timeout: Duration) -> Result<(), HostError> {
         self.instance.call(method::SAY_1, sentence, timeout).await
+    }
+
+    /// Announces what happened.
+    pub async fn announce(&self, announcement: &Announcement, timeout: Duration) -> Result<(), HostError> {
+        self.instance.call(method::SAY_2, announcement, timeout).await
     }
 
     /// Asks for a PIN; the block comes as an event.

@@ -1,5 +1,6 @@
 //! [`Services`] over the frozen service function.
 
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -52,6 +53,17 @@ impl Remote {
             },
         }
     }
+}
+
+/// Takes over a descriptor that the host duplicated for this plugin alone.
+#[allow(unsafe_code)]
+fn own(fd: i32) -> Result<OwnedFd, TransportError> {
+    if fd < 0 {
+        return Err(host_gone());
+    }
+    // SAFETY: the host is this process; it made the duplicate for this answer and uses it for nothing else (see the service's
+    // contract), so it has exactly one owner from here on.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn ms(time: Duration) -> u64 {
@@ -109,6 +121,17 @@ impl Services for Remote {
 
     fn log_trim(&self, through: u64) -> Result<(), LogError> {
         self.log_ask(service::LOG_TRIM_1, &through)
+    }
+
+    fn transport_fd(&self) -> Result<OwnedFd, TransportError> {
+        match self.ask::<_, Result<i32, TransportError>>(service::TRANSPORT_FD_1, &()) {
+            Some(Ok(fd)) => own(fd),
+            Some(Err(e)) => Err(e),
+            None => Err(TransportError::Gone {
+                name: "transport".into(),
+                detail: "this tilld hands no descriptors to plugins; install a newer one".into(),
+            }),
+        }
     }
 
     fn emit(&self, kind: u32, payload: Vec<u8>) {

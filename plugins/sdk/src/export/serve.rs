@@ -67,6 +67,7 @@ impl<D: Driver> Served for ServeDriver<D> {
             method::SHOW_1 => encode(&d.show(decode(request)?)?),
             method::SIGNAL_1 => encode(&d.signal(decode(request)?)?),
             method::SAY_1 => encode(&d.say(decode(request)?)?),
+            method::SAY_2 => encode(&d.announce(decode(request)?)?),
             method::ENTER_PIN_1 => encode(&d.enter_pin(decode(request)?)?),
             _ => Err(unknown_method(number)),
         }

@@ -62,6 +62,8 @@ pub mod method {
     pub const SIGNAL_1: u32 = 0x0140;
     /// `Sentence -> ()`
     pub const SAY_1: u32 = 0x0141;
+    /// `Announcement -> ()`
+    pub const SAY_2: u32 = 0x0142;
     /// `PinRequest -> ()`
     pub const ENTER_PIN_1: u32 = 0x0150;
     /// `SignIn -> SignedIn`

@@ -33,6 +33,9 @@ pub const LOG_READ_1: u32 = 13;
 /// `u64 -> Result<(), LogError>`
 pub const LOG_TRIM_1: u32 = 14;
 
+/// `() -> Result<i32, TransportError>`: a duplicate of the transport's descriptor, which belongs to the plugin
+pub const TRANSPORT_FD_1: u32 = 15;
+
 /// A log line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {

@@ -2,8 +2,9 @@
 
 use till_plugin::document::{Align, Block, Cell, Document, Style};
 use till_plugin::driver::{
-    DeviceState, DriverDescription, DriverEvent, EnableRequest, Health, HealthLevel, OpenDrawer, PinRequest,
-    PrintJob, PrintState, ReadFailure, Sentence, ShowContent, Signal,
+    Announcement, DeviceState, DriverDescription, DriverEvent, EnableRequest, Health, HealthLevel,
+    OpenDrawer, PinRequest, PrintJob, PrintState, ReadFailure, Sentence, ShowContent, Signal, Spoken, Stage,
+    StageContent,
 };
 use till_plugin::instrument::{
     ChipCard, Cvm, EncryptedSwipe, Instrument, ScannedCode, StoredValueCard, StripeCard,
@@ -154,13 +155,38 @@ fn calls(g: &mut Golden) {
     g.is("method/SHOW_1/request-amount", &ShowContent::Amount(cny(1)));
     g.is("method/SHOW_1/request-qr", &ShowContent::Qr { data: "x".into(), amount: cny(1) });
     g.is("method/SHOW_1/request-text", &ShowContent::Text(vec!["a".into(), "b".into()]));
+    let stages = [
+        Stage::Total,
+        Stage::Due,
+        Stage::Change,
+        Stage::Approved,
+        Stage::Declined,
+        Stage::Refunded,
+        Stage::Receipt,
+    ];
+    let stage = |stage| StageContent { stage, amount: cny(12_850), extra: extra() };
+    for s in stages {
+        g.is(&format!("method/SHOW_1/request-stage-{}", s.as_str()), &ShowContent::Stage(stage(s)));
+    }
     g.is("method/SHOW_1/reply", &());
+    let announcement = |spoken| Announcement {
+        key: "due/1".into(),
+        language: "zh-CN".into(),
+        spoken,
+        urgent: true,
+        valid_ms: 5_000,
+        extra: extra(),
+    };
+    g.is("method/SAY_2/request", &announcement(Spoken::Stage(stage(Stage::Due))));
+    g.is("method/SAY_2/request-text", &announcement(Spoken::Text("请稍候".into())));
+    g.is("method/SAY_2/reply", &());
     let signals = [
         ("", Signal::Ready),
         ("-busy", Signal::Busy),
         ("-success", Signal::Success),
         ("-failure", Signal::Failure),
         ("-off", Signal::Off),
+        ("-alarm", Signal::Alarm),
     ];
     for (name, signal) in signals {
         g.is(&format!("method/SIGNAL_1/request{name}"), &signal);

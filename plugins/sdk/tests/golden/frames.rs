@@ -157,6 +157,9 @@ fn services(g: &mut Golden) {
     g.is("service/REMAINING_1/reply", &Some(1500_u64));
     g.is("service/CANCELLED_1/request", &());
     g.is("service/CANCELLED_1/reply", &false);
+    g.is("service/TRANSPORT_FD_1/request", &());
+    g.is("service/TRANSPORT_FD_1/reply", &Ok::<i32, TransportError>(9));
+    g.is("service/TRANSPORT_FD_1/reply-none", &Err::<i32, _>(TransportError::None));
     g.is("service/LOG_APPEND_1/request", &vec![5_u8, 6]);
     g.is("service/LOG_APPEND_1/reply", &Ok::<_, LogError>(700_u64));
     g.is("service/LOG_APPEND_1/reply-refused", &Err::<u64, _>(log_refused()));
