@@ -11,8 +11,6 @@ pub const PLUGINS: &[(&str, &str, &str)] = &[
     ("drivers/scanner", "org.tilld.scanner", "libtill_driver_scanner.so"),
     ("drivers/magstripe", "org.tilld.magstripe", "libtill_driver_magstripe.so"),
     ("drivers/printer", "org.tilld.printer", "libtill_driver_printer.so"),
-    ("drivers/display", "org.tilld.display", "libtill_driver_display.so"),
-    ("drivers/voice", "org.tilld.voice", "libtill_driver_voice.so"),
     ("channels/cash", "org.tilld.cash", "libtill_channel_cash.so"),
     ("channels/alipay", "org.tilld.alipay", "libtill_channel_alipay.so"),
     ("channels/bankcard", "org.tilld.bankcard", "libtill_channel_bankcard.so"),
