@@ -4,6 +4,7 @@ mod acquirer;
 mod alipay;
 mod bus;
 mod counter;
+mod nfc;
 mod printer;
 mod scan;
 mod swipe;
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Bus(bus::Args),
     /// Run a customer display that shows what a customer would read.
     Display(counter::DisplayArgs),
+    /// Run a contactless reader (PN532) with test cards and scripted faults.
+    Nfc(nfc::Args),
     /// Run a receipt printer (ESC/POS over TCP) that shows and keeps what it prints.
     Printer(printer::Args),
     /// Run a card reader on a Unix socket.
@@ -47,6 +50,7 @@ impl Command {
             Self::Acquirer(args) => acquirer::run(&args),
             Self::Bus(args) => bus::run(&args),
             Self::Display(args) => counter::display(&args),
+            Self::Nfc(args) => nfc::run(&args),
             Self::Printer(args) => printer::run(&args),
             Self::Reader(args) => swipe::reader(&args),
             Self::Scan(args) => scan::scan(&args),

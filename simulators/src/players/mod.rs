@@ -67,6 +67,11 @@ pub enum DeviceError {
 pub struct LinkGuard(PathBuf);
 
 impl LinkGuard {
+    /// Makes room at `path` for a device of another module.
+    pub(crate) fn replacing(path: &Path) -> Result<Self, DeviceError> {
+        Self::replace(path)
+    }
+
     /// Makes room at `path`: removes a link or socket left behind, nothing else.
     fn replace(path: &Path) -> Result<Self, DeviceError> {
         match std::fs::symlink_metadata(path) {
