@@ -10,14 +10,16 @@ use tilld::config::{self, Config, Sources};
 use tilld::service::clock::TillClock;
 use tilld::service::recover::{Recovered, own_probe, recover};
 
-use crate::LabError;
-use crate::truth::Truth;
+use crate::truth::{Truth, decoded};
+use crate::{LabError, facts};
 
 /// A question about one disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// Records up to this one were promised.
     pub need: u64,
+    /// Keys of the keyring below this epoch were told to be destroyed.
+    pub shredded: u64,
     /// Nothing was damaged: an alarm would send somebody looking for a bad disk.
     pub quiet: bool,
 }
@@ -44,11 +46,12 @@ pub fn start(config: &Config) -> Result<Recovered, String> {
 /// Opens the disk in `dir`, asks, appends, opens it again and asks once more. Gives what opening said it did.
 pub fn judge(config: &Config, truth: &Truth, dir: &Path, question: &Question) -> Result<String, String> {
     let config = at(config, dir);
+    facts::no_destroyed_key(&config, truth, question.shredded)?;
     let first = start(&config)?;
     if question.quiet && first.report.has_alarm() {
         return Err(format!("false alarm: {}", said(&first)));
     }
-    whole(&first, truth, question.need)?;
+    whole(&first, truth, question)?;
     let told = said(&first);
     let last = append(&first.journal)?;
     let seq = first.till.seq();
@@ -60,7 +63,7 @@ pub fn judge(config: &Config, truth: &Truth, dir: &Path, question: &Question) ->
     if second.report.has_alarm() {
         return Err(format!("alarm at the second start, after a clean stop: {}", said(&second)));
     }
-    whole(&second, truth, question.need).map_err(|e| format!("the second time: {e}"))?;
+    whole(&second, truth, question).map_err(|e| format!("the second time: {e}"))?;
     let head = second.journal.head().seq;
     if head < last || second.till.seq() < seq.max(last) {
         return Err(format!("record {last}, appended after the recovery, is lost: the head is {head}"));
@@ -75,28 +78,23 @@ fn said(recovered: &Recovered) -> String {
 }
 
 /// Every promised record is there as it was, the chain is whole, both copies and the index agree.
-fn whole(recovered: &Recovered, truth: &Truth, need: u64) -> Result<(), String> {
+fn whole(recovered: &Recovered, truth: &Truth, question: &Question) -> Result<(), String> {
+    let need = question.need;
     let journal = &recovered.journal;
     let head = journal.head().seq;
     if head < need {
         return Err(format!("LOST: record {need} was promised, the journal ends at {head}"));
     }
-    let first = journal.stats().first_seq;
-    if first > truth.first.max(1) {
-        return Err(format!("LOST: the journal begins at record {first}, it began at {}", truth.first));
-    }
-    // What comes before a first record that is not 1 was let go: nobody knows its hash any more.
-    let mut expect = (first, (first == 1).then_some([0; 32]));
+    let (first, follows) = facts::beginning(recovered, truth)?;
+    let mut expect = (first, follows);
     let mut wrong = None;
     let read = journal.replay(first, |record| {
         if wrong.is_some() {
             return;
         }
-        if record.seq != expect.0 || expect.1.is_some_and(|hash| hash != record.prev_hash) {
+        if (record.seq, record.prev_hash) != expect {
             wrong = Some(format!("record {} where {} belongs: the chain is broken", record.seq, expect.0));
-        } else if (truth.first..=need).contains(&record.seq)
-            && truth.at(record.seq).and_then(|at| truth.hashes.get(at)) != Some(&record.hash)
-        {
+        } else if record.seq <= need && truth.hash(record.seq) != Some(&record.hash) {
             wrong = Some(format!("LOST: record {} is another than was promised", record.seq));
         } else if record.seq <= need
             && let Err(e) = unseals(recovered, record)
@@ -104,7 +102,7 @@ fn whole(recovered: &Recovered, truth: &Truth, need: u64) -> Result<(), String> 
             wrong =
                 Some(format!("record {}: what takes the payment back cannot be unsealed: {e}", record.seq));
         }
-        expect = (record.seq + 1, Some(record.hash));
+        expect = (record.seq + 1, record.hash);
     });
     read.map_err(|e| format!("does not replay: {e}"))?;
     if let Some(wrong) = wrong {
@@ -113,6 +111,8 @@ fn whole(recovered: &Recovered, truth: &Truth, need: u64) -> Result<(), String> 
     if expect.0 != head + 1 {
         return Err(format!("replay ends at {}, the head is {head}", expect.0 - 1));
     }
+    facts::batches(recovered, truth, first)?;
+    facts::shredding(recovered, question.shredded)?;
     let report = journal.verify().map_err(|e| format!("does not verify: {e}"))?;
     if !report.is_whole() {
         return Err(format!("not whole: {}", report.findings.join("; ")));
@@ -130,13 +130,10 @@ fn whole(recovered: &Recovered, truth: &Truth, need: u64) -> Result<(), String> 
 
 /// A reversal that is armed can be used: the key it is sealed under survived too, unless it was destroyed on purpose.
 pub fn unseals(recovered: &Recovered, record: &till_journal::Record) -> Result<(), SealError> {
-    if record.kind != KIND {
-        return Ok(());
-    }
-    let event = match Record::decode(&record.payload) {
+    let event = match decoded(record) {
         // Of an attempt that is not the one under way.
-        Ok(Record::On { event, .. }) => Some(*event),
-        decoded => decoded.ok(),
+        Some(Record::On { event, .. }) => Some(*event),
+        other => other,
     };
     let Some(Record::Sent { payment, recovery, .. }) = event else { return Ok(()) };
     match recovered.keys.keyring().open(&payment.0, KIND, &recovery) {

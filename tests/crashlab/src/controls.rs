@@ -11,6 +11,7 @@ use till_powercut::{Op, Recording};
 use crate::cuts::{Bench, Verdict, till};
 use crate::report::{Expect, Line};
 use crate::scenario::Recorded;
+use crate::witness::SHREDDED;
 use crate::{LabError, Programs};
 
 /// Disks that a control may need to be caught.
@@ -90,6 +91,8 @@ pub fn run(recorded: &Recorded, programs: &Programs, workers: usize) -> Result<V
         ("control: tilld, had it answered before the sync", answered_early(&recorded.recording)),
         ("control: tilld without syncs of its segments", without(&recorded.recording, is_segment)),
         ("control: tilld without syncs of directories", without(&recorded.recording, is_directory)),
+        ("control: tilld without syncs of its keyring", without(&recorded.recording, is_of_keyring)),
+        ("control: tilld, had it told of destroyed keys too early", shredded_early(&recorded.recording)),
     ] {
         let bench =
             Bench { recording: &recording, enough: ENOUGH, ..till(recorded, &root, programs, workers) };
@@ -111,7 +114,7 @@ fn sled_alone(store: &Store, programs: &Programs, workers: usize) -> Result<Verd
         recording: &recording,
         root: &root,
         base: None,
-        owed: 0,
+        owed: [0; 2],
         program,
         args,
         quiet: false,
@@ -125,9 +128,20 @@ fn sled_alone(store: &Store, programs: &Programs, workers: usize) -> Result<Verd
 /// The same till, had it told its clients and networks one step earlier: before the sync that each promise waited for.
 fn answered_early(recording: &Recording) -> Recording {
     let mut recording = recording.clone();
-    for ack in &mut recording.acks {
+    for ack in recording.acks.iter_mut().filter(|ack| ack.thread != SHREDDED) {
         let before = &recording.ops[..ack.at];
         ack.at = before.iter().rposition(|op| is_sync_of(op, is_segment)).unwrap_or(0);
+    }
+    recording
+}
+
+/// The same till, had its log told of destroyed keys before the intent to destroy them was in place.
+fn shredded_early(recording: &Recording) -> Recording {
+    let mut recording = recording.clone();
+    recording.acks.retain(|ack| ack.thread == SHREDDED);
+    for ack in &mut recording.acks {
+        let floor = |op: &Op| matches!(op, Op::Rename { to, .. } if to.ends_with("/floor"));
+        ack.at = recording.ops[..ack.at].iter().rposition(floor).unwrap_or(0);
     }
     recording
 }
@@ -147,6 +161,10 @@ fn is_sync_of(op: &Op, which: impl Fn(&str) -> bool) -> bool {
 
 fn is_segment(path: &str) -> bool {
     Path::new(path).extension().is_some_and(|e| e == "log")
+}
+
+fn is_of_keyring(path: &str) -> bool {
+    path.contains("/keyring")
 }
 
 /// By the names that the till gives its directories: the recorded ones are gone by now.

@@ -15,6 +15,7 @@ use till_powercut::recorder::{AckedLines, record};
 use crate::check::Question;
 use crate::pool::{Recipe, Worker};
 use crate::scenario::Recorded;
+use crate::witness::SHREDDED;
 use crate::{LabError, Programs};
 
 /// A disk that failed.
@@ -51,8 +52,8 @@ pub struct Bench<'a> {
     pub root: &'a Path,
     /// What was there before; None: nothing.
     pub base: Option<&'a Left>,
-    /// Records promised before the recording began.
-    pub owed: u64,
+    /// Promised before the recording began: records, and destroyed keys.
+    pub owed: [u64; 2],
     /// Judge's program and arguments.
     pub program: PathBuf,
     /// Arguments.
@@ -135,8 +136,8 @@ impl Bench<'_> {
             std::fs::create_dir(&dir)
                 .and_then(|()| cut.left.write(&dir))
                 .map_err(LabError::file("disk of a cut"))?;
-            let need = cut.acked.iter().map(|(_, count)| *count).max().unwrap_or(0).max(self.owed);
-            let answer = worker.ask(&dir, &Question { need, quiet: self.quiet })?;
+            let [need, shredded] = promised(&cut, self.owed);
+            let answer = worker.ask(&dir, &Question { need, shredded, quiet: self.quiet })?;
             let mut verdict = lock(verdict);
             verdict.asked += 1;
             verdict.promised += usize::from(need > 0);
@@ -148,7 +149,7 @@ impl Bench<'_> {
                 }
                 Err(said) => {
                     let from = format!(
-                        "before operation {} of {}, {:?}, {:?}, {need} promised",
+                        "before operation {} of {}, {:?}, {:?}, {need} promised, keys below {shredded} destroyed",
                         cut.at,
                         self.recording.ops.len(),
                         cut.luck,
@@ -159,6 +160,15 @@ impl Bench<'_> {
             }
         }
     }
+}
+
+/// The newest promise of every kind by the time of a cut: records, and destroyed keys.
+fn promised(cut: &Cut, owed: [u64; 2]) -> [u64; 2] {
+    let newest = |which: &dyn Fn(u64) -> bool, owed: u64| {
+        cut.acked.iter().filter(|(who, _)| which(*who)).map(|(_, count)| *count).fold(owed, u64::max)
+    };
+    // A store of the controls counts records by thread.
+    [newest(&|who| who != SHREDDED, owed[0]), newest(&|who| who == SHREDDED, owed[1])]
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -178,7 +188,7 @@ pub fn till<'a>(recorded: &'a Recorded, root: &'a Path, programs: &Programs, wor
         recording: &recorded.recording,
         root,
         base: None,
-        owed: 0,
+        owed: [0; 2],
         program: programs.lab.clone(),
         args: vec![
             "worker".into(),
@@ -221,7 +231,7 @@ pub fn nested(
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut recording = Recording::default();
         let status = record(&mut command, &dir, &mut recording, &mut AckedLines, |_| {})?;
-        let owed = start.acked.iter().map(|(_, count)| *count).max().unwrap_or(0);
+        let owed = promised(start, [0; 2]);
         if status != 0 {
             let cut = format!("before operation {}, {:?}, {:?}", start.at, start.luck, start.rules);
             all.failed.push(Failure { cut, said: format!("recovery ended with wait status {status:#x}") });

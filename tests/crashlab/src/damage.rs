@@ -117,15 +117,15 @@ pub fn judge(config: &Config, truth: &Truth, dir: &Path, question: &Question) ->
         let damaged = started.keys.keyring().damaged();
         told.extend(damaged.iter().map(|path| format!("key file {} is damaged", path.display())));
         let mut hashes = Vec::new();
-        let read = started.journal.replay(truth.first, |record| {
+        let read = started.journal.replay(truth.kept, |record| {
             hashes.push(record.hash);
             if let Err(e) = check::unseals(&started, record) {
                 told.push(format!("{SEALED} of record {}: {e}", record.seq));
             }
         });
         read.map_err(|e| format!("start {turn}: does not replay: {e}"))?;
-        let need = truth.up_to(question.need);
-        if hashes.get(..need) != truth.hashes.get(..need) {
+        let known = truth.at(truth.kept).unwrap_or(0)..truth.up_to(question.need);
+        if hashes.get(..known.len()) != truth.hashes.get(known) {
             return Err(format!("start {turn}: LOST: the records are not those that were"));
         }
         let report = started.journal.verify().map_err(|e| format!("does not verify: {e}"))?;
@@ -163,7 +163,7 @@ pub fn in_process(
     let (mut rng, mut tried, mut silent) = (Rng(seed), 0, 0);
     let mut failed = Vec::new();
     let mut told: BTreeMap<&str, usize> = BTreeMap::new();
-    let question = Question { need: recorded.truth.last(), quiet: false };
+    let question = Question { need: recorded.truth.last(), shredded: 0, quiet: false };
     for path in files(&whole) {
         let name = path.strip_prefix(&whole).unwrap_or(&path).to_owned();
         for harm in harms(&path, flips, &mut rng) {
@@ -244,7 +244,7 @@ async fn serves_all(rig: &mut Rig, truth: &Truth, name: &Path) -> Result<(), Str
     let journal = client.journal().await.map_err(|e| format!("does not export: {e}"))?;
     let served: BTreeMap<u64, &str> =
         journal.iter().filter_map(|r| Some((r["seq"].as_u64()?, r["hash"].as_str()?))).collect();
-    for (hash, seq) in truth.hashes.iter().zip(truth.first..) {
+    for (hash, seq) in truth.hashes.iter().zip(truth.first..).filter(|(_, seq)| *seq >= truth.kept) {
         let there = served.get(&seq).copied().unwrap_or_default();
         if there != hex::encode(hash) {
             return Err(format!("LOST: record {seq} is {there:?} to a front-end"));

@@ -4,6 +4,7 @@
 //!   calls; [`witness`] notes every promise it makes to a client or a network, at the moment it leaves the daemon;
 //! * [`cuts`] builds the disks a power cut may leave at any moment of that, and has each opened by [`check`]: the code
 //!   that `tilld` itself runs at its start ([`tilld::service::recover`]), in worker processes that may die ([`pool`]);
+//!   [`facts`] is what must hold beyond the records: batches, shredded keys, removed epochs;
 //! * [`controls`] puts stores and orders that are known to be wrong to the same test: a run in which one of them passes
 //!   proves nothing, and is red;
 //! * [`kills`] is `kill -9`, [`volume`] a real ext4 cut off while mounted, [`damage`] flipped bits, cut and lost files.
@@ -14,6 +15,7 @@ pub mod check;
 pub mod controls;
 pub mod cuts;
 pub mod damage;
+pub mod facts;
 pub mod kills;
 pub mod pool;
 pub mod report;
@@ -25,12 +27,14 @@ pub mod witness;
 
 use std::path::PathBuf;
 
+use till_tests::RigError;
+
 /// Why the lab itself does not work: no finding about the till.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// The rig.
     #[error("rig: {0}")]
-    Rig(#[from] till_tests::RigError),
+    Rig(#[from] RigError),
     /// The recorder.
     #[error("recorder: {0}")]
     Record(#[from] till_powercut::recorder::RecordError),
@@ -65,13 +69,24 @@ pub struct Programs {
     pub lab: PathBuf,
     /// `crashlab-stock`: sled as it comes.
     pub stock: PathBuf,
+    /// Moves the clock of what it is preloaded into (`tests/crashlab/clock`).
+    pub clock: PathBuf,
 }
 
 impl Programs {
     /// Beside this program, where cargo puts them.
     pub fn beside() -> Result<Self, LabError> {
         let built = till_tests::staging::built()?;
-        Ok(Self { lab: built.join("crashlab"), stock: built.join("crashlab-stock") })
+        let there = |name: &str| {
+            let path = built.join(name);
+            let what = || path.display().to_string();
+            path.is_file().then_some(path.clone()).ok_or_else(|| RigError::NotBuilt { what: what() })
+        };
+        Ok(Self {
+            lab: there("crashlab")?,
+            stock: there("crashlab-stock")?,
+            clock: there("libtill_lab_clock.so")?,
+        })
     }
 }
 

@@ -69,7 +69,13 @@ impl Worker {
             Some(live) => live,
             None => self.start()?,
         };
-        let line = format!("{} {} {}\n", question.need, u8::from(question.quiet), dir.display());
+        let line = format!(
+            "{} {} {} {}\n",
+            question.need,
+            question.shredded,
+            u8::from(question.quiet),
+            dir.display()
+        );
         if live.input.write_all(line.as_bytes()).is_err() {
             return Ok(Err(self.obituary(&mut live, "died before it was asked")));
         }
@@ -113,10 +119,11 @@ impl Drop for Worker {
 /// The worker's side: judges what it is asked on standard input until that ends.
 pub fn serve(mut judge: impl FnMut(&Path, &Question) -> Result<String, String>) {
     for line in std::io::stdin().lines().map_while(Result::ok) {
-        let mut words = line.splitn(3, ' ');
+        let mut words = line.splitn(4, ' ');
         let mut next = || words.next().unwrap_or_default();
-        let (need, quiet, dir) = (next(), next(), next());
-        let question = Question { need: need.parse().unwrap_or(u64::MAX), quiet: quiet == "1" };
+        let (need, shredded, quiet, dir) = (next(), next(), next(), next());
+        let number = |text: &str| text.parse().unwrap_or(u64::MAX);
+        let question = Question { need: number(need), shredded: number(shredded), quiet: quiet == "1" };
         let answer = match judge(Path::new(dir), &question) {
             Ok(told) => format!("fine {told}"),
             Err(why) => format!("FAILED {why}"),

@@ -89,9 +89,10 @@ fn value(at: u64, size: usize) -> Vec<u8> {
 fn judge(heal: bool) -> Outcome<()> {
     for line in std::io::stdin().lines() {
         let line = line?;
-        let mut words = line.splitn(3, ' ');
+        // Records, destroyed keys (a store has none), quiet, directory.
+        let mut words = line.splitn(4, ' ');
         let need: u64 = words.next().unwrap_or_default().parse()?;
-        let dir = Path::new(words.nth(1).unwrap_or_default()).join("store");
+        let dir = Path::new(words.nth(2).unwrap_or_default()).join("store");
         let answer = look(&dir, need, heal).map_or_else(|e| format!("FAILED {e}"), |()| "fine".into());
         println!("{}", answer.replace('\n', " "));
     }

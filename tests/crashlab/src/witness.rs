@@ -24,9 +24,21 @@ pub enum Told {
     Opened(String),
     /// The wallet's gateway: this order number.
     Order(String),
-    /// The acquirer: a sale with this trace number.
+    /// The acquirer: a request that moves or settles money, with this trace number.
     Trace(u32),
+    /// A client: a batch is in this state (open, frozen, closed).
+    Batch {
+        /// Its number.
+        number: u32,
+        /// State.
+        state: String,
+    },
 }
+
+/// Who counts records: [`Ack::thread`](till_powercut::Ack) of a promise that is one of [`Promises::told`].
+pub const RECORDS: u64 = 0;
+/// Who counts epochs of the keyring: everything below the count was told to be destroyed.
+pub const SHREDDED: u64 = 1;
 
 #[derive(Default)]
 enum Stream {
@@ -48,6 +60,9 @@ pub struct Promises {
 
 impl Witness for Promises {
     fn heard(&mut self, sent: &Sent<'_>) -> Vec<(u64, u64)> {
+        if sent.fd == 2 && sent.target.starts_with("pipe:") {
+            return shredded(sent.bytes).map(|below| (SHREDDED, below)).collect();
+        }
         if !sent.target.starts_with("socket:") {
             return Vec::new();
         }
@@ -76,7 +91,7 @@ impl Witness for Promises {
                 *bytes = rest;
             }
         }
-        (before..self.told.len()).map(|at| (0, at as u64 + 1)).collect()
+        (before..self.told.len()).map(|at| (RECORDS, at as u64 + 1)).collect()
     }
 }
 
@@ -142,18 +157,41 @@ fn read(message: &[u8]) -> Option<Told> {
             let seq = u64::from_le_bytes(body.get(at..at + 8)?.try_into().ok()?);
             Some(Told::State { payment: payment(field(1)?)?, state, seq })
         }
+        (SIGNAL, Some("org.tilld.Settlement1"), Some("BatchChanged"), Some("us")) => {
+            let number = u32::try_from(u32_at(body, 0)?).ok()?;
+            Some(Told::Batch { number, state: text(body, 4)?.0 })
+        }
+        // What was paid and given back, and the record that makes it true.
+        (SIGNAL, Some("org.freedesktop.DBus.Properties"), Some("PropertiesChanged"), _) => {
+            let payment = payment(field(1)?)?;
+            let key = b"\x03\0\0\0Seq\0\x01t\0";
+            let at = align(find(body, key)? + key.len(), 8);
+            let seq = u64::from_le_bytes(body.get(at..at + 8)?.try_into().ok()?);
+            (seq > 0).then_some(Told::State { payment, state: "properties".into(), seq })
+        }
         (RETURN, _, _, Some("o")) => Some(Told::Opened(payment(&text(body, 0)?.0)?)),
         _ => None,
     }
 }
 
-/// An order number in a wallet's HTTP request, whatever its encoding.
+/// Log lines that tell of destroyed keys: the epoch below which nothing opens any more.
+fn shredded(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let below = |line: &str| {
+        let fields = line.split_once("of closed batches is destroyed")?.1;
+        fields.split_whitespace().find_map(|f| f.strip_prefix("epoch=")?.parse().ok())
+    };
+    text.lines().filter_map(below).collect::<Vec<u64>>().into_iter()
+}
+
+/// An order number in a wallet's HTTP request, whatever its encoding; of a refund its own, not that of the payment.
 fn order(bytes: &[u8]) -> Option<Told> {
     if !bytes.starts_with(b"POST ") && !bytes.starts_with(b"GET ") && find(bytes, b"biz_content").is_none() {
         return None;
     }
-    let name = b"out_trade_no";
-    let after = bytes.get(find(bytes, name)? + name.len()..)?;
+    let after = [b"out_request_no".as_slice(), b"out_trade_no"]
+        .into_iter()
+        .find_map(|name| bytes.get(find(bytes, name)? + name.len()..))?;
     // Quotes and the colon, plain or percent-encoded, stand before the number.
     let mut at = 0;
     loop {
@@ -167,10 +205,11 @@ fn order(bytes: &[u8]) -> Option<Told> {
     (number.len() >= 8).then(|| Told::Order(String::from_utf8_lossy(&number).into_owned()))
 }
 
-/// The trace number of a sale to an acquirer: length, TPDU, header, MTI 0200, bitmap, fields 2, 3, 4, 11 in BCD
-/// (ISO 8583:1987; Q/CUP 009.1).
+/// The trace number of a request to an acquirer: length, TPDU, header, MTI 0200 (sale, void), 0220 (refund) or 0500
+/// (settlement), bitmap, fields 2, 3, 4, 11 in BCD (ISO 8583:1987; Q/CUP 009.1).
 fn trace(bytes: &[u8]) -> Option<Told> {
-    if bytes.get(2) != Some(&0x60) || bytes.get(13..15)? != [0x02, 0x00] {
+    let mti = [[0x02, 0x00], [0x02, 0x20], [0x05, 0x00]];
+    if bytes.get(2) != Some(&0x60) || !mti.iter().any(|mti| bytes.get(13..15) == Some(mti)) {
         return None;
     }
     let has =
@@ -198,7 +237,17 @@ mod tests {
     fn an_order_number_is_found_plain_and_percent_encoded() {
         let plain = br#"POST /gateway.do HTTP/1.1 biz_content={"out_trade_no":"T100000012345678"}"#;
         assert_eq!(order(plain), Some(Told::Order("T100000012345678".into())));
+        let refund = br#"POST / biz_content={"out_request_no":"T200000012345678","out_trade_no":"T1"}"#;
+        assert_eq!(order(refund), Some(Told::Order("T200000012345678".into())));
         let encoded = b"POST / biz_content=%7B%22out_trade_no%22%3A%22T100000012345678%22%7D";
         assert_eq!(order(encoded), Some(Told::Order("T100000012345678".into())));
+    }
+
+    #[test]
+    fn what_the_log_says_of_destroyed_keys_is_a_promise() {
+        let lines =
+            b"2026-11-22T05:00:00Z  INFO sealed data of closed batches is destroyed below=2 epoch=3\n\
+                      2026-11-22T05:00:00Z  WARN nothing is destroyed: epoch=9\n";
+        assert_eq!(shredded(lines).collect::<Vec<_>>(), [3]);
     }
 }

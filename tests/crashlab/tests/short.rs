@@ -1,6 +1,7 @@
 //! The short form of the crash lab's power cuts, for CI. The long form: `./crashlab --states 200000`.
 
 use till_crashlab::report::{self, Expect, Line};
+use till_crashlab::witness::SHREDDED;
 use till_crashlab::{LabError, Programs, controls, cuts, scenario};
 use till_powercut::cuts::Plan;
 use till_powercut::recorder::RecordError;
@@ -24,7 +25,12 @@ async fn no_power_cut_takes_what_was_promised_and_every_control_is_caught() {
     let (ops, acks) = (recorded.recording.ops.len(), recorded.recording.acks.len());
     println!("{ops} operations, {acks} promises, {} records", recorded.truth.hashes.len());
     assert_eq!(recorded.broken, Vec::<String>::new(), "told, and not in the journal without any cut");
-    assert!(acks > 150, "the recording is too short to mean anything");
+    assert!(acks > 300, "the recording is too short to mean anything");
+    let truth = &recorded.truth;
+    assert!(truth.closed.len() >= 4, "no days were closed and settled");
+    assert!(truth.kept > 100, "no epoch was removed after its time");
+    let shredded = recorded.recording.acks.iter().filter(|ack| ack.thread == SHREDDED).count();
+    assert!(shredded >= 4 && truth.keys.len() > shredded, "nothing was shredded");
     let root = recorded.root().canonicalize().unwrap();
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
 

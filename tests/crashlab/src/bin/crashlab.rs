@@ -49,6 +49,9 @@ struct Args {
     /// Harms of each file under the real daemon.
     #[arg(long, default_value_t = 4)]
     harms: usize,
+    /// Recoveries that are cut in their turn: a fifth of the disks is theirs. Default: one for 200 disks, at most 200.
+    #[arg(long)]
+    recoveries: Option<usize>,
     /// Only these parts.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
@@ -191,13 +194,15 @@ fn of_recording(
     if wants(Part::Cuts) {
         let root =
             recorded.dir.path().canonicalize().map_err(LabError::file("recorded state"))?.join("state");
-        // A fifth of the disks are cuts during recovery: of 200 recoveries at most.
-        let bases = (args.states / 200).clamp(1, 200);
-        let each = (args.states / 5 / bases).max(1);
-        let second = cuts::nested(recorded, &root, programs, workers, [bases, each], args.seed)?;
-        // A recovery has not always so many different disks: the rest is cut elsewhere.
-        let wanted = args.states.saturating_sub(second.states);
-        add(Line::cuts("power cuts of tilld's recovery", Expect::Pass, second));
+        let bases = args.recoveries.unwrap_or_else(|| (args.states / 200).clamp(1, 200));
+        let mut wanted = args.states;
+        if let Some(each) = (args.states / 5).checked_div(bases) {
+            let sizes = [bases, each.max(1)];
+            let second = cuts::nested(recorded, &root, programs, workers, sizes, args.seed)?;
+            // A recovery has not always so many different disks: the rest is cut elsewhere.
+            wanted = args.states.saturating_sub(second.states);
+            add(Line::cuts("power cuts of tilld's recovery", Expect::Pass, second));
+        }
         let mut bench = cuts::till(recorded, &root, programs, workers);
         bench.title = "power cuts".into();
         let first = bench.run(&Plan { wanted, seed: args.seed, from: 0 })?;
