@@ -5,8 +5,12 @@ use clap::{Args, Parser, Subcommand};
 use till_plugin::{Currency, Sensitive};
 
 mod after;
+mod cases;
+mod prepaid;
 
 pub use after::{Bill, Case, Leg, LegOptions, PartLeg, ReviewCommand, Verdict};
+pub use cases::{DisputeCommand, Notices, Outcome};
+pub use prepaid::{CardArgs, PrepaidCommand};
 
 /// Drive and look at the till.
 ///
@@ -105,6 +109,27 @@ pub enum Command {
     },
     /// Payments with what was paid and what went back, oldest first; with --operator those that this person opened.
     Bill(Bill),
+    /// A payment's receipt at any later time, as text or with --json as data.
+    Receipt {
+        /// Payment id, idempotency key, or `active`.
+        payment: String,
+        /// Number of the receipt or slip [default: the payment's own].
+        #[arg(long, value_name = "N")]
+        receipt: Option<u64>,
+    },
+    /// Everything that happened to a payment, record by record.
+    History {
+        /// Payment id, idempotency key, or `active`.
+        payment: String,
+    },
+    /// Cases of disputed payments.
+    #[command(subcommand)]
+    Dispute(DisputeCommand),
+    /// What the merchant is told: money in and out, decisions, disputes.
+    Notices(Notices),
+    /// The shop's own stored-value cards.
+    #[command(subcommand)]
+    Prepaid(PrepaidCommand),
     /// Devices.
     Devices,
     /// One device.
@@ -246,6 +271,12 @@ pub enum JournalCommand {
     },
     /// Sequence number and hash of the newest record.
     Head,
+    /// Replace keys while sales go on: that of the journal's chain, or the master key. Wants --operator.
+    RotateKeys {
+        /// Which.
+        #[arg(long, value_parser = ["chain", "master", "both"], default_value = "chain")]
+        which: String,
+    },
     /// Check everything: by the running tilld, else both copies on the disk, changing nothing.
     Check(Offline),
     /// Mend each copy from the other, with tilld stopped; what is damaged is put aside, never deleted.

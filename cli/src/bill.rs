@@ -90,6 +90,27 @@ fn options<'a>(s: &'a Session, args: &'a Bill, asked: &Asked, limit: u32) -> Opt
     options
 }
 
+/// Shows a receipt.
+pub(crate) async fn receipt(s: &Session, payment: &str, number: Option<u64>) -> Result<(), Failure> {
+    let id = s.payment_id(payment).await?;
+    let mut options = Options::new();
+    if let Some(number) = number {
+        options.insert("receipt", number.into());
+    }
+    let receipt = AfterSales1Proxy::new(&s.connection).await?.receipt(&id, options).await?;
+    s.show(&receipt, |_| {
+        let lines = receipt.text.lines().map(clean).collect::<Vec<_>>().join("\n");
+        format!("{lines}\n")
+    })
+}
+
+/// Shows everything that happened to a payment.
+pub(crate) async fn history(s: &Session, payment: &str) -> Result<(), Failure> {
+    let id = s.payment_id(payment).await?;
+    let steps = AfterSales1Proxy::new(&s.connection).await?.history(&id, Options::new()).await?;
+    s.show(&json!({ "steps": steps }), |look| view::history(look, &steps))
+}
+
 /// Finds payments by a number.
 pub(crate) async fn find(s: &Session, number: &str) -> Result<(), Failure> {
     let ids = AfterSales1Proxy::new(&s.connection).await?.find(number, Options::new()).await?;

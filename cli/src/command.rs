@@ -16,7 +16,7 @@ use crate::args::{Cli, Command, DeviceCommand, EvidenceCommand, JournalCommand};
 use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
-use crate::{after, bill, day, evidence, monitor, offline, pay, view};
+use crate::{after, bill, cases, day, evidence, monitor, offline, pay, prepaid, view};
 
 /// Runs what was asked; gives the exit code.
 pub async fn run(cli: Cli) -> Result<u8, Failure> {
@@ -41,6 +41,8 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
     };
     after::check(&cli.command, cli.operator.as_deref())?;
     day::check(&cli.command, cli.operator.as_deref())?;
+    prepaid::check(&cli.command, cli.operator.as_deref())?;
+    cases::check(&cli.command, cli.operator.as_deref())?;
     let bill = match &cli.command {
         Command::Bill(args) => Some(bill::asked(args, &look.zone)?),
         _ => None,
@@ -62,7 +64,8 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
         return Ok(exit);
     }
     match (cli.command, order) {
-        (Command::Pay(args), Some(order)) => pay::run(&session, &args, order).await,
+        (Command::Pay(args), Some(order)) => pay::run(&session, &args, order, pay::Open::Sale).await,
+        (Command::Prepaid(command), _) => prepaid::run(&session, &command).await,
         (Command::Journal(command), _) => journal(&session, command).await,
         (command, _) => {
             ask(&session, command).await?;
@@ -149,9 +152,14 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
             s.did(&format!("{channel}: {shown}  {}", clean(&text)), &json)
         }
         Command::Find { number } => bill::find(s, &number).await,
+        Command::Receipt { payment, receipt } => bill::receipt(s, &payment, receipt).await,
+        Command::History { payment } => bill::history(s, &payment).await,
+        Command::Dispute(command) => cases::dispute(s, &command).await,
+        Command::Notices(args) => cases::notices(s, &args).await,
         Command::Day(command) => day::run(s, &command).await,
         // Taken before.
         Command::Pay(_)
+        | Command::Prepaid(_)
         | Command::Journal(_)
         | Command::Monitor
         | Command::Completions { .. }
@@ -205,6 +213,13 @@ async fn journal(s: &Session, command: JournalCommand) -> Result<u8, Failure> {
         }
         JournalCommand::Export { file, from, to } => export(s, &journal, &file, from, to).await?,
         JournalCommand::Backup { file, .. } => backup(s, &journal, &file).await?,
+        JournalCommand::RotateKeys { which } => {
+            let mut options = s.options();
+            options.insert("which", which.as_str().into());
+            let epoch = journal.rotate_keys(options).await?;
+            let text = s.look.say("replaced; the journal goes on in epoch", "密钥已更换，日志进入第");
+            s.did(&format!("{text} {epoch}"), &json!({ "epoch": epoch, "which": which }))?;
+        }
         // Handed over before.
         JournalCommand::Rebuild { .. } | JournalCommand::Restore { .. } => {}
     }
@@ -291,7 +306,7 @@ async fn backup(s: &Session, journal: &Journal1Proxy<'_>, file: &Path) -> Result
 }
 
 /// A new file that only its owner reads: the journal is the shop's business.
-fn create(file: &Path) -> Result<File, Failure> {
+pub(crate) fn create(file: &Path) -> Result<File, Failure> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(|e| Failure {
         exit: REFUSED,
         code: "Io".into(),

@@ -5,6 +5,7 @@
 pub mod after;
 pub mod args;
 pub mod bill;
+pub mod cases;
 mod command;
 pub mod day;
 pub mod evidence;
@@ -15,6 +16,7 @@ pub mod look;
 mod monitor;
 mod offline;
 mod pay;
+pub mod prepaid;
 pub mod redact;
 mod secret_line;
 mod session;

@@ -30,7 +30,10 @@ pub(crate) async fn hand_over(
         JournalCommand::Restore { file, offline } => {
             return exec(&["restore".as_ref(), file.as_ref()], offline, json);
         }
-        JournalCommand::Verify | JournalCommand::Export { .. } | JournalCommand::Head => {
+        JournalCommand::Verify
+        | JournalCommand::Export { .. }
+        | JournalCommand::RotateKeys { .. }
+        | JournalCommand::Head => {
             return Ok(connect::connect(bus, timeout).await?);
         }
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use till_dbus::events::{Event, Events};
 use till_dbus::types::PaymentDetails;
-use till_dbus::{Error, Options, Payment1Proxy, paths};
+use till_dbus::{Error, Options, Payment1Proxy, Prepaid1Proxy, paths};
 use till_plugin::Money;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use zbus::OwnedObjectPath;
@@ -25,6 +25,19 @@ pub(crate) struct Order {
     tendered: Option<Money>,
     part: Option<Money>,
     wants_code: bool,
+}
+
+/// What is opened.
+pub(crate) enum Open<'o> {
+    /// A sale, or a hold.
+    Sale,
+    /// A top-up of a card that was presented.
+    TopUp {
+        /// The channel that keeps it.
+        cards: &'o Prepaid1Proxy<'o>,
+        /// Its ticket.
+        card: &'o str,
+    },
 }
 
 /// Checks the command line.
@@ -54,7 +67,7 @@ pub(crate) fn order(args: &Pay) -> Result<Order, Failure> {
 }
 
 /// Pays.
-pub(crate) async fn run(session: &Session, args: &Pay, order: Order) -> Result<u8, Failure> {
+pub(crate) async fn run(session: &Session, args: &Pay, order: Order, open: Open<'_>) -> Result<u8, Failure> {
     // From here on Ctrl-C is a wish to cancel, not an end that leaves the till held.
     let mut interrupt = signal(SignalKind::interrupt())?;
     // Listen first: nothing that happens from here on is missed.
@@ -69,7 +82,10 @@ pub(crate) async fn run(session: &Session, args: &Pay, order: Order) -> Result<u
         options.insert("purpose", "hold".into());
     }
     let (minor, currency) = (order.amount.minor(), order.amount.currency().code());
-    let path = session.terminal().await?.open_payment(minor, currency, options).await?;
+    let path = match open {
+        Open::Sale => session.terminal().await?.open_payment(minor, currency, options).await?,
+        Open::TopUp { cards, card } => cards.top_up(card, minor, options).await?,
+    };
     let id = paths::payment_id(&path).unwrap_or_default().to_owned();
     let payment = session.payment(&path).await?;
     let mut run = Run {

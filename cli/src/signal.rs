@@ -62,6 +62,15 @@ pub fn parts(event: &Event) -> (String, String, String, Value) {
             "JobChanged",
             json!({ "job": job, "payment": payment.as_str(), "state": state, "reason": text(reason) }),
         ),
+        // Its ticket can be used for some minutes by whoever may sell.
+        Change::CardPresented { card, masked, device } => named(
+            "org.tilld.Prepaid1",
+            "CardPresented",
+            json!({ "card": redact::code(card), "masked": text(masked), "device": device }),
+        ),
+        Change::NoticeDue { seq, payment } => {
+            named("org.tilld.Notices1", "NoticeDue", json!({ "seq": seq, "payment": payment }))
+        }
         Change::Alarm { level, code, payment, text: line } => named(
             "org.tilld.Terminal1",
             "Alarm",

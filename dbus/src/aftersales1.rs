@@ -1,6 +1,6 @@
 //! `org.tilld.AfterSales1`.
 
-use crate::types::BillRow;
+use crate::types::{BillRow, PaymentStep, ReceiptDetails};
 use crate::{Error, Options};
 
 /// org.tilld.AfterSales1: what follows a payment, at /org/tilld/Till1. It works on any payment of the journal,
@@ -58,6 +58,19 @@ pub trait AfterSales1 {
     /// A sale that was found paid after a restart stands: the customer has the goods. Errors: WrongState,
     /// NotFound, JournalUnavailable. Options: operator (s).
     fn acknowledge(&self, payment: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// A receipt or slip as data at any later time, also of a payment that has left the bus: (a{sv})
+    /// payment (s), receipt (t), kind (s), amount (x), total (x), currency (s), channel (s), time (s), shop
+    /// (s), terminal (s), operator (s), subject (s), copies (u), reference (s), lines (a(ss): label,
+    /// value), text (s: as printed). Errors: NotFound, Gone (its records were removed after their time: the
+    /// evidence file has it), WrongState (it has no such receipt), JournalUnavailable. Options: receipt
+    /// (t): its number, the payment's own when absent; columns (u) of text, 32 when absent. Since: 0.2.
+    fn receipt(&self, payment: &str, options: Options<'_>) -> Result<ReceiptDetails, Error>;
+
+    /// Every record of a payment, oldest first: (seq, Unix ms, event: opened, sent, approved, abandoned,
+    /// resumed, acknowledged …; attempt or 0, operator, text). Errors: NotFound, Gone, JournalUnavailable.
+    /// Since: 0.2.
+    fn history(&self, payment: &str, options: Options<'_>) -> Result<Vec<PaymentStep>, Error>;
 
     /// Ids of the payments that carry a number, newest first: payment id, idempotency key, order number, trace
     /// number (six digits), network reference, or receipt number (eight digits). Looks back at most 100,000

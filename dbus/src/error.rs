@@ -74,6 +74,8 @@ errors! {
     Busy,
     /// No such payment, channel or device.
     NotFound,
+    /// Its records were removed after their time.
+    Gone,
     /// An argument or option makes no sense.
     InvalidArgs,
     /// The caller may not.

@@ -50,6 +50,10 @@ pub enum Change {
     DeviceState { old: String, new: String, reason: String },
     /// `Printer1.JobChanged`.
     Job { job: u64, payment: OwnedObjectPath, state: String, reason: String },
+    /// `Prepaid1.CardPresented`.
+    CardPresented { card: String, masked: String, device: String },
+    /// `Notices1.NoticeDue`.
+    NoticeDue { seq: u64, payment: String },
     /// `Terminal1.Alarm`.
     Alarm { level: String, code: String, payment: OwnedObjectPath, text: String },
     /// A signal that this version of the crate does not know.
@@ -187,6 +191,14 @@ fn decode(message: &Message, interface: &str, member: &str) -> Option<Change> {
         ("org.tilld.Printer1", "JobChanged") => {
             let (job, payment, state, reason) = body.deserialize().ok()?;
             Change::Job { job, payment, state, reason }
+        }
+        ("org.tilld.Prepaid1", "CardPresented") => {
+            let (card, masked, device) = body.deserialize().ok()?;
+            Change::CardPresented { card, masked, device }
+        }
+        ("org.tilld.Notices1", "NoticeDue") => {
+            let (seq, payment) = body.deserialize().ok()?;
+            Change::NoticeDue { seq, payment }
         }
         ("org.tilld.Terminal1", "Alarm") => {
             let (level, code, payment, text) = body.deserialize().ok()?;

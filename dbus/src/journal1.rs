@@ -38,4 +38,12 @@ pub trait Journal1 {
     /// Writes a backup (a tar file of records and a manifest, no keys) of everything up to the present head into the
     /// caller's file, and syncs it. Returns records in it, and sequence number and hash of the newest. Since: 0.2.
     fn backup(&self, file: Fd<'_>, options: Options<'_>) -> Result<(u64, u64, String), Error>;
+
+    /// Replaces keys while sales go on: the key of the journal's chain (the next epoch begins under the new
+    /// one; both vouch for the hand-over, and the old one makes no record any more), or the master key that
+    /// wraps all others on disk. Everything that was written stays readable. Returns the journal's epoch.
+    /// Errors: InvalidArgs, NotPossible (the master key is a credential of the system's: put the next one
+    /// beside it), JournalUnavailable. Options: operator (s), wanted; which (s): chain, when absent;
+    /// master; both. Since: 0.2.
+    fn rotate_keys(&self, options: Options<'_>) -> Result<u32, Error>;
 }

@@ -2,7 +2,8 @@
 //! needs around them.
 //!
 //! * [`XML`]: the contract itself, as text; everything here is held equal to it by tests.
-//! * [`Terminal1Proxy`], [`Payment1Proxy`], [`AfterSales1Proxy`], [`Settlement1Proxy`], [`Channel1Proxy`], [`Device1Proxy`], [`Printer1Proxy`], [`Plugins1Proxy`],
+//! * [`Terminal1Proxy`], [`Payment1Proxy`], [`AfterSales1Proxy`], [`Disputes1Proxy`], [`Notices1Proxy`], [`Settlement1Proxy`], [`Channel1Proxy`], [`Device1Proxy`], [`Printer1Proxy`], [`Plugins1Proxy`],
+//!   [`Prepaid1Proxy`],
 //!   [`Journal1Proxy`]: one an interface, same members, same documentation.
 //! * [`connect`]: connects with a timeout, and says so when tilld does not run.
 //! * [`events`]: every signal of the till, decoded, in one ordered stream.
@@ -54,9 +55,12 @@ pub mod types;
 pub mod aftersales1;
 pub mod channel1;
 pub mod device1;
+pub mod disputes1;
 pub mod journal1;
+pub mod notices1;
 pub mod payment1;
 pub mod plugins1;
+pub mod prepaid1;
 pub mod printer1;
 pub mod settlement1;
 pub mod terminal1;
@@ -66,10 +70,13 @@ pub use channel1::Channel1Proxy;
 pub use code_pipe::{MAX_CODE, code_pipe};
 pub use connect::Bus;
 pub use device1::Device1Proxy;
+pub use disputes1::Disputes1Proxy;
 pub use error::Error;
 pub use journal1::Journal1Proxy;
+pub use notices1::Notices1Proxy;
 pub use payment1::Payment1Proxy;
 pub use plugins1::Plugins1Proxy;
+pub use prepaid1::Prepaid1Proxy;
 pub use printer1::Printer1Proxy;
 pub use settlement1::Settlement1Proxy;
 pub use terminal1::Terminal1Proxy;
@@ -85,9 +92,12 @@ pub const XML: &[(&str, &str)] = &[
     ("org.tilld.AfterSales1", include_str!("../interfaces/org.tilld.AfterSales1.xml")),
     ("org.tilld.Channel1", include_str!("../interfaces/org.tilld.Channel1.xml")),
     ("org.tilld.Device1", include_str!("../interfaces/org.tilld.Device1.xml")),
+    ("org.tilld.Disputes1", include_str!("../interfaces/org.tilld.Disputes1.xml")),
     ("org.tilld.Journal1", include_str!("../interfaces/org.tilld.Journal1.xml")),
+    ("org.tilld.Notices1", include_str!("../interfaces/org.tilld.Notices1.xml")),
     ("org.tilld.Payment1", include_str!("../interfaces/org.tilld.Payment1.xml")),
     ("org.tilld.Plugins1", include_str!("../interfaces/org.tilld.Plugins1.xml")),
+    ("org.tilld.Prepaid1", include_str!("../interfaces/org.tilld.Prepaid1.xml")),
     ("org.tilld.Printer1", include_str!("../interfaces/org.tilld.Printer1.xml")),
     ("org.tilld.Settlement1", include_str!("../interfaces/org.tilld.Settlement1.xml")),
     ("org.tilld.Terminal1", include_str!("../interfaces/org.tilld.Terminal1.xml")),

@@ -130,6 +130,199 @@ pub struct ExceptionRow {
     pub text_zh: String,
 }
 
+/// How a stored-value card stands: `Prepaid1`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
+pub struct CardReport {
+    /// Its number, masked.
+    pub account: String,
+    /// active, blocked, expired, closed.
+    pub standing: String,
+    /// Minor units.
+    pub balance: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// Last day it can be used, `YYYY-MM-DD`; empty: no end.
+    pub expires: Option<String>,
+    /// bearer or registered.
+    pub class: Option<String>,
+}
+
+/// A row of `Prepaid1.History`: `(txsxxs)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct CardEntry {
+    /// Number in the ledger.
+    pub number: u64,
+    /// Unix ms.
+    #[serde(rename = "wall-ms")]
+    pub wall_ms: i64,
+    /// issue, load, debit, refund …
+    pub operation: String,
+    /// Change of the balance, minor units.
+    pub change: i64,
+    /// Balance after it, minor units.
+    pub balance: i64,
+    /// Order number of the request.
+    pub order: String,
+}
+
+/// A row of `Notices1.List`: `(tsssxssssx)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct NoticeRow {
+    /// Journal sequence number: the cursor.
+    pub seq: u64,
+    /// The same for ever: to notice what came twice.
+    pub id: String,
+    /// paid, held, refunded, review …
+    pub kind: String,
+    /// Payment id.
+    pub payment: String,
+    /// Minor units.
+    pub amount: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// Channel; empty: none.
+    pub channel: String,
+    /// English.
+    pub text: String,
+    /// Chinese.
+    #[serde(rename = "text-zh")]
+    pub text_zh: String,
+    /// Unix ms.
+    #[serde(rename = "wall-ms")]
+    pub wall_ms: i64,
+}
+
+/// A row of `Notices1.ListReceivers`: `(st)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ReceiverRow {
+    /// Receiver.
+    pub name: String,
+    /// Up to which record it has its notices.
+    pub seq: u64,
+}
+
+/// A case of a disputed payment: `(usuxssssxxx)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct DisputeRow {
+    /// Number.
+    pub number: u32,
+    /// Payment id.
+    pub payment: String,
+    /// The attempt that is disputed.
+    pub attempt: u32,
+    /// How much of it, minor units.
+    pub amount: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// open, answered, won, lost.
+    pub state: String,
+    /// Why, as the other side says.
+    pub reason: String,
+    /// Its number at the network; empty: none.
+    pub reference: String,
+    /// Opened, Unix ms.
+    #[serde(rename = "opened-ms")]
+    pub opened_ms: i64,
+    /// Last change, Unix ms.
+    #[serde(rename = "changed-ms")]
+    pub changed_ms: i64,
+    /// When the answer is due, Unix ms; 0: not said.
+    #[serde(rename = "answer-by-ms")]
+    pub answer_by_ms: i64,
+}
+
+/// A leg that gave money of a disputed attempt back: `(usxst)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct DisputeLeg {
+    /// Its attempt.
+    pub attempt: u32,
+    /// void or refund.
+    pub kind: String,
+    /// Minor units.
+    pub amount: i64,
+    /// As `AttemptState`.
+    pub state: String,
+    /// Number of its slip; 0: none.
+    pub receipt: u64,
+}
+
+/// What happened to a case: `(txssss)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct DisputeEvent {
+    /// Journal sequence number.
+    pub seq: u64,
+    /// Unix ms.
+    #[serde(rename = "wall-ms")]
+    pub wall_ms: i64,
+    /// opened, noted, answered, closed.
+    pub event: String,
+    /// Who.
+    pub operator: String,
+    /// What was said.
+    pub text: String,
+    /// BLAKE3 of the evidence file, hexadecimal; empty: none.
+    pub evidence: String,
+}
+
+/// A step of a payment: `(txsuss)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct PaymentStep {
+    /// Journal sequence number.
+    pub seq: u64,
+    /// Unix ms.
+    #[serde(rename = "wall-ms")]
+    pub wall_ms: i64,
+    /// The kind of record: opened, sent, approved, abandoned …
+    pub event: String,
+    /// The attempt it names; 0: none.
+    pub attempt: u32,
+    /// Who; empty: nobody.
+    pub operator: String,
+    /// What was said; may be empty.
+    pub text: String,
+}
+
+/// A receipt or slip as data: `AfterSales1.Receipt`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
+pub struct ReceiptDetails {
+    /// Payment id.
+    pub payment: String,
+    /// Its number.
+    pub receipt: u64,
+    /// What it is of: sale, hold, refund …
+    pub kind: String,
+    /// What was moved by that attempt, minor units.
+    pub amount: i64,
+    /// What the payment is over, minor units.
+    pub total: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// Channel as people call it.
+    pub channel: String,
+    /// Local time, `YYYY-MM-DD hh:mm:ss`.
+    pub time: String,
+    /// The shop.
+    pub shop: String,
+    /// Terminal id.
+    pub terminal: String,
+    /// Who; empty: not said.
+    pub operator: String,
+    /// What it is for; may be empty.
+    pub subject: String,
+    /// Copies printed so far.
+    pub copies: u32,
+    /// The network's reference; empty: none.
+    pub reference: String,
+    /// Its lines: label (may be empty) and value.
+    pub lines: Vec<(String, String)>,
+    /// As printed.
+    pub text: String,
+}
+
 /// A row of `ListPlugins`: `(ssssass)`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct PluginRow {
@@ -246,6 +439,8 @@ pub struct PaymentDetails {
     pub key: Option<String>,
     /// As `org.tilld.Payment1.Purpose`.
     pub purpose: Option<String>,
+    /// The card that a top-up loads, masked.
+    pub top_up_account: Option<String>,
     /// What has been paid, minor units.
     pub paid: i64,
     /// What went back of it, minor units.

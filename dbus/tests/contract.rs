@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use till_dbus::contract::{Arg, Interface, Kind, Member, all, differences, parse};
 use till_dbus::types::{
-    BatchRow, BillRow, Blocker, ExceptionRow, Head, Job, LocalText, PartRow, PaymentDetails, PaymentRow,
-    PluginRow, Prompt, SandboxLayer,
+    BatchRow, BillRow, Blocker, CardEntry, CardReport, DisputeEvent, DisputeLeg, DisputeRow, ExceptionRow,
+    Head, Job, LocalText, NoticeRow, PartRow, PaymentDetails, PaymentRow, PaymentStep, PluginRow, Prompt,
+    ReceiptDetails, ReceiverRow, SandboxLayer,
 };
 use till_dbus::{Options, XML, error};
 use zbus::{Fd, ObjectPath, OwnedObjectPath, Type};
@@ -16,9 +17,12 @@ const SOURCES: &[(&str, &str)] = &[
     ("org.tilld.AfterSales1", include_str!("../src/aftersales1.rs")),
     ("org.tilld.Channel1", include_str!("../src/channel1.rs")),
     ("org.tilld.Device1", include_str!("../src/device1.rs")),
+    ("org.tilld.Disputes1", include_str!("../src/disputes1.rs")),
     ("org.tilld.Journal1", include_str!("../src/journal1.rs")),
+    ("org.tilld.Notices1", include_str!("../src/notices1.rs")),
     ("org.tilld.Payment1", include_str!("../src/payment1.rs")),
     ("org.tilld.Plugins1", include_str!("../src/plugins1.rs")),
+    ("org.tilld.Prepaid1", include_str!("../src/prepaid1.rs")),
     ("org.tilld.Printer1", include_str!("../src/printer1.rs")),
     ("org.tilld.Settlement1", include_str!("../src/settlement1.rs")),
     ("org.tilld.Terminal1", include_str!("../src/terminal1.rs")),
@@ -57,6 +61,16 @@ fn signatures() -> BTreeMap<String, String> {
         Vec<BatchRow>,
         Vec<PartRow>,
         Vec<ExceptionRow>,
+        CardReport,
+        Vec<CardEntry>,
+        Vec<NoticeRow>,
+        Vec<ReceiverRow>,
+        DisputeRow,
+        Vec<DisputeRow>,
+        Vec<DisputeLeg>,
+        Vec<DisputeEvent>,
+        ReceiptDetails,
+        Vec<PaymentStep>,
     )
 }
 

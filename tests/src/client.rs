@@ -235,11 +235,20 @@ impl PaymentClient {
 
     /// Pays with a code that the front-end has.
     pub async fn pay_code(&self, code: &str) -> zbus::Result<()> {
+        self.pay_code_with(code, Options::new()).await
+    }
+
+    /// The same, and the operator says what it is.
+    pub async fn pay_code_as(&self, code: &str, family: &str) -> zbus::Result<()> {
+        self.pay_code_with(code, [("family", family.into())].into()).await
+    }
+
+    async fn pay_code_with(&self, code: &str, options: Options<'_>) -> zbus::Result<()> {
         let (reader, mut writer) = std::io::pipe()?;
         std::io::Write::write_all(&mut writer, code.as_bytes())?;
         drop(writer);
         let fd = zbus::OwnedFd::from(std::os::fd::OwnedFd::from(reader));
-        self.proxy().await?.call("PayCode", &(fd, Options::new())).await
+        self.proxy().await?.call("PayCode", &(fd, options)).await
     }
 
     /// Cancels.

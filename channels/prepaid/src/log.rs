@@ -1,9 +1,12 @@
 //! The ledger's log is the instance's log in the daemon's journal.
 
 use till_plugin::Host;
-use till_plugin::host;
+use till_plugin::host::{self, Level};
 
 use crate::ledger::{Log, LogError};
+
+/// Name of the stored value: log position of the newest checkpoint, eight bytes, little-endian.
+const CHECKPOINT: &str = "checkpoint";
 
 /// The host's log service.
 #[derive(Clone, Debug)]
@@ -27,5 +30,21 @@ impl Log for HostLog {
     fn read(&mut self, after: u64, max: u32) -> Result<Vec<(u64, Vec<u8>)>, LogError> {
         let page = self.0.log_read(after, max).map_err(|e| LogError::Read(e.to_string()))?;
         Ok(page.into_iter().map(|entry| (entry.seq, entry.bytes)).collect())
+    }
+
+    fn trim(&mut self, through: u64) -> Result<(), LogError> {
+        self.0.log_trim(through).map_err(|e| LogError::NotWritten(e.to_string()))
+    }
+
+    fn remember(&mut self, first: u64) {
+        if let Err(e) = self.0.store(CHECKPOINT, &first.to_le_bytes()) {
+            // The next start reads more; nothing else hangs on it.
+            self.0.log(Level::Warn, format!("where the ledger may be read from is not remembered: {e}"));
+        }
+    }
+
+    fn remembered(&mut self) -> u64 {
+        let kept = self.0.load(CHECKPOINT).and_then(|bytes| bytes.try_into().ok());
+        kept.map_or(0, u64::from_le_bytes)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use till_dbus::types::BillRow;
+use till_dbus::types::{BillRow, PaymentStep};
 
 use crate::look::{Look, Tone, line};
 use crate::table::{Cell, render};
@@ -41,6 +41,29 @@ pub fn bill(look: &Look, rows: &[BillRow], next: u64) -> String {
         line(&mut out, &format!("{more}: --after {next} (--all)"));
     }
     out
+}
+
+/// A payment's records.
+pub fn history(look: &Look, steps: &[PaymentStep]) -> String {
+    let head = if look.chinese {
+        ["序号", "时间", "事件", "笔", "操作员", "说明"]
+    } else {
+        ["seq", "time", "event", "attempt", "operator", "text"]
+    };
+    let cells: Vec<Vec<Cell>> = steps
+        .iter()
+        .map(|s| {
+            vec![
+                Cell::right(s.seq.to_string()),
+                Cell::new(look.time(s.wall_ms)),
+                Cell::new(&s.event),
+                Cell::right(if s.attempt == 0 { String::new() } else { s.attempt.to_string() }),
+                Cell::new(&s.operator),
+                Cell::new(&s.text),
+            ]
+        })
+        .collect();
+    render(look, &head, &cells)
 }
 
 fn row(look: &Look, r: &BillRow) -> Vec<Cell> {

@@ -6,7 +6,7 @@ mod lists;
 mod payment;
 mod status;
 
-pub use bill::bill;
+pub use bill::{bill, history};
 pub use fix::fix;
 pub use lists::{channels, devices, payments, plugins};
 pub use payment::payment;

@@ -154,7 +154,7 @@ fn of_payment(p: &mut Payment, record: &Record) -> bool {
         Record::Resumed { .. } => p.parked = false,
         Record::Parked { .. } => p.parked = true,
         // Evidence; it changes nothing.
-        Record::LateAnswer { .. } => {}
+        Record::LateAnswer { .. } | Record::Dispute { .. } => {}
         _ => return false,
     }
     true

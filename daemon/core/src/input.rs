@@ -5,6 +5,7 @@ use till_plugin::driver::PrintState;
 use till_plugin::{Family, Money};
 
 use crate::batch::{PartId, Rules};
+use crate::dispute::DisputeEvent;
 use crate::payment::{LegKind, PaymentId, Purpose, Verdict};
 use crate::routing::RouteView;
 
@@ -80,6 +81,7 @@ impl Input {
             | Self::ExpireHold { payment }
             | Self::Resume { payment, .. }
             | Self::Reprint { payment, .. }
+            | Self::Dispute { payment, .. }
             | Self::Cancel { payment, .. } => Some(*payment),
             Self::Open { .. }
             | Self::Select { .. }
@@ -319,6 +321,17 @@ pub enum Input {
         sink: String,
         /// Journal sequence number.
         seq: u64,
+    },
+    /// Somebody opens, notes, answers or closes the case of a disputed payment.
+    Dispute {
+        /// Payment.
+        payment: PaymentId,
+        /// Number of the case; of a new one the next.
+        number: u32,
+        /// What.
+        event: DisputeEvent,
+        /// Who.
+        operator: String,
     },
     /// The drawer is to open without a sale.
     NoSale {

@@ -13,6 +13,7 @@
 
 pub mod batch;
 mod bounds;
+pub mod dispute;
 pub mod effect;
 mod fold;
 pub mod input;

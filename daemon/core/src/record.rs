@@ -11,6 +11,7 @@ use till_plugin::channel::{
 use till_plugin::{Family, Money};
 
 use crate::batch::BatchEvent;
+use crate::dispute::DisputeEvent;
 use crate::payment::{LegKind, PaymentId, Purpose, Verdict};
 use crate::routing::Decision;
 
@@ -412,6 +413,17 @@ pub enum Record {
     },
     /// An event of a batch: its date, its close, its settlement.
     Batch(BatchEvent),
+    /// Something happened to the case of a disputed payment. It moves no money.
+    Dispute {
+        /// Payment.
+        payment: PaymentId,
+        /// Number of the case.
+        number: u32,
+        /// What.
+        event: DisputeEvent,
+        /// Who.
+        operator: String,
+    },
 }
 
 /// A record that this version cannot read.
@@ -459,6 +471,7 @@ impl Record {
             | Self::Tendered { payment, .. }
             | Self::LegCreated { payment, .. }
             | Self::LegPresented { payment, .. }
+            | Self::Dispute { payment, .. }
             | Self::ReturnDecided { payment, .. }
             | Self::PaymentToReview { payment, .. }
             | Self::HoldExpired { payment, .. }
@@ -544,6 +557,7 @@ impl Record {
             Self::NoticesTaken { .. } => "notices-taken",
             Self::On { .. } => "on",
             Self::Batch(event) => event.name(),
+            Self::Dispute { event, .. } => event.name(),
         }
     }
 

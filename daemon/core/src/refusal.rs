@@ -125,6 +125,14 @@ pub enum Refusal {
         /// Why.
         why: &'static str,
     },
+    /// The case of a disputed payment cannot be taken on like this.
+    #[error("case {number}: {why}")]
+    Dispute {
+        /// Case.
+        number: u32,
+        /// Why, and what to do instead.
+        why: String,
+    },
     /// A batch or its settlement is not in a state for this.
     #[error("batch {batch}: {why}")]
     Batch {

@@ -10,6 +10,7 @@ use till_plugin::Money;
 use till_plugin::channel::Authorise;
 
 use crate::batch::Batches;
+use crate::dispute::Disputes;
 use crate::fold::{self, fold};
 use crate::keys::Keys;
 use crate::limits::{Counters, Use};
@@ -43,6 +44,7 @@ pub struct Till {
     jobs: BTreeMap<u64, Job>,
     copies: u64,
     notices: BTreeMap<String, u64>,
+    disputes: Disputes,
     current: Option<String>,
     orders: u64,
     receipts: u64,
@@ -61,6 +63,7 @@ impl PartialEq for Till {
             && self.jobs == other.jobs
             && self.copies == other.copies
             && self.notices == other.notices
+            && self.disputes == other.disputes
             && self.current == other.current
             && (self.orders, self.receipts, self.payments, self.seq)
                 == (other.orders, other.receipts, other.payments, other.seq)
@@ -166,6 +169,11 @@ impl Till {
     /// Receivers of notices, with the record up to which each has them.
     pub const fn notice_sinks(&self) -> &BTreeMap<String, u64> {
         &self.notices
+    }
+
+    /// Cases of disputed payments.
+    pub const fn disputes(&self) -> &Disputes {
+        &self.disputes
     }
 
     /// Payment that an idempotency key belongs to, among the newest [`KEYS`](crate::KEYS).
@@ -302,6 +310,9 @@ impl Till {
     pub fn apply(&mut self, seq: u64, wall_ms: i64, record: &Record) {
         self.seq = seq;
         self.apply_numbers(wall_ms, record);
+        if let Record::Dispute { payment, number, event, .. } = record {
+            self.disputes.apply((seq, wall_ms), *payment, *number, event);
+        }
         let Some(id) = record.payment() else { return };
         if let Some(payment) = fold::opened(record, wall_ms, seq) {
             self.payments += 1;
@@ -458,7 +469,7 @@ impl Till {
 }
 
 /// Version byte of snapshots. A snapshot of another version is not used: the records themselves are replayed.
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 2;
 
 /// A snapshot that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -14,6 +14,9 @@ const GOLDEN: &str = include_str!("golden/records.txt");
 /// Names of batch events: ten variants, and an upload has its own for what begins and what is answered.
 const BATCH_EVENTS: usize = 12;
 
+/// Names of what happens to a dispute.
+const DISPUTE_EVENTS: usize = 4;
+
 const RULE: &str = "A record that was ever written must be readable for ever: do not change or move a variant or a type \
                     inside it. Add a new variant at the end of `Record` (and of the enum inside it), keep the old one, \
                     and add its line to tests/golden/records.txt.";
@@ -114,8 +117,9 @@ fn every_variant_and_every_line_is_tried() {
         | Record::CopyRequested { .. }
         | Record::NoticesTaken { .. }
         | Record::On { .. }
-        // Every kind of batch event has a name of its own.
-        | Record::Batch(_) => 41,
+        // Every kind of dispute and batch event has a name of its own.
+        | Record::Dispute { .. }
+        | Record::Batch(_) => 41 + DISPUTE_EVENTS,
     };
     assert_eq!(
         kinds.len(),

@@ -63,13 +63,17 @@ async fn live_introspection_is_the_contract_on_every_kind_of_object() {
             paths::ROOT.to_owned(),
             vec![
                 "org.tilld.AfterSales1",
+                "org.tilld.Disputes1",
                 "org.tilld.Journal1",
+                "org.tilld.Notices1",
                 "org.tilld.Plugins1",
                 "org.tilld.Settlement1",
                 "org.tilld.Terminal1",
             ],
         ),
+        // What keeps no cards has no Prepaid1.
         (paths::channel("cash").unwrap().to_string(), vec!["org.tilld.Channel1"]),
+        (paths::channel("prepaid").unwrap().to_string(), vec!["org.tilld.Channel1", "org.tilld.Prepaid1"]),
         (
             paths::device("receipt-printer").unwrap().to_string(),
             vec!["org.tilld.Device1", "org.tilld.Printer1"],
@@ -204,6 +208,7 @@ struct Till {
 
 const PLUGINS: &[(&str, &str, &str, &str)] = &[
     ("channels/cash", "org.tilld.cash", "libtill_channel_cash.so", "till-channel-cash"),
+    ("channels/prepaid", "org.tilld.prepaid", "libtill_channel_prepaid.so", "till-channel-prepaid"),
     ("drivers/printer", "org.tilld.printer", "libtill_driver_printer.so", "till-driver-printer"),
     ("drivers/scanner", "org.tilld.scanner", "libtill_driver_scanner.so", "till-driver-scanner"),
 ];
@@ -253,11 +258,17 @@ impl Till {
              [journal]\ndir = \"{dir}/state/journal\"\nforce-filesystem = true\nfree-floor-mib = 1\nballast-mib = 1\n\
              [plugins]\ndirs = [\"{dir}/plugins\"]\nstate-dir = \"{dir}/state/plugins\"\n[clock]\ntrust = \"always\"\n\
              [channel.cash]\nplugin = \"org.tilld.cash\"\n\
+             [channel.prepaid]\nplugin = \"org.tilld.prepaid\"\nsecrets = {{ card_key = \"card-key\" }}\n\
+             settings = {{ prefixes = [\"8600\"] }}\n[secrets]\ndir = \"{dir}/secrets\"\n\
              [device.receipt-printer]\nplugin = \"org.tilld.printer\"\ntransport = {{ kind = \"tcp\", address = \"127.0.0.1:1\" }}\n\
              [device.scanner]\nplugin = \"org.tilld.scanner\"\ntransport = {{ kind = \"serial\", path = \"{dir}/none\" }}\n",
             dir = dir.display()
         );
         fs::write(dir.join("tilld.toml"), config).unwrap();
+        fs::create_dir(dir.join("secrets")).unwrap();
+        fs::write(dir.join("secrets/card-key"), "a key of thirty-two bytes for tests").unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(dir.join("secrets/card-key"), private).unwrap();
 
         let connection = connect::open(&Bus::from_text(&address), Duration::from_secs(20)).await.unwrap();
         let mut events = Events::subscribe(&connection).await.unwrap();
@@ -276,7 +287,10 @@ impl Till {
                 events.next().await.expect("the bus");
                 if events.is_running() {
                     let tree = Tree::read(&connection).await.unwrap();
-                    if tree.channels.iter().any(|c| c.state == "ready") && tree.devices.len() == 2 {
+                    if tree.channels.len() == 2
+                        && tree.channels.iter().all(|c| c.state == "ready")
+                        && tree.devices.len() == 2
+                    {
                         return;
                     }
                 }

@@ -136,6 +136,19 @@ pub enum Event {
         /// Why, lower-kebab: [`Event::NEVER_ARRIVED`], or the code of the refusal.
         reason: String,
     },
+    /// A part of the whole state as it was before the first part (see `checkpoint`).
+    Checkpoint {
+        /// Number of the newest entry that is in it.
+        of: u64,
+        /// Which part, from 0.
+        part: u32,
+        /// How many there are.
+        parts: u32,
+        /// BLAKE3 of all parts together.
+        hash: Hash,
+        /// This part.
+        bytes: Vec<u8>,
+    },
 }
 
 impl Event {
@@ -159,6 +172,7 @@ impl Event {
             Self::Unblock { .. } => "unblock",
             Self::Adjust { .. } => "adjust",
             Self::Close { .. } => "close",
+            Self::Checkpoint { .. } => "checkpoint",
         }
     }
 

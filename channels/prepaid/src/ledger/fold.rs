@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use till_plugin::{Currency, Money};
 
 use super::card::Card;
+use super::checkpoint::{self, Coming, Mark};
 use super::entry::{Entry, Event, Hash, NO_HASH, Token, hash};
 use super::error::Damage;
 
@@ -53,6 +54,8 @@ pub struct Fold {
     stale: u64,
     cards: HashMap<Token, Card>,
     totals: Totals,
+    marks: Vec<Mark>,
+    coming: Option<Coming>,
 }
 
 impl Fold {
@@ -77,7 +80,39 @@ impl Fold {
                 corrected: zero,
                 outstanding: zero,
             },
+            marks: Vec::new(),
+            coming: None,
         }
+    }
+
+    /// Of a checkpoint.
+    pub(crate) fn restored(
+        currency: Currency,
+        key_check: Token,
+        (head, heads): (Hash, Vec<u64>),
+        (number, tail, stale): (u64, u64, u64),
+        cards: HashMap<Token, Card>,
+        totals: Totals,
+        marks: Vec<Mark>,
+    ) -> Self {
+        let key_check = Some(key_check);
+        let (heads, coming) = (heads.into(), None);
+        Self { currency, key_check, head, heads, number, tail, stale, cards, totals, marks, coming }
+    }
+
+    /// Heads by which a lost race is known, oldest first.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = u64> + '_ {
+        self.heads.iter().copied()
+    }
+
+    /// Checkpoints that are whole and in the log, oldest first.
+    pub(crate) fn marks(&self) -> &[Mark] {
+        &self.marks
+    }
+
+    /// The entries before a checkpoint are given up: older checkpoints are gone too.
+    pub(crate) fn give_up_before(&mut self, first: u64) {
+        self.marks.retain(|m| m.first >= first);
     }
 
     /// The currency of all its amounts.
@@ -164,6 +199,8 @@ impl Fold {
         self.heads.push_back(short(&self.head));
         self.head = hash(bytes);
         self.number = entry.number;
+        let mark = checkpoint::follow(&mut self.coming, &entry, (self.tail, position));
+        self.marks.extend(mark);
         self.tail = position;
         Ok(Applied::Booked(entry))
     }

@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 /// Half a BLAKE3 digest of a key.
 type Digest = [u8; 16];
 
@@ -82,6 +84,64 @@ impl Keys {
         let ranges: Vec<_> =
             self.older.iter().rev().filter(|f| f.has(&digest)).map(|f| (f.first, f.last)).collect();
         if ranges.is_empty() { Place::New } else { Place::Within(ranges) }
+    }
+}
+
+/// The keys as a checkpoint keeps them.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SavedKeys {
+    kept: u64,
+    /// Oldest first.
+    recent: Vec<(Digest, u64)>,
+    older: Vec<SavedFilter>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedFilter {
+    /// Its words, little-endian.
+    bits: Vec<u8>,
+    count: u32,
+    first: u64,
+    last: u64,
+}
+
+impl Keys {
+    pub(crate) fn save(&self) -> SavedKeys {
+        let recent = self.oldest_first.iter().filter_map(|d| Some((*d, *self.recent.get(d)?))).collect();
+        let filter = |f: &Filter| SavedFilter {
+            bits: f.bits.iter().flat_map(|w| w.to_le_bytes()).collect(),
+            count: f.count,
+            first: f.first,
+            last: f.last,
+        };
+        SavedKeys { kept: self.kept as u64, recent, older: self.older.iter().map(filter).collect() }
+    }
+
+    pub(crate) fn restored(saved: SavedKeys) -> Self {
+        let word = |b: &[u8]| b.iter().rev().fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
+        let filter = |f: SavedFilter| Filter {
+            bits: f.bits.chunks(8).map(word).collect(),
+            count: f.count,
+            first: f.first,
+            last: f.last,
+        };
+        Self {
+            oldest_first: saved.recent.iter().map(|(digest, _)| *digest).collect(),
+            recent: saved.recent.into_iter().collect(),
+            older: saved.older.into_iter().map(filter).collect(),
+            kept: usize::try_from(saved.kept).unwrap_or(RECENT),
+        }
+    }
+
+    /// The log up to a position is given up: what was used there only is forgotten.
+    pub(crate) fn give_up_through(&mut self, position: u64) {
+        self.recent.retain(|_, at| *at > position);
+        let recent = &self.recent;
+        self.oldest_first.retain(|digest| recent.contains_key(digest));
+        self.older.retain(|f| f.last > position);
+        for filter in &mut self.older {
+            filter.first = filter.first.max(position + 1);
+        }
     }
 }
 

@@ -15,6 +15,19 @@ pub trait Log {
 
     /// Entries behind a position, oldest first, at most `max` of them; none: the end.
     fn read(&mut self, after: u64, max: u32) -> Result<Vec<(u64, Vec<u8>)>, LogError>;
+
+    /// Gives up the entries up to and with one of them: they are read no more. Durable when it returns.
+    fn trim(&mut self, _through: u64) -> Result<(), LogError> {
+        Err(LogError::NotWritten("this log is kept whole".into()))
+    }
+
+    /// Remembers where reading may begin. A hint: without it everything is read.
+    fn remember(&mut self, _first: u64) {}
+
+    /// What was remembered; 0: nothing.
+    fn remembered(&mut self) -> u64 {
+        0
+    }
 }
 
 /// The log did not do it.
@@ -35,7 +48,15 @@ pub enum LogError {
 
 /// A log in memory: for tests, shared by its clones.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryLog(Arc<Mutex<Vec<Vec<u8>>>>);
+pub struct MemoryLog(Arc<Mutex<Vec<Vec<u8>>>>, Arc<Mutex<Aside>>);
+
+/// What stands beside the entries.
+#[derive(Debug, Default)]
+struct Aside {
+    trimmed: u64,
+    remembered: u64,
+    read: u64,
+}
 
 impl MemoryLog {
     /// An empty one.
@@ -51,6 +72,15 @@ impl MemoryLog {
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Entries that were handed out by `read` so far.
+    pub fn entries_read(&self) -> u64 {
+        self.aside().read
+    }
+
+    fn aside(&self) -> std::sync::MutexGuard<'_, Aside> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the entries behind the ledger's back: a test's planted damage.
@@ -71,8 +101,26 @@ impl Log for MemoryLog {
     }
 
     fn read(&mut self, after: u64, max: u32) -> Result<Vec<(u64, Vec<u8>)>, LogError> {
+        let after = after.max(self.aside().trimmed);
         let entries = self.entries();
         let from = usize::try_from(after).unwrap_or(usize::MAX).min(entries.len());
-        Ok((after + 1..).zip(entries[from..].iter().take(max as usize).cloned()).collect())
+        let page: Vec<_> = (after + 1..).zip(entries[from..].iter().take(max as usize).cloned()).collect();
+        drop(entries);
+        self.aside().read += page.len() as u64;
+        Ok(page)
+    }
+
+    fn trim(&mut self, through: u64) -> Result<(), LogError> {
+        let mut aside = self.aside();
+        aside.trimmed = aside.trimmed.max(through);
+        Ok(())
+    }
+
+    fn remember(&mut self, first: u64) {
+        self.aside().remembered = first;
+    }
+
+    fn remembered(&mut self) -> u64 {
+        self.aside().remembered
     }
 }

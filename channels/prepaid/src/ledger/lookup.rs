@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use till_plugin::Money;
 
+use super::checkpoint;
 use super::entry::{Entry, Event, Token, hash};
 use super::error::{Damage, Failure, Refusal};
 use super::fold::{Applied, Fold};
@@ -28,7 +29,7 @@ impl<L: Log> Ledger<L> {
     ) -> Result<Vec<Line>, Failure> {
         let mut at = self.card(token)?.last;
         let mut lines = Vec::new();
-        while at != 0 && lines.len() < limit {
+        while at > self.trimmed && lines.len() < limit {
             let entry = self.entry_at(at)?;
             at = entry.back;
             if before.is_none_or(|number| entry.number < number) {
@@ -37,6 +38,12 @@ impl<L: Log> Ledger<L> {
             }
         }
         Ok(lines)
+    }
+
+    /// Whether an entry with this key is in what is kept.
+    pub fn is_kept(&mut self, key: &str) -> Result<bool, Failure> {
+        self.catch_up()?;
+        Ok(self.lookup(key)?.is_some())
     }
 
     /// The entry of a key, and what followed it.
@@ -137,7 +144,15 @@ impl<L: Log> Ledger<L> {
     /// memory for every entry: for tests and for a supervisor's check, not for every day.
     pub fn audit(&mut self) -> Result<(), Failure> {
         self.catch_up()?;
-        let mut fold = Fold::new(self.fold.currency());
+        let currency = self.fold.currency();
+        let mut fold = Fold::new(currency);
+        // What was given up is in the first checkpoint that is kept; of its purchases nothing is asked any more.
+        let trimmed = self.trimmed;
+        if trimmed > 0 {
+            let first = self.fold.marks().first().map_or(0, |m| m.first);
+            let restored = checkpoint::restore(&mut self.log, first, currency)?;
+            fold = restored.ok_or_else(|| self.damaged(Damage::Gone { position: first }))?.0;
+        }
         let mut keys = HashSet::new();
         // Of each debit, what is left of it; of the others that can be undone, their amount.
         let mut left: HashMap<String, i64> = HashMap::new();
@@ -160,9 +175,11 @@ impl<L: Log> Ledger<L> {
                     Event::Debit { amount } => left.insert(entry.key.clone(), *amount).is_none(),
                     Event::Refund { of, amount } | Event::Void { of, amount } => {
                         by_key.insert(entry.key.clone(), (of.clone(), *amount));
-                        take(&mut left, of, *amount)
+                        (trimmed > 0 && !left.contains_key(of)) || take(&mut left, of, *amount)
                     }
-                    Event::Undo { of, change } if *change > 0 => take(&mut left, of, *change),
+                    Event::Undo { of, change } if *change > 0 => {
+                        (trimmed > 0 && !left.contains_key(of)) || take(&mut left, of, *change)
+                    }
                     Event::Undo { of, change } => {
                         if let Some((debit, amount)) = by_key.get(of) {
                             left.get_mut(debit).is_some_and(|l| {

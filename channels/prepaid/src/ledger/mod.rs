@@ -8,6 +8,7 @@
 //! In memory: a card costs about 100 bytes, a key 2.5 (see `keys`). Entries are read back from the log when asked for.
 
 mod card;
+mod checkpoint;
 mod entry;
 mod error;
 mod fold;
@@ -27,6 +28,7 @@ pub use log::{Log, LogError, MAX_ENTRY, MemoryLog};
 pub use request::{Action, Done, Found, Line, Request};
 pub use rules::{Limits, MAX_KEY, MAX_OPERATOR, MAX_REASON};
 
+use checkpoint::{Mark, Writing};
 use fold::Applied;
 use keys::Keys;
 
@@ -34,6 +36,10 @@ use keys::Keys;
 const PAGE: u32 = 64;
 /// Races that a request may lose before it gives up.
 const RACES: u32 = 64;
+/// Entries between two checkpoints, at least.
+const EVERY: u64 = 8_192;
+/// How long entries are kept, ms: 18 months and a few days more than the journal's own records.
+const KEEP_MS: i64 = 555 * 86_400_000;
 
 /// A ledger on its log.
 #[derive(Debug)]
@@ -43,6 +49,10 @@ pub struct Ledger<L> {
     keys: Keys,
     limits: Limits,
     damage: Option<Damage>,
+    every: u64,
+    writing: Option<Writing>,
+    /// The log up to here is given up.
+    trimmed: u64,
 }
 
 /// An entry to be written: what the request decides of it.
@@ -73,7 +83,17 @@ impl<L: Log> Ledger<L> {
         now: Clock,
         keys: Keys,
     ) -> Result<Self, Failure> {
-        let mut ledger = Self { log, fold: Fold::new(currency), keys, limits, damage: None };
+        let mut ledger = Self {
+            log,
+            fold: Fold::new(currency),
+            keys,
+            limits,
+            damage: None,
+            every: EVERY,
+            writing: None,
+            trimmed: 0,
+        };
+        ledger.begin()?;
         ledger.catch_up()?;
         while ledger.fold.number() == 0 {
             let event = Event::Begin { currency: currency.code().into(), key_check };
@@ -81,6 +101,101 @@ impl<L: Log> Ledger<L> {
             ledger.write(Draft { card: None, key: String::new(), event, operator: None }, now)?;
         }
         if ledger.fold.key_check() == Some(key_check) { Ok(ledger) } else { Err(Damage::CardKey.into()) }
+    }
+
+    /// Where reading begins: at the newest checkpoint, if there is a good one; else at the first entry that is kept.
+    fn begin(&mut self) -> Result<(), Failure> {
+        let first = self.log.read(0, 1)?.first().map(|(at, bytes)| (*at, Entry::from_bytes(*at, bytes)));
+        let oldest = match first {
+            Some((at, Ok(entry))) if entry.number > 1 => at,
+            _ => 0,
+        };
+        self.trimmed = oldest.saturating_sub(1);
+        let newest = self.log.remembered();
+        for at in [newest, oldest] {
+            if at > 0
+                && at >= oldest
+                && let Some((fold, keys)) = checkpoint::restore(&mut self.log, at, self.fold.currency())?
+            {
+                (self.fold, self.keys) = (fold, keys);
+                self.given_up();
+                return Ok(());
+            }
+        }
+        if oldest > 0 {
+            let damage = Damage::Gone { position: oldest };
+            self.damage = Some(damage.clone());
+            return Err(damage.into());
+        }
+        Ok(())
+    }
+
+    fn given_up(&mut self) {
+        self.keys.give_up_through(self.trimmed);
+        self.fold.give_up_before(self.trimmed + 1);
+    }
+
+    /// Writes a checkpoint every so many entries, for tests.
+    #[must_use]
+    pub const fn with_checkpoint_every(self, entries: u64) -> Self {
+        Self { every: entries, ..self }
+    }
+
+    /// Wall clock of the oldest entry that is kept, Unix ms, once older ones were given up.
+    pub fn kept_since_ms(&self) -> Option<i64> {
+        let mark = self.fold.marks().first().filter(|_| self.trimmed > 0);
+        mark.map(|m| m.wall_ms)
+    }
+
+    /// A little upkeep, for when nobody waits: one part of a checkpoint, or giving up what is older than `KEEP_MS`. Says
+    /// whether there may be more to do.
+    pub fn upkeep(&mut self, now: Clock) -> Result<bool, Failure> {
+        self.catch_up()?;
+        if self.writing.is_none() {
+            let newest = self.fold.marks().last();
+            let written = newest.map_or(0, |m| m.number.saturating_add(m.parts.into()));
+            let since = self.fold.number().saturating_sub(written);
+            // A large state is written seldom: what is written for it stays a small part of all.
+            let every = newest.map_or(0, |m| u64::from(m.parts) * 8).max(self.every);
+            if since < every {
+                return self.let_go(now);
+            }
+            self.writing = Some(Writing::begin(&self.fold, &self.keys)?);
+        }
+        let Some(event) = self.writing.as_ref().and_then(Writing::part) else {
+            self.writing = None;
+            if let Some(mark) = self.fold.marks().last() {
+                let first = mark.first;
+                self.log.remember(first);
+            }
+            return Ok(true);
+        };
+        let draft = Draft { card: None, key: String::new(), event, operator: None };
+        let written = self.write(draft, now)?.is_some();
+        match &mut self.writing {
+            Some(writing) if written => writing.written(),
+            // Another entry came first: it is not in the state that was to be written.
+            Some(writing) if writing.is_fresh() => self.writing = None,
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// Gives up what stands before the newest checkpoint that is old enough. By a clock that is kept.
+    fn let_go(&mut self, now: Clock) -> Result<bool, Failure> {
+        let old = |m: &&Mark| now.trusted && now.wall_ms.saturating_sub(m.wall_ms) >= KEEP_MS;
+        let Some(mark) = self.fold.marks().iter().rev().find(old).copied() else { return Ok(false) };
+        if mark.before <= self.trimmed {
+            return Ok(false);
+        }
+        // It must be good before anything that it stands for is given up.
+        if checkpoint::restore(&mut self.log, mark.first, self.fold.currency())?.is_none() {
+            return Ok(false);
+        }
+        self.log.trim(mark.before)?;
+        self.trimmed = mark.before;
+        self.given_up();
+        Ok(true)
     }
 
     /// What the entries add up to, as far as they were read.

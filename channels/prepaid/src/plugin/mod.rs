@@ -9,9 +9,9 @@ mod accounts;
 use std::time::Duration;
 
 use till_plugin::channel::{
-    Account, AccountOutcome, Approval, Authorise, Channel, ChannelDescription, ChannelEvent, Decline,
-    DeclineClass, Echo, Follow, FollowKind, FollowUp, LegRule, Operation, Outcome, Prepared, QueryOutcome,
-    QueryRule, ResolveProfile, UndoOutcome, UndoReason, UndoRule, Unknown, UnknownReason,
+    Account, AccountOutcome, Approval, AttemptIds, Authorise, Channel, ChannelDescription, ChannelEvent,
+    Decline, DeclineClass, Echo, Follow, FollowKind, FollowUp, LegRule, Operation, Outcome, Prepared,
+    QueryOutcome, QueryRule, ResolveProfile, UndoOutcome, UndoReason, UndoRule, Unknown, UnknownReason,
 };
 use till_plugin::driver::{DeviceState, Health};
 use till_plugin::instrument::Cvm;
@@ -125,9 +125,19 @@ impl Prepaid {
         }
     }
 
+    /// It is of a time whose entries were given up, and nothing that is kept tells of it: its number must not be closed as
+    /// one that never came.
+    fn is_too_old(&mut self, ids: &AttemptIds) -> bool {
+        let old = self.ledger.kept_since_ms().is_some_and(|since| ids.wall_ms != 0 && ids.wall_ms < since);
+        old && !self.ledger.is_kept(&ids.order).unwrap_or(true)
+    }
+
     /// What became of an order number, for good.
-    fn became(&mut self, order: &str, of_this_kind: fn(&Event) -> bool) -> QueryOutcome {
-        let now = self.now();
+    fn became(&mut self, original: &AttemptIds, of_this_kind: fn(&Event) -> bool) -> QueryOutcome {
+        let (order, now) = (original.order.as_str(), self.now());
+        if self.is_too_old(original) {
+            return QueryOutcome::Unknown(Unknown::new(UnknownReason::Unsupported, TOO_OLD));
+        }
         match self.ledger.settle(order, now) {
             Ok(None) => QueryOutcome::NotPaid(words::never_arrived()),
             Ok(Some(Found { entry, undone, .. })) => match &entry.event {
@@ -183,6 +193,10 @@ fn unknown(failure: &Failure) -> Unknown {
 
 /// A question settles it at once; only while the log cannot be used it is asked again.
 const QUERY: QueryRule = QueryRule { first_ms: 0, every_ms: 2_000, until_ms: 60_000, settle_ms: 0 };
+/// What is said of an order number that is older than the entries that are kept.
+const TOO_OLD: &str = "the ledger's entries of that time were given up: two people decide by the card's balance and the receipt";
+/// Steps of upkeep in one poll.
+const UPKEEP: usize = 16;
 const UNDO: UndoRule = UndoRule { not_before_ms: 0, pause_ms: 2_000, pause_max_ms: 60_000, tries: 0 };
 
 impl Channel for Prepaid {
@@ -242,11 +256,14 @@ impl Channel for Prepaid {
     }
 
     fn query(&mut self, original: &FollowUp) -> QueryOutcome {
-        self.became(&original.ids.order, |event| matches!(event, Event::Debit { .. }))
+        self.became(&original.ids, |event| matches!(event, Event::Debit { .. }))
     }
 
     fn undo(&mut self, original: &FollowUp, _reason: UndoReason) -> UndoOutcome {
         let (now, of) = (self.now(), original.ids.order.clone());
+        if self.is_too_old(&original.ids) {
+            return UndoOutcome::Unknown(Unknown::new(UnknownReason::Unsupported, TOO_OLD));
+        }
         match self.ledger.settle(&of, now) {
             Ok(Some(Found { entry, undone, .. }))
                 if !matches!(entry.event, Event::Close { .. }) && !undone => {}
@@ -303,8 +320,8 @@ impl Channel for Prepaid {
 
     fn query_follow(&mut self, request: &Follow, _original: &FollowUp) -> QueryOutcome {
         match request.kind {
-            FollowKind::Void => self.became(&request.ids.order, |e| matches!(e, Event::Void { .. })),
-            _ => self.became(&request.ids.order, |e| matches!(e, Event::Refund { .. })),
+            FollowKind::Void => self.became(&request.ids, |e| matches!(e, Event::Void { .. })),
+            _ => self.became(&request.ids, |e| matches!(e, Event::Refund { .. })),
         }
     }
 
@@ -317,7 +334,7 @@ impl Channel for Prepaid {
     }
 
     fn query_account(&mut self, original: &FollowUp) -> QueryOutcome {
-        self.became(&original.ids.order, |event| {
+        self.became(&original.ids, |event| {
             !matches!(event, Event::Debit { .. } | Event::Refund { .. } | Event::Void { .. })
         })
     }
@@ -337,6 +354,14 @@ impl Channel for Prepaid {
     }
 
     fn poll(&mut self, budget: Duration) -> Result<Vec<ChannelEvent>, PluginError> {
+        // Nobody waits: a few parts of a checkpoint, when one is due. What fails is tried again at the next poll, and a
+        // damaged ledger says so to whoever asks it for something.
+        for _ in 0..UPKEEP {
+            let now = self.now();
+            if !matches!(self.ledger.upkeep(now), Ok(true)) {
+                break;
+            }
+        }
         self.host.sleep(budget);
         Ok(Vec::new())
     }

@@ -149,6 +149,10 @@ pub(super) fn present(
         let (en, zh) = decision.no_channel_text();
         return Err(Refusal::NoRoute { en, zh });
     };
+    if matches!(&p.purpose, Purpose::TopUp { channel, .. } if *channel == view.id) {
+        let why = format!("a top-up is not paid with a card of {}: take another way to pay", view.id);
+        return Err(Refusal::NotPayable(why));
+    }
     let ids = next_ids(till, ctx, p, &view.id);
     let effects = [
         Effect::Disarm,

@@ -10,6 +10,7 @@
 
 mod attempt;
 mod command;
+mod dispute;
 mod leg;
 mod outbox;
 mod recovery;
@@ -120,6 +121,9 @@ pub fn decide(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal
         Input::CancelJob { job } => outbox::cancel(till, *job),
         Input::ExpireJob { job } => outbox::expire(till, ctx, *job),
         Input::TakeNotices { sink, seq } => outbox::take_notices(till, sink, *seq),
+        Input::Dispute { payment, number, event, operator } => {
+            dispute::asked(till, *payment, *number, event, operator)
+        }
         Input::NoSale { reason, operator } => outbox::no_sale(reason, operator.as_deref()),
     }
 }

@@ -11,6 +11,7 @@ use crate::input::Context;
 use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentId, PaymentState, Purpose};
 use crate::record::Record;
 use crate::refusal::Refusal;
+use crate::routing::{RouteHealth, RouteView};
 use crate::till::Till;
 
 /// Tries of one leg that did not leave, or that the channel could not take, before people must help.
@@ -66,7 +67,7 @@ pub(super) fn go_on(till: &Till, ctx: &Context, id: PaymentId) -> Result<Step, R
 
 /// Some channel that took money of it can give it back.
 fn can_give_back(ctx: &Context, p: &Payment) -> bool {
-    let does = |channel: &str, kind| ctx.routes.iter().any(|r| r.id == channel && r.leg(kind).is_some());
+    let does = |channel: &str, kind| may_do(ctx, channel, kind);
     p.returnable().any(|(a, _)| does(&a.channel, LegKind::Void) || does(&a.channel, LegKind::Refund))
 }
 
@@ -90,8 +91,16 @@ fn deliver(till: &Till, ctx: &Context, p: &Payment) -> Result<Step, Refusal> {
 }
 
 fn channel_is_there(ctx: &Context, p: &Payment) -> bool {
-    let Purpose::TopUp { channel, .. } = &p.purpose else { return false };
-    ctx.routes.iter().any(|r| r.id == *channel && r.leg(LegKind::Load).is_some())
+    matches!(&p.purpose, Purpose::TopUp { channel, .. } if may_do(ctx, channel, LegKind::Load))
+}
+
+/// The channel does it, or has not yet said what it does: after a restart its process comes later than the till.
+fn may_do(ctx: &Context, channel: &str, kind: LegKind) -> bool {
+    ctx.routes.iter().any(|r| r.id == channel && (r.leg(kind).is_some() || is_silent(r)))
+}
+
+fn is_silent(r: &RouteView) -> bool {
+    r.enabled && r.legs.is_empty() && r.health != RouteHealth::Ready
 }
 
 fn later(p: &Payment) -> Step {
@@ -117,7 +126,7 @@ fn give_back(till: &Till, ctx: &Context, p: &Payment) -> Result<Step, Refusal> {
             Err(Refusal::NoLeg { .. }) if p.parked && wants_card(ctx, a, *kind) => {}
             Err(Refusal::Busy { .. }) => wait = true,
             Err(Refusal::NoLeg { .. }) => {
-                wait |= ctx.routes.iter().any(|r| r.id == a.channel && r.leg(*kind).is_some())
+                wait |= may_do(ctx, &a.channel, *kind)
                     && (*kind != LegKind::Void || a.batch == till.open_batch());
             }
             Err(other) => return Err(other),
@@ -147,7 +156,9 @@ fn give_back(till: &Till, ctx: &Context, p: &Payment) -> Result<Step, Refusal> {
 
 /// The channel does not do it over a part, and a part is what is left.
 fn never_over(ctx: &Context, a: &Attempt, left: Money, kind: LegKind) -> bool {
-    let partial = ctx.routes.iter().any(|r| r.id == a.channel && r.leg(kind).is_some_and(|t| t.partial));
+    let mut routes = ctx.routes.iter();
+    let partial =
+        routes.any(|r| r.id == a.channel && (is_silent(r) || r.leg(kind).is_some_and(|t| t.partial)));
     left != a.amount && (kind == LegKind::Void || !partial)
 }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::expect_used)] // each test takes what it needs
 
 use till_core::batch::{Answer, Ask, BatchEvent, BusinessDate, Expected, Item, PartId, Payout, Totals, Why};
+use till_core::dispute::DisputeEvent;
 use till_core::input::{Context, Presented};
 use till_core::limits::{LimitHit, Scope};
 use till_core::routing::{Candidate, Decision, Exclusion, RouteHealth, RouteView, Verdict};
@@ -402,6 +403,20 @@ pub(crate) fn records() -> Vec<(String, Record)> {
     );
     for (case, event) in batch_events() {
         add(case, Record::Batch(event));
+    }
+    for event in [
+        DisputeEvent::Opened {
+            attempt: 1,
+            amount: fen(12_850),
+            reason: "not received".into(),
+            reference: "CB-4711".into(),
+            answer_by_ms: 1_767_323_045_000,
+        },
+        DisputeEvent::Noted { text: "receipt found".into() },
+        DisputeEvent::Answered { evidence: [7; 32], text: "sent by mail".into() },
+        DisputeEvent::Closed { won: true, text: "the bank agrees".into() },
+    ] {
+        add("", Record::Dispute { payment: ID, number: 3, event, operator: "li".into() });
     }
     all
 }

@@ -9,17 +9,17 @@ use till_plugin::Money;
 use zbus::message::Header;
 
 use super::World;
+use super::bill::{BillRow, Filter, carries, row};
+use super::describe::Dict;
 use super::errors::Error;
 use super::lookup::{self, Walk};
 use super::options::{self, Options};
+use super::told::{self, Step};
 
 /// The root's interface.
 pub(super) struct AfterSales1 {
     pub(super) world: Arc<World>,
 }
-
-/// A row of `Bill`: seq, id, state, amount, paid, returned, currency, channel, operator, opened.
-type BillRow = (u64, String, String, i64, i64, i64, String, String, String, i64);
 
 /// Records that `Find` looks back at.
 const LOOK_BACK: usize = 100_000;
@@ -204,6 +204,35 @@ impl AfterSales1 {
         Ok(())
     }
 
+    #[zbus(out_args("receipt"))]
+    async fn receipt(
+        &self,
+        payment: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Dict, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["receipt", "columns"])?;
+        let number = options::big(&options, "receipt")?.filter(|n| *n != 0);
+        let columns = options::number(&options, "columns")?.unwrap_or(32).clamp(20, 80);
+        let p = self.payment(payment)?;
+        told::receipt(&self.world, &p, number, columns as usize)
+    }
+
+    #[zbus(out_args("steps"))]
+    async fn history(
+        &self,
+        payment: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Vec<Step>, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        told::history(&self.world.journal, self.id(payment)?)
+    }
+
     #[zbus(out_args("payments"))]
     async fn find(
         &self,
@@ -267,75 +296,4 @@ impl AfterSales1 {
         }
         Ok((rows, if at < head { at } else { 0 }))
     }
-}
-
-/// The number stands in this record.
-fn carries(record: &Record, number: &str) -> bool {
-    let receipt = |n: u64| n != 0 && (number == format!("{n:08}") || number == n.to_string());
-    match record {
-        Record::Opened { key, .. } | Record::OpenedFor { key, .. } => !key.is_empty() && key == number,
-        Record::AttemptCreated { ids, .. } | Record::Tendered { ids, .. } => {
-            ids.order == number || format!("{:06}", ids.trace) == number
-        }
-        Record::LegCreated { ids, key, .. } => {
-            ids.order == number || format!("{:06}", ids.trace) == number || (!key.is_empty() && key == number)
-        }
-        Record::Approved { approval, receipt_number, .. } => {
-            receipt(*receipt_number) || (!approval.reference.is_empty() && approval.reference == number)
-        }
-        Record::ReviewDecided { receipt_number, .. } => receipt(*receipt_number),
-        _ => false,
-    }
-}
-
-/// What a bill is about.
-struct Filter {
-    channel: Option<String>,
-    operator: Option<String>,
-    state: Option<String>,
-    from_ms: i64,
-    to_ms: i64,
-    min: i64,
-    max: i64,
-    limit: usize,
-}
-
-impl Filter {
-    fn read(o: &Options) -> Result<Self, Error> {
-        options::only(o, &["channel", "operator", "state", "from-ms", "to-ms", "min", "max", "limit"])?;
-        Ok(Self {
-            channel: options::text(o, "channel", 32)?,
-            operator: options::text(o, "operator", 32)?,
-            state: options::text(o, "state", 32)?,
-            from_ms: options::signed(o, "from-ms")?.unwrap_or(i64::MIN),
-            to_ms: options::signed(o, "to-ms")?.unwrap_or(i64::MAX),
-            min: options::signed(o, "min")?.unwrap_or(i64::MIN),
-            max: options::signed(o, "max")?.unwrap_or(i64::MAX),
-            limit: options::number(o, "limit")?.unwrap_or(100).clamp(1, 500) as usize,
-        })
-    }
-
-    fn takes(&self, p: &Payment) -> bool {
-        let channel = |c: &String| p.attempts.iter().any(|a| a.channel == *c);
-        self.channel.as_ref().is_none_or(channel)
-            && self.operator.as_ref().is_none_or(|o| p.operator.as_ref() == Some(o))
-            && self.state.as_ref().is_none_or(|s| p.state.as_str() == s)
-            && (self.from_ms..=self.to_ms).contains(&p.opened_wall_ms)
-            && (self.min..=self.max).contains(&p.amount.minor())
-    }
-}
-
-fn row(seq: u64, p: &Payment) -> BillRow {
-    (
-        seq,
-        p.id.to_string(),
-        p.state.as_str().into(),
-        p.amount.minor(),
-        p.paid().minor(),
-        p.returned().minor(),
-        p.amount.currency().code().into(),
-        p.attempts.last().map(|a| a.channel.clone()).unwrap_or_default(),
-        p.operator.clone().unwrap_or_default(),
-        p.opened_wall_ms,
-    )
 }

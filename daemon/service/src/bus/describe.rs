@@ -8,7 +8,7 @@ use zbus::{OwnedVariant, Variant};
 /// A dictionary on its way out.
 pub(super) type Dict = HashMap<String, OwnedVariant>;
 
-fn put<'a>(dict: &mut Dict, key: &str, value: impl Into<Variant<'a>>) {
+pub(super) fn put<'a>(dict: &mut Dict, key: &str, value: impl Into<Variant<'a>>) {
     // Only a file descriptor can fail to become owned, and there is none.
     if let Ok(value) = OwnedVariant::try_from(value.into()) {
         dict.insert(key.into(), value);
@@ -27,6 +27,9 @@ pub(super) fn payment(p: &Payment, printed: bool, decisions: &[(u32, String)]) -
     put(&mut d, "operator", p.operator.clone().unwrap_or_default());
     put(&mut d, "key", p.key.clone());
     put(&mut d, "purpose", p.purpose.as_str());
+    if let till_core::Purpose::TopUp { masked, .. } = &p.purpose {
+        put(&mut d, "top-up-account", masked.clone());
+    }
     put(&mut d, "paid", p.paid().minor());
     put(&mut d, "returned", p.returned().minor());
     put(&mut d, "remaining", p.remaining().minor());

@@ -17,6 +17,8 @@ pub enum Error {
     Busy(String),
     /// No such payment, channel or job.
     NotFound(String),
+    /// Its records were removed after their time.
+    Gone(String),
     /// An argument or option makes no sense.
     InvalidArgs(String),
     /// The caller may not.
@@ -67,7 +69,9 @@ pub fn refusal_code(refusal: &Refusal) -> &'static str {
         Refusal::Amount(_) | Refusal::Currency(_) => "invalid-args",
         Refusal::WrongAmount { .. } => "wrong-amount",
         Refusal::KeyReuse { .. } => "key-reuse",
-        Refusal::State { .. } | Refusal::Batch { .. } | Refusal::Stale => "wrong-state",
+        Refusal::State { .. } | Refusal::Batch { .. } | Refusal::Dispute { .. } | Refusal::Stale => {
+            "wrong-state"
+        }
         Refusal::NotPayable(_) => "not-payable",
         Refusal::UsedAlready { .. } => "used-already",
         Refusal::NoRoute { .. } => "no-route",

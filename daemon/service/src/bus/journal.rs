@@ -17,6 +17,7 @@ use super::World;
 use super::errors::Error;
 use super::options::{self, Options};
 use crate::evidence::{self, EvidenceError};
+use crate::keys::KeysError;
 
 /// The journal.
 pub(super) struct Journal1 {
@@ -116,6 +117,44 @@ impl Journal1 {
         .await
     }
 
+    #[zbus(out_args("epoch"))]
+    async fn rotate_keys(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<u32, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["operator", "which"])?;
+        let operator = options::text(&options, "operator", 32)?.filter(|o| !o.trim().is_empty());
+        let operator = operator.ok_or_else(|| {
+            Error::InvalidArgs(
+                "option \"operator\" is wanted: who replaces the keys stands in the log".into(),
+            )
+        })?;
+        let which = match options::text(&options, "which", 16)?.as_deref() {
+            None | Some("chain") => Which::Chain,
+            Some("master") => Which::Master,
+            Some("both") => Which::Both,
+            Some(_) => return Err(Error::InvalidArgs("option \"which\" is chain, master or both".into())),
+        };
+        let (journal, keys) = (self.world.journal.clone(), self.world.keys.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            // The master first: when it is not tilld's to replace, nothing has changed.
+            if which != Which::Chain {
+                keys.rotate_master()?;
+            }
+            if which == Which::Master { Ok(journal.stats().epoch) } else { keys.rotate_device(&journal) }
+        });
+        let epoch =
+            done.await.map_err(|e| Error::JournalUnavailable(e.to_string()))?.map_err(|e| match e {
+                KeysError::MasterIsCredential => Error::NotPossible(e.to_string()),
+                e => Error::JournalUnavailable(e.to_string()),
+            })?;
+        tracing::warn!(operator, epoch, "keys were replaced");
+        Ok(epoch)
+    }
+
     #[zbus(out_args("records", "head", "hash"))]
     async fn backup(
         &self,
@@ -140,6 +179,14 @@ impl Journal1 {
         })
         .await
     }
+}
+
+/// Which key is replaced.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Which {
+    Chain,
+    Master,
+    Both,
 }
 
 async fn blocking<T: Send + 'static>(

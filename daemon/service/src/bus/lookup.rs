@@ -74,6 +74,10 @@ pub(super) fn by_key(world: &World, key: &str) -> Result<Option<PaymentId>, Erro
 /// The payment that a caller means: by id, else by idempotency key.
 pub(super) fn payment(world: &World, id_or_key: &str) -> Result<Payment, Error> {
     let not_found = || {
+        let gone = |id: PaymentId| history::gone(&world.journal, id);
+        if let Some(text) = id_or_key.parse::<PaymentId>().ok().and_then(gone) {
+            return Error::Gone(text);
+        }
         let said: String = id_or_key.chars().take(64).collect();
         Error::NotFound(format!("there is no payment with id or key {said:?}"))
     };

@@ -4,19 +4,24 @@
 
 pub mod access;
 mod aftersales;
+mod bill;
 mod code;
 mod describe;
+mod disputes;
 pub mod errors;
 mod journal;
 mod lookup;
+mod notices;
 pub(crate) use journal::hex;
 mod objects;
 mod options;
 pub mod paths;
 mod payment;
+mod prepaid;
 mod pump;
 mod settlement;
 mod terminal;
+mod told;
 
 use std::sync::Arc;
 
@@ -163,6 +168,8 @@ pub async fn serve(parts: Parts, changes: mpsc::UnboundedReceiver<Change>) -> zb
         .serve_at(paths::ROOT, objects::Plugins1 { world: world.clone() })
         .serve_at(paths::ROOT, aftersales::AfterSales1 { world: world.clone() })
         .serve_at(paths::ROOT, settlement::Settlement1 { world: world.clone() })
+        .serve_at(paths::ROOT, disputes::Disputes1 { world: world.clone() })
+        .serve_at(paths::ROOT, notices::Notices1 { world: world.clone() })
         .serve_at(paths::ROOT, journal::Journal1 { world: world.clone() })
         .build()
         .await?;

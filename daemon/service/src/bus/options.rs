@@ -42,6 +42,14 @@ pub(super) fn text(options: &Options, key: &str, max: usize) -> Result<Option<St
     Ok(Some(text.to_owned()))
 }
 
+/// A yes-or-no option.
+pub(super) fn flag(options: &Options, key: &str) -> Result<Option<bool>, Error> {
+    let Some(value) = options.get(key) else { return Ok(None) };
+    bool::try_from(value)
+        .map(Some)
+        .map_err(|_| Error::InvalidArgs(format!("option {key:?} must be true or false (b)")))
+}
+
 /// A number option.
 pub(super) fn number(options: &Options, key: &str) -> Result<Option<u32>, Error> {
     let Some(value) = options.get(key) else { return Ok(None) };

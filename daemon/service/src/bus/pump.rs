@@ -4,13 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use till_core::PaymentId;
+use till_plugin::channel::Operation;
 use till_plugin::driver::class;
 use tokio::sync::mpsc;
 use zbus::object_server::SignalEmitter;
 use zbus::{OwnedObjectPath, Variant};
 
+use super::notices::Notices1;
 use super::objects::{Channel1, Device1, Printer1};
 use super::payment::Payment1;
+use super::prepaid::Prepaid1;
 use super::settlement::Settlement1;
 use super::terminal::Terminal1;
 use super::{World, describe, paths};
@@ -23,6 +26,7 @@ pub(super) struct Pump {
     devices: HashSet<String>,
     printers: HashSet<String>,
     channels: HashSet<String>,
+    prepaid: HashSet<String>,
     /// What the till's own properties were last told to be.
     told: (OwnedObjectPath, (&'static str, Vec<super::Blocker>)),
     /// Unresolved payments of each channel, as last told.
@@ -38,6 +42,7 @@ impl Pump {
             devices: HashSet::new(),
             printers: HashSet::new(),
             channels: HashSet::new(),
+            prepaid: HashSet::new(),
             told: (paths::none(), ("", Vec::new())),
             unresolved: HashMap::new(),
         }
@@ -85,6 +90,10 @@ impl Pump {
                 let emitter = self.emitter(paths::payment(payment))?;
                 Payment1::input_refused(&emitter, &device, &reason, &text, &text_zh, &families).await?;
             }
+            Change::CardPresented { channel, card, masked, device } => {
+                let emitter = self.emitter(paths::channel(&channel))?;
+                Prepaid1::card_presented(&emitter, &card, &masked, &device).await?;
+            }
             Change::ShowCode { payment, code } => {
                 Payment1::show_code(&self.emitter(paths::payment(payment))?, &code).await?;
             }
@@ -93,6 +102,10 @@ impl Pump {
                 let changed = [("OpenBatch", open.into()), ("BusinessDate", date.into())];
                 self.properties(paths::ROOT, "org.tilld.Settlement1", changed).await?;
                 Settlement1::batch_changed(&self.emitter(paths::ROOT)?, number, state).await?;
+            }
+            Change::Notice { seq, payment } => {
+                let emitter = self.emitter(paths::ROOT)?;
+                Notices1::notice_due(&emitter, seq, &payment.to_string()).await?;
             }
             Change::Alarm { level, code, payment, text } => {
                 let about = payment.map_or_else(paths::none, paths::payment);
@@ -209,6 +222,12 @@ impl Pump {
     async fn add_channel(&mut self, id: &str) -> zbus::Result<()> {
         if self.channels.insert(id.into()) {
             let object = Channel1 { world: self.world.clone(), id: id.into() };
+            self.connection.object_server().at(paths::channel(id), object).await?;
+        }
+        // What its channel does is known once its process has said so; from then on it stays.
+        let keeps = self.world.handle.routes.get(id).is_some_and(|c| c.does(Operation::Account));
+        if keeps && self.prepaid.insert(id.into()) {
+            let object = Prepaid1 { world: self.world.clone(), id: id.into() };
             self.connection.object_server().at(paths::channel(id), object).await?;
         }
         Ok(())

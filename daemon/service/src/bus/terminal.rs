@@ -82,16 +82,7 @@ impl Terminal1 {
         let id = PaymentId(*uuid::Uuid::now_v7().as_bytes());
         let input = Input::Open { payment: id, purpose, key: key.clone(), amount, subject, operator };
         self.world.handle.input(input).await?;
-        if self.world.handle.published.get(id).is_some() {
-            // Here and not only where changes are told: the caller's next call must find what this one names.
-            let object = Payment1 { world: self.world.clone(), id };
-            connection.object_server().at(paths::payment(id), object).await?;
-            return Ok(paths::payment(id));
-        }
-        // The key is known: the payment that it belongs to is the answer.
-        let known = lookup::by_key(&self.world, &key)?
-            .ok_or_else(|| Error::NotFound(format!("the payment of key {key:?} is gone")))?;
-        Ok(paths::payment(known))
+        Ok(paths::payment(opened(&self.world, connection, id, &key).await?))
     }
 
     async fn select_channel(
@@ -195,6 +186,22 @@ impl Terminal1 {
         payment: ObjectPath<'_>,
         text: &str,
     ) -> zbus::Result<()>;
+}
+
+/// The payment that was just opened, its object served; or, when the key was known, the one that it belongs to.
+pub(super) async fn opened(
+    world: &Arc<World>,
+    connection: &zbus::Connection,
+    id: PaymentId,
+    key: &str,
+) -> Result<PaymentId, Error> {
+    if world.handle.published.get(id).is_some() {
+        // Here and not only where changes are told: the caller's next call must find what this one names.
+        let object = Payment1 { world: world.clone(), id };
+        connection.object_server().at(paths::payment(id), object).await?;
+        return Ok(id);
+    }
+    lookup::by_key(world, key)?.ok_or_else(|| Error::NotFound(format!("the payment of key {key:?} is gone")))
 }
 
 fn row(p: &Payment) -> Row {

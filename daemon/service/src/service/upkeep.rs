@@ -306,6 +306,30 @@ mod tests {
     }
 
     #[test]
+    fn s46_of_a_payment_whose_records_were_removed_the_answer_names_its_evidence_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Days(AtomicI64::new(0)));
+        let journal = open(dir.path(), &clock);
+        sell(&journal, 0, 350);
+        snapshot(&journal);
+        snapshot(&journal);
+        let first = journal.range(1, 1).unwrap()[0].stamp.wall_ms - 86_400_000;
+        let id = |ms: i64| {
+            let seconds = u64::try_from(ms / 1_000).unwrap();
+            let time = uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0);
+            PaymentId(*uuid::Uuid::new_v7(time).as_bytes())
+        };
+        assert_eq!(history::gone(&journal, id(first)), None, "nothing was removed yet");
+        clock.0.store(700, Ordering::Relaxed);
+        let_go(&journal, &JournalLog::new(journal.clone()), Retention::months(18, 0));
+        assert!(journal.stats().first_seq > 1);
+        let text = history::gone(&journal, id(first)).expect("it is gone");
+        assert!(text.contains("evidence file") && text.contains("tillctl evidence verify"), "{text}");
+        assert_eq!(history::gone(&journal, id(first + 800 * 86_400_000)), None, "it is young: never heard of");
+        assert_eq!(history::gone(&journal, PaymentId([7; 16])), None, "an id without a time says nothing");
+    }
+
+    #[test]
     fn snapshots_come_by_themselves_and_a_ledgers_log_keeps_its_begin() {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(Days(AtomicI64::new(0)));

@@ -105,6 +105,7 @@ pub fn start(parts: Parts) -> Started {
         routes: routes.clone(),
         sealing: parts.sealing.clone(),
         readers: readers.clone(),
+        cards: Arc::default(),
     };
     let vault = Arc::new(Vault::default());
     let printer = super::printer::start(handle.clone(), parts.printer.clone());
@@ -189,6 +190,7 @@ impl Actor {
 
     /// What else time ends: holds and receipts that waited for paper too long.
     async fn ticked(&mut self) {
+        self.effects.handle.cards.tidy();
         let till = self.parts.shell.till();
         let holds =
             till.open_payments().filter(|p| p.hold().is_some()).map(|p| Input::ExpireHold { payment: p.id });
@@ -266,7 +268,12 @@ impl Actor {
                     tracing::warn!("{e}");
                 }
                 let at = self.append(&mut pending).await?;
+                let owed = super::notices::owed(pending.record());
                 let effects = self.parts.shell.durable(pending, at);
+                if let Some(payment) = owed {
+                    let seq = self.parts.shell.till().seq();
+                    self.published.tell(Change::Notice { seq, payment });
+                }
                 self.parts.upkeep.after(self.parts.shell.till());
                 effects
             }

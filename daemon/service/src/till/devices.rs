@@ -43,7 +43,16 @@ struct Ready {
 #[derive(Clone, Default)]
 struct Wanted {
     number: u64,
-    armed: Option<(PaymentId, EnableRequest)>,
+    armed: Option<(For, EnableRequest)>,
+}
+
+/// What a reader reads for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum For {
+    /// A payment.
+    Payment(PaymentId),
+    /// Something about a card of this channel.
+    Card(String),
 }
 
 fn reads(classes: &[String]) -> bool {
@@ -57,18 +66,52 @@ impl Readers {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn want(&self, armed: Option<(PaymentId, EnableRequest)>) {
+    fn want(&self, armed: Option<(For, EnableRequest)>) {
         self.wanted.send_modify(|w| *w = Wanted { number: w.number + 1, armed });
     }
 
     /// Arms every reader for a payment.
     pub(super) fn arm(&self, payment: PaymentId, amount: Money, families: Vec<Family>) {
-        self.want(Some((payment, EnableRequest { amount, families, extra: Extra::new() })));
+        self.want(Some((For::Payment(payment), EnableRequest { amount, families, extra: Extra::new() })));
     }
 
-    /// Disarms every reader.
+    /// Arms every reader for one card of a channel, unless a payment has them; gives the number of the wish. A payment
+    /// that comes takes them over.
+    pub(crate) fn arm_for_card(
+        &self,
+        channel: &str,
+        currency: till_plugin::Currency,
+        families: Vec<Family>,
+    ) -> Option<u64> {
+        let mut number = None;
+        self.wanted.send_if_modified(|w| {
+            if matches!(w.armed, Some((For::Payment(_), _))) {
+                return false;
+            }
+            let request = EnableRequest { amount: Money::zero(currency), families, extra: Extra::new() };
+            *w = Wanted { number: w.number + 1, armed: Some((For::Card(channel.into()), request)) };
+            number = Some(w.number);
+            true
+        });
+        number
+    }
+
+    /// Disarms the readers if that wish is still the last word; says whether it was.
+    pub(crate) fn disarm_card(&self, number: u64) -> bool {
+        self.wanted.send_if_modified(|w| {
+            let mine = w.number == number;
+            if mine {
+                *w = Wanted { number: number + 1, armed: None };
+            }
+            mine
+        })
+    }
+
+    /// Disarms every reader, unless it is armed for a card.
     pub(super) fn disarm(&self) {
-        self.want(None);
+        if !matches!(self.armed_for(), Some((_, For::Card(_)))) {
+            self.want(None);
+        }
     }
 
     /// Waits until every reader that is there has been armed or disarmed as was last wanted, or a moment has passed.
@@ -90,8 +133,9 @@ impl Readers {
         let _late = tokio::time::timeout(ARMED, all).await;
     }
 
-    fn armed_for(&self) -> Option<PaymentId> {
-        self.wanted.borrow().armed.as_ref().map(|a| a.0)
+    fn armed_for(&self) -> Option<(u64, For)> {
+        let wanted = self.wanted.borrow();
+        wanted.armed.as_ref().map(|a| (wanted.number, a.0.clone()))
     }
 
     /// A device takes calls now; a reader that comes late is armed at once.
@@ -264,8 +308,23 @@ impl Follower {
         match event {
             DriverEvent::Read(instrument) => {
                 // A reader that is not armed has nothing to say; what it read is wiped here.
-                let Some(payment) = self.readers.armed_for() else { return };
                 let device = Some(self.view.id.clone());
+                let payment = match self.readers.armed_for() {
+                    Some((_, For::Payment(payment))) => payment,
+                    // The first card is the one; a payment may have taken the readers over this very moment.
+                    Some((number, For::Card(channel))) if self.readers.disarm_card(number) => {
+                        let masked = instrument.masked();
+                        let card = self.handle.cards.put(instrument);
+                        self.handle.published.tell(Change::CardPresented {
+                            channel,
+                            card,
+                            masked,
+                            device: self.view.id.clone(),
+                        });
+                        return;
+                    }
+                    _ => return,
+                };
                 let presentation = Presentation {
                     payment,
                     instrument,
@@ -285,7 +344,7 @@ impl Follower {
                     "nothing read: {}",
                     failure.text
                 );
-                if let Some(payment) = self.readers.armed_for() {
+                if let Some((_, For::Payment(payment))) = self.readers.armed_for() {
                     self.handle.published.tell(Change::InputRefused {
                         payment,
                         device: self.view.id.clone(),

@@ -39,6 +39,30 @@ pub(crate) fn find(journal: &Journal, id: PaymentId) -> Result<Option<Payment>, 
     find_before(journal, id, u64::MAX)
 }
 
+/// What to say of a payment that is not in the journal, but is older than what the journal keeps: its id says when it was
+/// opened. `None`: it is not older, or its id tells no time.
+pub(crate) fn gone(journal: &Journal, id: PaymentId) -> Option<String> {
+    let first = journal.stats().first_seq;
+    if first <= 1 {
+        return None;
+    }
+    let (seconds, _) = uuid::Uuid::from_bytes(id.0).get_timestamp()?.to_unix();
+    let opened_ms = i64::try_from(seconds).ok()?.checked_mul(1_000)?;
+    let kept_ms = journal.range(first, 1).ok()?.first()?.stamp.wall_ms;
+    let day = |ms| {
+        jiff::Timestamp::from_millisecond(ms)
+            .map_or_else(|_| "?".into(), |t| t.strftime("%Y-%m-%d").to_string())
+    };
+    (opened_ms < kept_ms).then(|| {
+        format!(
+            "payment {id} is of {}, and records before {} were removed after their time: its receipt is in its evidence \
+             file, if one was exported; `tillctl evidence verify FILE` shows it",
+            day(opened_ms),
+            day(kept_ms)
+        )
+    })
+}
+
 /// A payment as it was before a record.
 pub(crate) fn find_before(
     journal: &Journal,

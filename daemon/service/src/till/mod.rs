@@ -5,10 +5,12 @@
 //! of anything that a power cut could still take back (W1, W5).
 
 mod actor;
+pub(crate) mod cards;
 pub(crate) mod channels;
 mod devices;
 pub(crate) mod effects;
 pub(crate) mod history;
+pub(crate) mod notices;
 mod printer;
 mod request;
 mod routes;
@@ -165,12 +167,30 @@ pub enum Change {
         /// State of the batch.
         state: &'static str,
     },
+    /// A reader read a card for something else than a payment.
+    CardPresented {
+        /// Channel.
+        channel: String,
+        /// Its ticket.
+        card: String,
+        /// Masked.
+        masked: String,
+        /// Reader.
+        device: String,
+    },
     /// Show a code.
     ShowCode {
         /// For.
         payment: PaymentId,
         /// Content.
         code: String,
+    },
+    /// A notice is owed.
+    Notice {
+        /// Journal sequence number.
+        seq: u64,
+        /// Payment.
+        payment: PaymentId,
     },
     /// Tell a person.
     Alarm {
@@ -196,6 +216,8 @@ pub struct Handle {
     /// Recovery data.
     pub sealing: Sealing,
     pub(crate) readers: Arc<devices::Readers>,
+    /// Cards presented for something else than a payment.
+    pub(crate) cards: Arc<cards::Cards>,
     /// How much the next thing pays that a reader reads for a payment. Nothing durable: lost, it is asked for again.
     pub(crate) tenders: Arc<Mutex<HashMap<PaymentId, Money>>>,
 }

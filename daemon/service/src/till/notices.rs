@@ -1,0 +1,131 @@
+//! Notices to the merchant (pos.md S48): what a back office, a voice box or a message service is told. They are owed by
+//! the records themselves: nothing is queued beside the journal, so nothing can be lost between the two.
+
+use till_core::dispute::DisputeEvent;
+use till_core::record::{KIND, Record};
+use till_core::{Attempt, LegKind, Payment, PaymentId, Purpose, Verdict};
+use till_journal::{Journal, Record as Frame};
+use till_plugin::Money;
+
+use super::history::{HistoryError, find_before};
+
+/// A notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Notice {
+    /// Journal sequence number: the cursor.
+    pub seq: u64,
+    /// The same for ever, also in another copy of the journal: to notice what came twice.
+    pub id: String,
+    /// What, lower-kebab.
+    pub kind: &'static str,
+    /// Payment.
+    pub payment: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// Channel; empty: none.
+    pub channel: String,
+    /// Wall clock, Unix ms.
+    pub wall_ms: i64,
+    /// Fit to be shown or said: English, Chinese.
+    pub text: (String, String),
+}
+
+/// The payment that a record owes a notice about; None: it owes none.
+pub(crate) fn owed(record: &Record) -> Option<PaymentId> {
+    match record {
+        Record::On { event, .. } => owed(event),
+        Record::Approved { payment, .. }
+        | Record::ReviewDecided { payment, verdict: Verdict::Happened, .. }
+        | Record::WentToReview { payment, .. }
+        | Record::PaymentToReview { payment, .. }
+        | Record::HoldExpired { payment, .. }
+        | Record::Reopened { payment, .. }
+        | Record::Dispute { payment, event: DisputeEvent::Opened { .. }, .. } => Some(*payment),
+        _ => None,
+    }
+}
+
+/// The notice of a record of the journal. Blocking work.
+pub(crate) fn of(journal: &Journal, frame: &Frame) -> Result<Option<Notice>, HistoryError> {
+    if frame.kind != KIND {
+        return Ok(None);
+    }
+    let record =
+        Record::decode(&frame.payload).map_err(|error| HistoryError::Record { seq: frame.seq, error })?;
+    let Some(id) = owed(&record) else { return Ok(None) };
+    // As it was right after that record: what came later has notices of its own.
+    let Some(p) = find_before(journal, id, frame.seq.saturating_add(1))? else { return Ok(None) };
+    let (kind, amount, channel) = said(&p, &record, None);
+    Ok(Some(Notice {
+        seq: frame.seq,
+        id: crate::bus::hex(&frame.hash[..16]),
+        kind,
+        payment: id,
+        amount,
+        text: text(kind, amount, &channel),
+        channel,
+        wall_ms: frame.stamp.wall_ms,
+    }))
+}
+
+/// What a record says, and of which attempt.
+fn said(p: &Payment, record: &Record, attempt: Option<u32>) -> (&'static str, Money, String) {
+    let of = |a: Option<&Attempt>, kind: &'static str| match a {
+        Some(a) => (kind, a.amount, a.channel.clone()),
+        None => (kind, p.amount, String::new()),
+    };
+    match record {
+        Record::On { attempt, event } => said(p, event, Some(*attempt)),
+        Record::Approved { approval, .. } => {
+            let same = |a: &&Attempt| a.approval.as_ref() == Some(approval);
+            let a = attempt.map_or_else(|| p.attempts.iter().rev().find(same), |n| p.attempt(n));
+            of(a, a.map_or("paid", |a| moved(p, a)))
+        }
+        Record::ReviewDecided { attempt, .. } => {
+            let a = p.attempt(*attempt);
+            of(a, a.map_or("paid", |a| moved(p, a)))
+        }
+        Record::HoldExpired { attempt, .. } => of(p.attempt(*attempt), "hold-expired"),
+        Record::Reopened { attempt, .. } => of(p.attempt(*attempt), "late-approval"),
+        Record::Dispute { event: DisputeEvent::Opened { attempt, amount, .. }, .. } => {
+            ("dispute", *amount, p.attempt(*attempt).map(|a| a.channel.clone()).unwrap_or_default())
+        }
+        _ => of(attempt.map_or_else(|| p.attempts.last(), |n| p.attempt(n)), "review"),
+    }
+}
+
+const fn moved(p: &Payment, a: &Attempt) -> &'static str {
+    match (a.kind, &p.purpose) {
+        (LegKind::Sale, Purpose::TopUp { .. }) => "top-up-paid",
+        (LegKind::Sale, _) => "paid",
+        (LegKind::Hold, _) => "held",
+        (LegKind::Void, _) => "voided",
+        (LegKind::Refund, _) => "refunded",
+        (LegKind::Capture, _) => "captured",
+        (LegKind::Release, _) => "released",
+        (LegKind::Load, _) => "loaded",
+    }
+}
+
+fn text(kind: &str, amount: Money, channel: &str) -> (String, String) {
+    let (en, zh) = match kind {
+        "paid" => ("received", "收款"),
+        "top-up-paid" => ("received for a top-up", "充值收款"),
+        "held" => ("held", "预授权"),
+        "voided" => ("voided", "撤销"),
+        "refunded" => ("refunded", "退款"),
+        "captured" => ("captured", "预授权完成"),
+        "released" => ("released", "预授权解除"),
+        "loaded" => ("loaded onto a card", "已充入卡"),
+        "hold-expired" => ("hold ran out", "预授权已过期"),
+        "late-approval" => {
+            ("approved after it was undone, is being undone again", "冲正后又获批准，正在再次冲正")
+        }
+        "dispute" => ("disputed", "争议"),
+        _ => ("needs a decision of two people", "待人工处理"),
+    };
+    (
+        format!("{channel} {amount} {en}").trim().to_owned(),
+        format!("{channel} {zh} {amount}").trim().to_owned(),
+    )
+}
