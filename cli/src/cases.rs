@@ -154,7 +154,7 @@ pub(crate) async fn notices(s: &Session, args: &Notices) -> Result<(), Failure> 
         });
     }
     let wanted = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let (mut rows, mut upto) = (Vec::new(), None);
+    let (mut rows, mut upto) = (Vec::new(), None::<u64>);
     loop {
         let left = u32::try_from(wanted - rows.len()).unwrap_or(1);
         let mut options = Options::from([("limit", left.into())]);

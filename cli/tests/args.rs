@@ -3,7 +3,7 @@
 
 use clap::{CommandFactory, Parser};
 use tillctl::args::{Cli, Command, JournalCommand, ReviewCommand, Verdict};
-use tillctl::{after, bill};
+use tillctl::{after, bill, cases, prepaid};
 
 fn read(line: &str) -> Result<Cli, String> {
     Cli::try_parse_from(line.split(' ')).map_err(|e| e.to_string())
@@ -53,6 +53,12 @@ fn what_contradicts_itself_is_refused() {
         "tillctl review confirm p1 --attempt 1 perhaps",
         "tillctl abandon p1",
         "tillctl bill --limit 501",
+        "tillctl dispute open p1",
+        "tillctl dispute close 3 drawn over",
+        "tillctl prepaid topup",
+        "tillctl prepaid history --limit 201",
+        "tillctl notices --receivers --take",
+        "tillctl journal rotate-keys --which all",
         "tillctl journal",
         "tillctl device",
     ] {
@@ -140,4 +146,24 @@ fn a_day_of_a_bill_is_whole_and_the_shops_own() {
     assert_eq!(to - from, 86_400_000 - 1);
     assert_eq!(from, bill::moment("2026-11-21T16:00", &TimeZone::UTC, false).unwrap());
     assert!(bill::moment("yesterday", &zone, false).is_err());
+}
+
+#[test]
+fn a_card_number_is_no_argument_and_cases_and_cards_want_a_name() {
+    let card = "8600000000000005";
+    let command = read(&format!("tillctl prepaid query --number {card}")).unwrap().command;
+    let e = prepaid::check(&command, Some("007")).unwrap_err();
+    assert!(e.exit == 2 && !e.text.contains(card) && e.text.contains("--number -"), "{}", e.text);
+    assert!(prepaid::check(&read("tillctl prepaid query --number -").unwrap().command, None).is_ok());
+    for line in ["tillctl prepaid issue", "tillctl prepaid block lost", "tillctl prepaid unblock found"] {
+        let command = read(line).unwrap().command;
+        assert!(prepaid::check(&command, None).unwrap_err().text.contains("--operator NAME"), "{line}");
+        assert!(prepaid::check(&command, Some("007")).is_ok(), "{line}");
+    }
+    for line in ["tillctl dispute open p1 why", "tillctl dispute close 3 won agreed"] {
+        let command = read(line).unwrap().command;
+        assert!(cases::check(&command, Some(" ")).unwrap_err().text.contains("--operator NAME"), "{line}");
+        assert!(cases::check(&command, Some("007")).is_ok(), "{line}");
+    }
+    assert!(cases::check(&read("tillctl dispute list --state open").unwrap().command, None).is_ok());
 }

@@ -168,6 +168,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 /// What a caller was told of a key for good.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // one lives at a time
 enum Told {
     Booked(Entry),
     Never,

@@ -18,6 +18,7 @@ fn built() -> &'static Path {
             ("tilld", "tilld"),
             ("till-plugin-host", "till-plugin-host"),
             ("libtill_channel_cash.so", "till-channel-cash"),
+            ("libtill_channel_prepaid.so", "till-channel-prepaid"),
         ]
         .into_iter()
         .filter(|(file, _)| !folder.join(file).is_file())
@@ -40,6 +41,21 @@ fn built() -> &'static Path {
 
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Puts a channel's plugin where `tilld` looks for it.
+fn plugin(dir: &Path, channel: &str) {
+    let folder = dir.join(format!("plugins/org.tilld.{channel}"));
+    fs::create_dir_all(&folder).unwrap();
+    let manifest = workspace().join("channels").join(channel).join("manifest.toml");
+    fs::copy(manifest, folder.join("manifest.toml")).unwrap();
+    let library = format!("libtill_channel_{channel}.so");
+    fs::copy(built().join(&library), folder.join(&library)).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode;
+    for (path, mode) in [(folder.join(library), 0o644), (folder.clone(), 0o755), (dir.join("plugins"), 0o755)]
+    {
+        fs::set_permissions(path, private(mode)).unwrap();
+    }
 }
 
 /// A till.
@@ -66,20 +82,31 @@ impl Till {
         till
     }
 
+    /// The same with a channel that keeps cards.
+    pub fn start_with_cards() -> Self {
+        let mut till = Self::absent();
+        till.install();
+        let dir = till.dir.path();
+        plugin(dir, "prepaid");
+        fs::create_dir(dir.join("secrets")).unwrap();
+        let secret = dir.join("secrets/card-key");
+        fs::write(&secret, "a key of thirty-two bytes for tests").unwrap();
+        fs::set_permissions(secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let more = format!(
+            "[channel.prepaid]\nplugin = \"org.tilld.prepaid\"\nsecrets = {{ card_key = \"card-key\" }}\n\
+             settings = {{ prefixes = [\"8600\"] }}\n[secrets]\ndir = \"{}/secrets\"\n",
+            dir.display()
+        );
+        let config = fs::read_to_string(dir.join("tilld.toml")).unwrap();
+        fs::write(dir.join("tilld.toml"), config + &more).unwrap();
+        till.run();
+        till
+    }
+
     /// Puts its plugin and configuration in place.
     pub fn install(&self) {
         let dir = self.dir.path();
-        let folder = dir.join("plugins/org.tilld.cash");
-        fs::create_dir_all(&folder).unwrap();
-        fs::copy(workspace().join("channels/cash/manifest.toml"), folder.join("manifest.toml")).unwrap();
-        let library = "libtill_channel_cash.so";
-        fs::copy(built().join(library), folder.join(library)).unwrap();
-        let private = std::os::unix::fs::PermissionsExt::from_mode;
-        for (path, mode) in
-            [(folder.join(library), 0o644), (folder.clone(), 0o755), (dir.join("plugins"), 0o755)]
-        {
-            fs::set_permissions(path, private(mode)).unwrap();
-        }
+        plugin(dir, "cash");
         let config = format!(
             "[terminal]\nid = \"T0000001\"\n[shop]\nname = \"好味小馆\"\n[bus]\naddress = \"{bus}\"\n\
              [journal]\ndir = \"{dir}/state/journal\"\nforce-filesystem = true\nfree-floor-mib = 1\nballast-mib = 1\n\

@@ -35,6 +35,7 @@ pub struct Totals {
 
 /// What became of an entry that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // one lives at a time
 pub(crate) enum Applied {
     /// It counts.
     Booked(Entry),

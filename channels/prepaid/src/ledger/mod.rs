@@ -137,8 +137,9 @@ impl<L: Log> Ledger<L> {
 
     /// Writes a checkpoint every so many entries, for tests.
     #[must_use]
-    pub const fn with_checkpoint_every(self, entries: u64) -> Self {
-        Self { every: entries, ..self }
+    pub fn with_checkpoint_every(mut self, entries: u64) -> Self {
+        self.every = entries;
+        self
     }
 
     /// Wall clock of the oldest entry that is kept, Unix ms, once older ones were given up.

@@ -325,7 +325,11 @@ mod tests {
         assert!(journal.stats().first_seq > 1);
         let text = history::gone(&journal, id(first)).expect("it is gone");
         assert!(text.contains("evidence file") && text.contains("tillctl evidence verify"), "{text}");
-        assert_eq!(history::gone(&journal, id(first + 800 * 86_400_000)), None, "it is young: never heard of");
+        assert_eq!(
+            history::gone(&journal, id(first + 800 * 86_400_000)),
+            None,
+            "it is young: never heard of"
+        );
         assert_eq!(history::gone(&journal, PaymentId([7; 16])), None, "an id without a time says nothing");
     }
 

@@ -141,6 +141,8 @@ fn present(w: &mut World, p: Sight) {
         }
         Ok(Err(Refusal::UsedAlready { .. })) => w.tally.see("used already"),
         Ok(Err(Refusal::PossibleDuplicate { .. })) => w.tally.see("possible duplicate"),
+        // A top-up is not paid out of cards of its own channel.
+        Ok(Err(Refusal::NotPayable(_))) if family == "prepaid" => w.tally.see("not payable"),
         Ok(Err(e)) => panic!("a ready payment refuses an instrument: {e}"),
         Err(_) => {}
     }
