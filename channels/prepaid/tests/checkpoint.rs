@@ -135,7 +135,7 @@ fn what_is_older_than_eighteen_months_is_given_up_and_the_balances_stay() {
     let before: Vec<_> = (1..=5).map(|n| ledger.card(&[n; 16]).unwrap().balance).collect();
     keep(&mut ledger, at(300 + 400));
     assert!(ledger.kept_since_ms().is_some());
-    for mut ledger in [ledger, open(&log, at(700)).unwrap()] {
+    for (n, mut ledger) in [ledger, open(&log, at(700)).unwrap()].into_iter().enumerate() {
         let after: Vec<_> = (1..=5).map(|n| ledger.card(&[n; 16]).unwrap().balance).collect();
         assert_eq!(before, after);
         let history = ledger.history(&[1; 16], None, 10_000).unwrap();
@@ -145,7 +145,7 @@ fn what_is_older_than_eighteen_months_is_given_up_and_the_balances_stay() {
         let sum: i64 = history.iter().map(|l| l.change.minor()).sum();
         assert_eq!(brought + sum, before[0]);
         assert!(!ledger.is_kept("SALE1").unwrap() && ledger.is_kept("SALE2999").unwrap());
-        let gone = ledger.submit(&refund("R9", "SALE1", 1), at(700));
+        let gone = ledger.submit(&refund(&format!("GONE{n}"), "SALE1", 1), at(700));
         assert!(matches!(gone, Err(Failure::Refused(Refusal::NoOriginal { .. }))), "{gone:?}");
         ledger.submit(&refund("R10", "SALE2999", 1), at(700)).unwrap();
         ledger.submit(&debit("R10BACK", [5; 16], 1), at(700)).unwrap();
@@ -171,11 +171,11 @@ fn a_checkpoint_that_is_not_whole_or_not_right_is_never_used() {
     // Cut off in the middle of a checkpoint: the rest of it never comes, sales go on, a new one is made.
     let log = MemoryLog::new();
     let mut ledger = shop(&log);
-    trade(&mut ledger, 0..201);
-    assert!(ledger.upkeep(at(21)).unwrap());
+    trade(&mut ledger, 0..195);
+    assert!(ledger.upkeep(at(21)).unwrap(), "its first parts are there");
     drop(ledger);
     let mut ledger = open(&log, at(21)).unwrap();
-    trade(&mut ledger, 201..900);
+    trade(&mut ledger, 195..900);
     keep(&mut ledger, at(90));
     let mut again = open(&log, at(91)).unwrap();
     assert_eq!(again.state().totals(), ledger.state().totals());
