@@ -361,7 +361,12 @@ fn a_part_that_never_ends_can_be_closed_by_somebody_with_a_reason() {
     };
     assert!(matches!(shop.try_take(&close("", "boss")), Err(Refusal::Batch { .. })));
     assert!(matches!(shop.try_take(&close("line gone", " ")), Err(Refusal::Batch { .. })));
+    // One person is not enough, however often.
     shop.take(&close("line gone", "boss"));
+    shop.take(&close("line gone", " boss "));
+    shop.run();
+    assert_eq!(shop.part(1, "bank", 1).state, PartState::TotalsSent);
+    shop.take(&close("line gone", "owner"));
     shop.run();
     let part = shop.part(1, "bank", 1);
     assert_eq!(part.state, PartState::ClosedWithExceptions);
