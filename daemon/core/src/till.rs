@@ -504,7 +504,7 @@ impl Till {
 }
 
 /// Version byte of snapshots. A snapshot of another version is not used: the records themselves are replayed.
-const SNAPSHOT_VERSION: u8 = 2;
+const SNAPSHOT_VERSION: u8 = 3;
 
 /// A snapshot that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -20,7 +20,7 @@ fn printed(shop: &Shop, language: Language) -> String {
 
 /// S67 and S64 on paper: sums, who sold, what the network said, when the money comes, and what is left to do.
 #[test]
-fn a_slip_says_what_came_in_what_was_compared_and_what_is_left_to_people() {
+fn s67_a_slip_says_what_came_in_what_was_compared_and_what_is_left_to_people() {
     let mut shop = Shop::new();
     let rule = SettleRule { payout: Some(PayoutCycle::Working(1)), ..SettleRule::default() };
     shop.ctx.rules.channels.insert("bank".into(), rule);
