@@ -68,7 +68,12 @@ async fn s64_what_the_acquirer_has_and_we_have_not_is_left_to_people_by_name() {
     let till = Till::open(QUICK).await;
     till.card(1_000).await;
     // Booked there, and a no to us: nobody but the comparison of totals can find it.
-    let no = Fault::Answer { code: "51".into(), sub_code: None, fields: Default::default(), booked: true };
+    let no = Fault::Answer {
+        code: "51".into(),
+        sub_code: None,
+        fields: std::collections::BTreeMap::default(),
+        booked: true,
+    };
     till.rig.acquirer.faults().add(Rule::once("sale", no)).unwrap();
     let payment = till.draw(1_200).await;
     payment.wait_attempt(&["declined"]).await.unwrap();

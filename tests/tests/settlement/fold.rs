@@ -11,12 +11,15 @@ use crate::Till;
 /// Taken and given back.
 type Sums = (i64, i64);
 
+/// Kind, amount, channel, batch, operator.
+type Begun = (LegKind, i64, String, u32, String);
+
 /// A reader of the journal who has never heard of batches' own sums: by batch and channel, and by operator.
 #[derive(Default)]
 struct Reader {
     who: BTreeMap<[u8; 16], String>,
-    /// Payment and attempt: kind, amount, channel, batch, operator.
-    begun: BTreeMap<([u8; 16], u32), (LegKind, i64, String, u32, String)>,
+    /// By payment and attempt.
+    begun: BTreeMap<([u8; 16], u32), Begun>,
     newest: BTreeMap<[u8; 16], u32>,
     channels: BTreeMap<(u32, String), Sums>,
     operators: BTreeMap<(u32, String), Sums>,
@@ -54,7 +57,7 @@ impl Reader {
         }
     }
 
-    fn begin(&mut self, payment: [u8; 16], attempt: u32, what: (LegKind, i64, String, u32, String)) {
+    fn begin(&mut self, payment: [u8; 16], attempt: u32, what: Begun) {
         self.begun.insert((payment, attempt), what);
         self.newest.insert(payment, attempt);
     }

@@ -29,7 +29,7 @@ struct Till {
     client: Client,
 }
 
-fn by<'a>(operator: &'a str) -> Options<'a> {
+fn by(operator: &str) -> Options<'_> {
     [("operator", operator.into())].into()
 }
 
