@@ -12,7 +12,8 @@ pub trait Printer1 {
     #[zbus(property)]
     fn jobs(&self) -> Result<Vec<Job>, Error>;
 
-    /// A print job moved: queued, started, held, resumed, done, unconfirmed, cancelled, failed.
+    /// A print job moved: queued, started, held, resumed, done, unconfirmed, cancelled, failed. payment is / for a
+    /// settlement slip.
     #[zbus(signal)]
     fn job_changed(&self, job: u64, payment: ObjectPath<'_>, state: &str, reason: &str) -> Result<(), Error>;
 }
