@@ -17,6 +17,15 @@ pub const PLUGINS: &[(&str, &str, &str)] = &[
     ("channels/prepaid", "org.tilld.prepaid", "libtill_channel_prepaid.so"),
 ];
 
+/// Plugins of the counter, put there by the tests that need them ([`counter`]).
+pub const COUNTER: &[(&str, &str, &str)] = &[
+    ("drivers/display", "org.tilld.display", "libtill_driver_display.so"),
+    ("drivers/voice", "org.tilld.voice", "libtill_driver_voice.so"),
+    ("drivers/drawer", "org.tilld.drawer", "libtill_driver_drawer.so"),
+    ("drivers/pinpad", "org.tilld.pinpad", "libtill_driver_pinpad.so"),
+    ("drivers/signal", "org.tilld.signal", "libtill_driver_signal.so"),
+];
+
 /// The workspace.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| ".".into(), Path::to_path_buf)
@@ -31,8 +40,17 @@ pub fn built() -> Result<PathBuf, RigError> {
 
 /// Puts every plugin into `<dir>/<id>/` with its manifest, as the package does.
 pub fn plugins(dir: &Path) -> Result<(), RigError> {
+    put(dir, PLUGINS)
+}
+
+/// Puts the counter's plugins beside them.
+pub fn counter(dir: &Path) -> Result<(), RigError> {
+    put(dir, COUNTER)
+}
+
+fn put(dir: &Path, plugins: &[(&str, &str, &str)]) -> Result<(), RigError> {
     let built = built()?;
-    for (source, id, library) in PLUGINS {
+    for (source, id, library) in plugins {
         let manifest = workspace().join(source).join("manifest.toml");
         plugin(dir, id, &manifest, &built.join(library))?;
     }

@@ -1,4 +1,4 @@
-//! `till-sim display` and `till-sim voice`: what the customer sees and hears.
+//! `till-sim display`, `voice`, `gpio` and `pinpad`: what stands on the counter.
 
 use super::{Outcome, Stop};
 use clap::{Args as ClapArgs, ValueEnum};
@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use till_simulators::counter::display::{Commands, Display};
+use till_simulators::counter::gpio::Chip;
+use till_simulators::counter::pinpad::{Hand, Pad};
 use till_simulators::counter::voice::Listener;
 use till_simulators::counter::{Listen, Machine, Virtual};
 
@@ -58,6 +60,67 @@ pub(crate) struct DisplayArgs {
 pub(crate) struct VoiceArgs {
     #[command(flatten)]
     place: Place,
+}
+
+/// Arguments of `till-sim gpio`.
+#[derive(ClapArgs)]
+pub(crate) struct GpioArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Names of its lines.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "RELAY,SWITCH")]
+    lines: Vec<String>,
+}
+
+/// Arguments of `till-sim pinpad`.
+#[derive(ClapArgs)]
+pub(crate) struct PinpadArgs {
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Shows the levels of lines; standard input takes `high NAME`, `low NAME` (an input), `take NAME` (another program has it).
+pub(crate) fn gpio(args: &GpioArgs) -> Outcome {
+    let device = Virtual::start("gpio", &args.place.listen()?, Chip::new(args.lines.clone()))?;
+    let names = args.lines.clone();
+    let show = move |chip: &Chip| {
+        let line = |n: &String| {
+            let pulses = chip.pulses(n);
+            let last =
+                pulses.last().map(|p| format!(" ({} pulses, the last {} ms)", pulses.len(), p.1.as_millis()));
+            format!("{n} {}{}", if chip.level(n) { "high" } else { "low" }, last.unwrap_or_default())
+        };
+        format!("gpio      {}", names.iter().map(line).collect::<Vec<_>>().join("  "))
+    };
+    run(device, "gpio", show, |device, line| {
+        let (what, name) = line.split_once(' ').unwrap_or((line, ""));
+        device.touch(|chip| match what {
+            "high" | "low" => chip.force(name, what == "high"),
+            "take" => chip.take(name, "another program"),
+            _ => {}
+        });
+        matches!(what, "high" | "low" | "take")
+    })
+}
+
+/// Shows what the pad asks; standard input takes `pin DIGITS`, `give-up`, `wait`, `nobody` for the next request.
+pub(crate) fn pinpad(args: &PinpadArgs) -> Outcome {
+    let device = Virtual::start("pinpad", &args.place.listen()?, Pad::default())?;
+    let show = |pad: &Pad| match pad.asked().last() {
+        Some((amount, last)) => format!("pinpad    {} asked: {amount}, account …{last}", pad.asked().len()),
+        None => "pinpad    test keys, not certified: no real PINs".into(),
+    };
+    run(device, "pinpad", show, |device, line| {
+        let hand = match line.split_once(' ').unwrap_or((line, "")) {
+            ("pin", digits) => Hand::Types(digits.to_owned()),
+            ("give-up", _) => Hand::GivesUp,
+            ("wait", _) => Hand::Waits,
+            ("nobody", _) => Hand::Nobody,
+            _ => return false,
+        };
+        device.touch(|pad| pad.hand(hand));
+        true
+    })
 }
 
 /// Shows the display at each change; standard input takes `power-cycle`, `stop-reading on|off`, `hang-up`.

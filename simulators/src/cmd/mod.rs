@@ -28,6 +28,10 @@ pub(crate) enum Command {
     Display(counter::DisplayArgs),
     /// Run a contactless reader (PN532) with test cards and scripted faults.
     Nfc(nfc::Args),
+    /// Run a GPIO chip with named lines: a cash drawer's relay and switch, lamps.
+    Gpio(counter::GpioArgs),
+    /// Run a PIN pad with test keys. Not certified: no real PINs.
+    Pinpad(counter::PinpadArgs),
     /// Run a receipt printer (ESC/POS over TCP) that shows and keeps what it prints.
     Printer(printer::Args),
     /// Run a card reader on a Unix socket.
@@ -51,6 +55,8 @@ impl Command {
             Self::Bus(args) => bus::run(&args),
             Self::Display(args) => counter::display(&args),
             Self::Nfc(args) => nfc::run(&args),
+            Self::Gpio(args) => counter::gpio(&args),
+            Self::Pinpad(args) => counter::pinpad(&args),
             Self::Printer(args) => printer::run(&args),
             Self::Reader(args) => swipe::reader(&args),
             Self::Scan(args) => scan::scan(&args),

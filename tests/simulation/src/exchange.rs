@@ -105,7 +105,6 @@ impl World {
             | Effect::ShowCode { .. }
             | Effect::SignIn { .. }
             | Effect::CancelPrint { .. }
-            | Effect::PrintSlip { .. }
             // No batch is closed in this world yet.
             | Effect::BatchChanged { .. }
             | Effect::SettleAfter { .. }

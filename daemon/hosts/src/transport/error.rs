@@ -43,6 +43,26 @@ pub enum OpenError {
         /// What it should be.
         expected: &'static str,
     },
+    /// No GPIO chip has this label.
+    #[error(
+        "no GPIO chip is labelled {label:?}; there are: {there}. Correct `chip` in tilld.toml (`gpiodetect` shows labels)"
+    )]
+    NoChip {
+        /// Asked for.
+        label: String,
+        /// What there is.
+        there: String,
+    },
+    /// Several GPIO chips have this label.
+    #[error(
+        "several GPIO chips are labelled {label:?} ({there}): name one as {{ kind = \"char-device\", path = \"/dev/gpiochipN\" }}"
+    )]
+    ManyChips {
+        /// Asked for.
+        label: String,
+        /// Which.
+        there: String,
+    },
     /// The port does not do this speed.
     #[error("{path} does not do {baud} bit/s: correct `baud` in tilld.toml")]
     Baud {

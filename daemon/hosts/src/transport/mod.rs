@@ -5,6 +5,7 @@ mod appear;
 mod device;
 mod error;
 mod evdev;
+mod gpio;
 mod net;
 mod ports;
 mod replay;
@@ -62,6 +63,11 @@ pub enum TransportSpec {
         /// [`TransportKind::Hidraw`], [`TransportKind::CharDevice`], [`TransportKind::Usb`], …
         kind: TransportKind,
     },
+    /// The GPIO chip with a label: its number differs between kernels (a Pi 5's moved from 4 to 0).
+    Gpio {
+        /// Label, as `gpiodetect` shows it.
+        chip: String,
+    },
     /// A recording, played with its own timing.
     Replay {
         /// Recording file.
@@ -80,6 +86,7 @@ impl TransportSpec {
             Self::Unix { kind: Some(kind), .. } | Self::Device { kind, .. } => Some(*kind),
             Self::Unix { kind: None, .. } => Some(TransportKind::Unix),
             Self::Evdev { .. } => Some(TransportKind::Evdev),
+            Self::Gpio { .. } => Some(TransportKind::CharDevice),
             Self::Replay { .. } | Self::Udev(_) => None,
         }
     }
@@ -93,6 +100,7 @@ impl TransportSpec {
             | Self::Device { path, .. }
             | Self::Replay { path } => path.display().to_string(),
             Self::Tcp { address } => address.clone(),
+            Self::Gpio { chip } => format!("GPIO chip {chip}"),
             Self::Udev(wish) => wish.name(),
         }
     }
@@ -111,6 +119,10 @@ impl TransportSpec {
             Self::Device { path, .. } => {
                 let file = path.clone();
                 blocking(path, move || device::open(&file)).await
+            }
+            Self::Gpio { chip } => {
+                let label = chip.clone();
+                blocking(Path::new("/dev"), move || gpio::open(&label)).await
             }
             Self::Replay { path } => return replay::open(path),
             Self::Udev(wish) => {

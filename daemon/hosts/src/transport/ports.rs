@@ -82,13 +82,25 @@ impl TransportSpec {
         match self {
             Self::Serial { path, .. } | Self::Device { path, .. } => vec![path],
             Self::Evdev { path, also } => [path].into_iter().chain(also).collect(),
-            Self::Tcp { .. } | Self::Unix { .. } | Self::Replay { .. } | Self::Udev(_) => Vec::new(),
+            // Drawer and lamps share a GPIO chip; the kernel gives no line to two.
+            Self::Tcp { .. }
+            | Self::Unix { .. }
+            | Self::Replay { .. }
+            | Self::Udev(_)
+            | Self::Gpio { .. } => Vec::new(),
         }
     }
 
     /// Whether plugging something in may help.
     pub(crate) const fn is_plugged(&self) -> bool {
-        matches!(self, Self::Serial { .. } | Self::Device { .. } | Self::Evdev { .. } | Self::Udev(_))
+        matches!(
+            self,
+            Self::Serial { .. }
+                | Self::Device { .. }
+                | Self::Evdev { .. }
+                | Self::Udev(_)
+                | Self::Gpio { .. }
+        )
     }
 }
 

@@ -11,10 +11,9 @@ pub fn none() -> OwnedObjectPath {
     ObjectPath::from_static_str_unchecked("/").into()
 }
 
-/// A payment; `/` for none.
+/// A payment.
 pub fn payment(id: PaymentId) -> OwnedObjectPath {
-    // A settlement slip is no payment's.
-    if id.0 == [0; 16] { none() } else { path(format!("{ROOT}/payment/p{id}")) }
+    path(format!("{ROOT}/payment/p{id}"))
 }
 
 /// A channel.

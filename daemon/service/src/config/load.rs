@@ -166,19 +166,17 @@ fn merge(to: &mut File, from: File) {
         payment.hold_days,
         payment.receipt_days,
         settlement.close_at,
-        settlement.holidays,
-        settlement.workdays,
         payment.codes,
         payment.cards,
-        payment.limits,
         payment.receipt_printer,
+        payment.drawer,
         secrets.dir,
     );
     to.device.extend(from.device);
     to.channel.extend(from.channel);
 }
 
-pub(super) fn bad(key: impl Into<String>, message: impl Into<String>) -> ConfigError {
+fn bad(key: impl Into<String>, message: impl Into<String>) -> ConfigError {
     ConfigError::Value { key: key.into(), message: message.into() }
 }
 
@@ -188,7 +186,6 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
         return Err(bad("terminal.id", format!("{terminal:?} must be 1 to 8 letters and digits")));
     }
     let state_dir = file.plugins.state_dir.unwrap_or_else(|| "/var/lib/tilld/plugins".into());
-    let rules = super::rules::rules(&file.settlement, file.payment.limits, &file.channel)?;
     let devices =
         file.device.into_iter().map(|(id, d)| Ok((id.clone(), device(id, d)?))).collect::<Result<_, _>>()?;
     let channels: BTreeMap<String, ChannelConfig> = file
@@ -204,6 +201,11 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
         && !devices.contains_key(printer)
     {
         return Err(bad("payment.receipt-printer", format!("there is no device {printer:?}")));
+    }
+    if let Some(drawer) = &file.payment.drawer
+        && !devices.contains_key(drawer)
+    {
+        return Err(bad("payment.drawer", format!("there is no device {drawer:?}")));
     }
     let mut codes = Table { cards: file.payment.cards.unwrap_or_default(), ..Table::default() };
     if let Some(rules) = file.payment.codes {
@@ -264,13 +266,26 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
         undo_after_s: file.payment.undo_after_s.filter(|s| *s > 0),
         hold_days: file.payment.hold_days.unwrap_or(30),
         receipt_days: file.payment.receipt_days.unwrap_or(7),
-        rules,
+        close_at_min: file.settlement.close_at.as_deref().map(close_at).transpose()?,
         codes,
         receipt_printer: file.payment.receipt_printer,
+        drawer: file.payment.drawer,
         devices,
         channels,
         version,
     })
+}
+
+/// `HH:MM` as minutes after midnight.
+fn close_at(text: &str) -> Result<u16, ConfigError> {
+    let wrong =
+        || bad("settlement.close-at", format!("{text:?} is no time of day; write HH:MM, such as 23:30"));
+    let (hours, minutes) = text.split_once(':').ok_or_else(wrong)?;
+    let part = |digits: &str, below: u16| {
+        let good = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit());
+        digits.parse::<u16>().ok().filter(|n| good && *n < below)
+    };
+    Ok(part(hours, 24).ok_or_else(wrong)? * 60 + part(minutes, 60).ok_or_else(wrong)?)
 }
 
 /// `till-plugin-host` in the folder of this binary, else where the package puts it.
@@ -293,6 +308,7 @@ fn device(id: String, d: super::file::Device) -> Result<DeviceConfig, ConfigErro
         Transport::Unix { path, stands_for } => TransportSpec::Unix { path, kind: stands_for },
         Transport::Evdev { path, also } => TransportSpec::Evdev { path, also },
         Transport::Hidraw { path } => TransportSpec::Device { path, kind: TransportKind::Hidraw },
+        Transport::Gpio { chip } => TransportSpec::Gpio { chip },
         Transport::CharDevice { path } => TransportSpec::Device { path, kind: TransportKind::CharDevice },
         Transport::Replay { path } => TransportSpec::Replay { path },
         Transport::Udev { properties, baud } => {
@@ -364,7 +380,8 @@ fn check_ports(devices: &BTreeMap<String, DeviceConfig>) -> Result<(), ConfigErr
     let mut ports: BTreeMap<String, &str> = BTreeMap::new();
     for d in devices.values().filter(|d| d.enabled) {
         // Which port that is shows when it is plugged in; the supervisor gives no port to two.
-        if matches!(d.transport, TransportSpec::Udev(_)) {
+        // A GPIO chip has many lines; the kernel gives no line to two.
+        if matches!(d.transport, TransportSpec::Udev(_) | TransportSpec::Gpio { .. }) {
             continue;
         }
         let mut names = vec![d.transport.name()];
@@ -432,23 +449,7 @@ mod tests {
             ("[terminal]\nid='TOO-LONG-ID'", "terminal.id"),
             ("[channel.Bad]\nplugin='x.y'", "channel.Bad"),
             ("[payment]\nreceipt-printer='p'", "no device"),
-            ("[settlement]\nclose-at='24:00'", "settlement.close-at"),
-            ("[settlement]\nholidays=['1 October']", "settlement.holidays"),
-            ("[settlement]\nholidays=['2026-10-01']\nworkdays=['2026-10-01']", "one or the other"),
-            ("[channel.c]\nplugin='x.y'\nsettlement={payout='1'}", "channel.c.settlement.payout"),
-            ("[channel.c]\nplugin='x.y'\nsettlement={payout='T+-1'}", "channel.c.settlement.payout"),
-            ("[channel.c]\nplugin='x.y'\nsettlement={tries=0}", "channel.c.settlement.tries"),
-            ("[channel.c]\nplugin='x.y'\nsettlement={pause-s=9,pause-max-s=8}", "pause-max-s"),
-            ("[channel.c]\nplugin='x.y'\nsettlement={batch-limit=0}", "batch-limit"),
-            ("[channel.c]\nplugin='x.y'\nsettlement={fee={rate-ppm=2000000}}", "fee.rate-ppm"),
-            ("[channel.c]\nplugin='x.y'\nsettlement={fee={min=5,max=4}}", "fee.max"),
-            ("[channel.c]\nplugin='x.y'\nsettlement={fee={rate=1}}", "rate"),
-            ("[payment]\nlimits=[{scope='day',amount=0,currency='CNY'}]", "lets nothing through"),
-            ("[payment]\nlimits=[{scope='day',amount=1,currency='RMB¥'}]", "ISO 4217"),
-            ("[payment]\nlimits=[{scope='week',amount=1,currency='CNY'}]", "week"),
-            ("[payment]\nlimits=[{scope='channel',amount=1,currency='CNY'}]", "say which channel"),
-            ("[payment]\nlimits=[{scope='channel',channel='x',amount=1,currency='CNY'}]", "no channel \"x\""),
-            ("[payment]\nlimits=[{scope='payment',count=1,amount=1,currency='CNY'}]", "number 1: a payment"),
+            ("[payment]\ndrawer='d'", "no device"),
             ("[payment]\ncodes=[{family='qr-x',min-length=9,max-length=8,first=1,last=2}]", "never match"),
             ("[payment]\ncards=[{family='prepaid',prefix='86',min-length=9,max-length=8}]", "never match"),
             ("[payment]\ncards=[{family='prepaid',prefix='86',min-length=1,max-length=8}]", "never match"),

@@ -6,12 +6,10 @@
 
 mod file;
 mod load;
-mod rules;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use till_core::batch::Rules;
 use till_core::receipt::Language;
 use till_core::recognise::Table;
 use till_hosts::TransportSpec;
@@ -51,12 +49,14 @@ pub struct Config {
     pub hold_days: u32,
     /// A receipt that could not be printed for this many days is not printed any more.
     pub receipt_days: u32,
-    /// Settlement, payouts and limits. The place's offset from UTC is not in it: it changes with the season.
-    pub rules: Rules,
+    /// The business day ends by itself at this local time, minutes after midnight; None: people close it.
+    pub close_at_min: Option<u16>,
     /// Payment code rules.
     pub codes: Table,
     /// Device that prints receipts; None: the first printer.
     pub receipt_printer: Option<String>,
+    /// Device that is the cash drawer; None: the first ready one that has a drawer.
+    pub drawer: Option<String>,
     /// Devices, by id.
     pub devices: BTreeMap<String, DeviceConfig>,
     /// Channels, by id.

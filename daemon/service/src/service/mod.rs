@@ -123,13 +123,17 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
         terminal: config.terminal.clone(),
         config: config.version.clone(),
         printer: receipt_printer(&config, &catalog),
+        drawer: config.drawer.clone(),
         codes: config.codes.clone(),
         reuse_window_ms: i64::from(config.reuse_window_s) * 1000,
         duplicate_window_ms: i64::from(config.duplicate_window_s) * 1000,
         undo_after_ms: config.undo_after_s.map(|s| u64::from(s) * 1000),
         hold_valid_ms: i64::from(config.hold_days) * DAY_MS,
         job_valid_ms: i64::from(config.receipt_days) * DAY_MS,
-        rules: config.rules.clone(),
+        rules: till_core::batch::Rules {
+            close_at: config.close_at_min.and_then(till_core::batch::CloseAt::new),
+            ..till_core::batch::Rules::default()
+        },
         token_key: keys.token_key()?,
         sealing: Sealing::new(keys.keyring().clone()),
         shop: shop(&config),

@@ -35,6 +35,8 @@ pub struct Parts {
     pub config: String,
     /// Printer instance that prints receipts.
     pub printer: Option<String>,
+    /// Device that is the cash drawer; None: the first one that has a drawer.
+    pub drawer: Option<String>,
     /// Code rules.
     pub codes: Table,
     /// Reuse window, ms.
@@ -95,9 +97,9 @@ impl Run {
 /// Makes the actor and its helpers.
 pub fn start(parts: Parts) -> Started {
     let (messages, receiver) = mpsc::channel(256);
-    let (published, changes) = Published::new();
+    let (published, changes, notices) = Published::new();
     let routes = Arc::new(Routes::default());
-    let readers = Arc::new(super::devices::Readers::default());
+    let readers = Arc::new(super::devices::Readers::new(parts.drawer.clone()));
     let handle = Handle {
         tenders: Arc::default(),
         messages,
@@ -118,7 +120,9 @@ pub fn start(parts: Parts) -> Started {
         journal: parts.journal.clone(),
         timers: Arc::default(),
     };
-    let devices = super::devices::Starter { handle: handle.clone(), readers, printer };
+    let counter = Arc::new(super::counter::Counter::default());
+    super::counter::start(handle.clone(), counter.clone(), parts.shop.language, notices);
+    let devices = super::devices::Starter { handle: handle.clone(), readers, printer, counter };
     let channels = super::channels::Starter { handle: handle.clone() };
     let actor = Actor { parts, published, routes, vault, effects, stopping: false };
     Started { handle, changes, devices, channels, run: Run(actor, receiver) }
@@ -252,7 +256,7 @@ impl Actor {
             undo_after_ms: self.parts.undo_after_ms,
             hold_valid_ms: self.parts.hold_valid_ms,
             job_valid_ms: self.parts.job_valid_ms,
-            rules: settlement::rules(&self.parts.rules, now.wall_ms, self.routes.batch_limits()),
+            rules: settlement::rules(&self.parts.rules, now.wall_ms),
         }
     }
 

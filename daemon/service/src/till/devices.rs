@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::channels::log;
+use super::counter::Counter;
 use super::printer::PrinterHandle;
 use super::view::DeviceView;
 use super::{Change, Handle, Message, Presentation};
@@ -30,6 +31,8 @@ pub(crate) struct Readers {
     ready: Mutex<BTreeMap<String, Ready>>,
     wanted: watch::Sender<Wanted>,
     reached: watch::Sender<()>,
+    /// The configured drawer; None: the first one.
+    drawer: Option<String>,
 }
 
 struct Ready {
@@ -62,6 +65,10 @@ fn reads(classes: &[String]) -> bool {
 }
 
 impl Readers {
+    pub(super) fn new(drawer: Option<String>) -> Self {
+        Self { drawer, ..Self::default() }
+    }
+
     fn ready(&self) -> MutexGuard<'_, BTreeMap<String, Ready>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -189,7 +196,9 @@ impl Readers {
 
     fn drawer(&self) -> Option<Instance> {
         let is_drawer = |classes: &[String]| classes.iter().any(|c| c == class::DRAWER);
-        self.ready().values().find(|r| is_drawer(&r.classes)).map(|r| r.instance.clone())
+        let ours = |id: &str| self.drawer.as_deref().is_none_or(|d| d == id);
+        let ready = self.ready();
+        ready.iter().find(|(id, r)| ours(id) && is_drawer(&r.classes)).map(|(_, r)| r.instance.clone())
     }
 
     /// Whether a drawer could be opened now.
@@ -197,7 +206,7 @@ impl Readers {
         self.drawer().is_some()
     }
 
-    /// Opens the first drawer that is there.
+    /// Opens the drawer.
     pub(crate) async fn open_drawer(&self, reason: String) -> Result<(), String> {
         let drawer = self.drawer().ok_or("no cash drawer is ready")?;
         let request = OpenDrawer { reason, pin: 0, extra: Extra::new() };
@@ -210,6 +219,7 @@ pub struct Starter {
     pub(super) handle: Handle,
     pub(super) readers: Arc<Readers>,
     pub(super) printer: PrinterHandle,
+    pub(super) counter: Arc<Counter>,
 }
 
 impl Starter {
@@ -225,6 +235,7 @@ impl Starter {
             handle: self.handle.clone(),
             readers: self.readers.clone(),
             printer: self.printer.clone(),
+            counter: self.counter.clone(),
             instance,
             view,
         };
@@ -236,6 +247,7 @@ struct Follower {
     handle: Handle,
     readers: Arc<Readers>,
     printer: PrinterHandle,
+    counter: Arc<Counter>,
     instance: Instance,
     view: DeviceView,
 }
@@ -268,6 +280,7 @@ impl Follower {
         tracing::info!(DEVICE = self.view.id, "ready");
         self.state("ready", String::new());
         self.readers.up(&self.instance, self.view.classes.clone());
+        self.counter.up(&self.instance, &self.view.classes);
         if self.is_printer() {
             self.printer.up(&self.instance);
         }
@@ -275,6 +288,7 @@ impl Follower {
 
     fn not_ready(&mut self, state: &InstanceState) {
         self.readers.down(&self.view.id);
+        self.counter.down(&self.view.id);
         if self.is_printer() {
             self.printer.down(&self.view.id);
         }
@@ -302,6 +316,22 @@ impl Follower {
         self.view.state = state.into();
         self.view.reason = reason;
         self.handle.published.device(&self.view);
+    }
+
+    /// A drawer that is open for too long or does not open is somebody's business now (S23).
+    fn drawer_alarm(&self, text: &str) {
+        if self.is_printer() {
+            // Its attention is about paper.
+            return;
+        }
+        let text = format!("{}: {text}", self.view.id);
+        tracing::warn!(DEVICE = self.view.id, "{text}");
+        self.handle.published.tell(Change::Alarm {
+            level: "warning",
+            code: "drawer".into(),
+            payment: None,
+            text,
+        });
     }
 
     async fn driver(&mut self, event: DriverEvent) {
@@ -356,7 +386,12 @@ impl Follower {
                 }
             }
             DriverEvent::State { state: DeviceState::Unknown, text } => self.state("ready", text),
-            DriverEvent::State { state, text } => self.state(state.as_str(), text),
+            DriverEvent::State { state, text } => {
+                if state == DeviceState::Attention && self.view.classes.iter().any(|c| c == class::DRAWER) {
+                    self.drawer_alarm(&text);
+                }
+                self.state(state.as_str(), text);
+            }
             DriverEvent::Print { job, state } => self.printer.moved(job, state),
             DriverEvent::Drawer(open) => tracing::info!(DEVICE = self.view.id, open, "drawer"),
             _ => {}

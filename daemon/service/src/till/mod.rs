@@ -7,6 +7,7 @@
 mod actor;
 pub(crate) mod cards;
 pub(crate) mod channels;
+mod counter;
 mod devices;
 pub(crate) mod effects;
 pub(crate) mod history;
@@ -14,6 +15,7 @@ pub(crate) mod notices;
 mod printer;
 mod request;
 mod routes;
+mod scene;
 mod sealing;
 mod settlement;
 mod vault;

@@ -7,6 +7,7 @@ use till_core::{Payment, PaymentId};
 use tokio::sync::mpsc;
 
 use super::Change;
+use super::counter::Notice;
 
 /// Payments that keep a snapshot (and a bus object) after they are finished.
 const KEPT: usize = 64;
@@ -50,18 +51,10 @@ pub struct DeviceView {
 pub struct JobView {
     /// Job.
     pub job: u64,
-    /// Whose; all zeros: nobody's, it is a settlement slip.
+    /// Whose.
     pub payment: PaymentId,
     /// State, lower-kebab.
     pub state: String,
-}
-
-impl JobView {
-    /// As on D-Bus: job, payment id or nothing, state.
-    pub(crate) fn row(self) -> (u64, String, String) {
-        let payment = if self.payment.0 == [0; 16] { String::new() } else { self.payment.to_string() };
-        (self.job, payment, self.state)
-    }
 }
 
 #[derive(Default)]
@@ -80,12 +73,15 @@ struct Inner {
 pub struct Published {
     inner: Mutex<Inner>,
     changes: mpsc::UnboundedSender<Change>,
+    notices: mpsc::UnboundedSender<Notice>,
 }
 
 impl Published {
-    pub(super) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Change>) {
+    /// With what clients are told, and what the counter is told.
+    pub(super) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Change>, mpsc::UnboundedReceiver<Notice>) {
         let (changes, receiver) = mpsc::unbounded_channel();
-        (Arc::new(Self { inner: Mutex::default(), changes }), receiver)
+        let (notices, noticed) = mpsc::unbounded_channel();
+        (Arc::new(Self { inner: Mutex::default(), changes, notices }), receiver, noticed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -94,6 +90,10 @@ impl Published {
 
     /// Tells clients.
     pub(super) fn tell(&self, change: Change) {
+        if let Some(notice) = Notice::of(&change) {
+            // The counter's task only takes note, it waits for no device: this cannot pile up.
+            let _stopping = self.notices.send(notice);
+        }
         // Without a bus task there is nobody to tell.
         let _gone = self.changes.send(change);
     }
