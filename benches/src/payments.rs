@@ -34,9 +34,10 @@ struct Scanned {
 }
 
 impl<'a> Day<'a> {
-    /// Begins with a till that has sold nothing.
+    /// From now on.
     pub async fn begin(bench: &'a Bench) -> Outcome<Self> {
-        Ok(Self { bench, signals: Signals::open(&bench.client).await?, receipts: 0, codes: 0 })
+        let receipts = bench.rig.printer.receipts().len();
+        Ok(Self { bench, signals: Signals::open(&bench.client).await?, receipts, codes: 0 })
     }
 
     /// Until the receipt is out of the printer, so that the next measurement does not share the processor with it.
@@ -66,14 +67,16 @@ impl<'a> Day<'a> {
         Ok(Scanned { presented, tendering })
     }
 
-    async fn card(&mut self) -> Outcome {
+    /// A card, until its receipt is printed.
+    pub async fn card(&mut self) -> Outcome {
         let payment = self.bench.client.ready(8_800).await?;
         self.bench.rig.reader.swipe(&Swipe::new(TRACKS[self.receipts / 3 % 2]))?;
         self.signals.wait(payment.path.as_str(), "paid").await?;
         self.receipt()
     }
 
-    async fn cash(&mut self) -> Outcome<Duration> {
+    /// Cash, from `OpenPayment` to `paid` at a front-end; its receipt is waited for, and not counted.
+    pub async fn cash(&mut self) -> Outcome<Duration> {
         let begun = Instant::now();
         let payment = self.bench.client.ready(4_250).await?;
         payment.pay_cash(5_000).await?;

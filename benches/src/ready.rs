@@ -1,24 +1,24 @@
-//! From the start of the process to READY, with an empty journal and with one of 100,000 records.
+//! From the start of the process to READY, with an empty journal and with ones of a thousand to a million records, with
+//! a snapshot of the state at their end and without any.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use till_core::PaymentId;
-use till_core::record::{KIND, Record};
-use till_journal::{Journal, NewRecord, Urgency};
+use till_journal::SystemClock;
 use till_tests::staging;
 
 use crate::figures::{median, time};
-use crate::journal::subjects::open_keyed;
+use crate::stock::Stock;
 use crate::table::Row;
 use crate::till::{Bench, PATIENCE};
 use crate::{Effort, Outcome};
 
-/// Records of the long journal.
-const RECORDS: u64 = 100_000;
+/// Records of the journals.
+const RECORDS: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
 /// A `tilld` of its own; gone with this.
 struct Running(Child);
@@ -30,15 +30,10 @@ impl Drop for Running {
     }
 }
 
-/// Stops the till of `bench`, then starts it again and again: as it is, and with its own sales repeated to 100,000
-/// records.
-pub fn rows(bench: &mut Bench, effort: Effort) -> Outcome<Vec<Row>> {
-    bench.rig.stop_till();
-    let state = bench.dir().join("state");
-    let (dir, config) = (state.join("journal"), bench.rig.config_file());
-    let key: [u8; 32] = fs::read(state.join("keys/journal-key"))?.as_slice().try_into()?;
-
-    let templates = read_all(&dir, &key)?;
+/// Starts the stopped till of `bench` again and again, on journals of its own sales repeated.
+pub fn rows(bench: &Bench, stock: &mut Stock, effort: Effort) -> Outcome<Vec<Row>> {
+    let config = bench.rig.config_file();
+    let dir = stock.dir().to_owned();
     fs::remove_dir_all(&dir)?;
     let mut rows = Vec::new();
     let first = start(&config, bench.dir())?;
@@ -46,14 +41,29 @@ pub fn rows(bench: &mut Bench, effort: Effort) -> Outcome<Vec<Row>> {
     let short = starts(&config, bench.dir(), effort)?;
     rows.push(Row::new("start to READY, a journal without sales", time(short)));
 
-    fs::remove_dir_all(&dir)?;
-    fill(&dir, &key, &templates)?;
-    let long = starts(&config, bench.dir(), effort)?;
-    rows.push(
-        Row::new(format!("start to READY, a journal of {RECORDS} records"), time(long))
-            .beside(format!("without sales, {}", time(short)), long / short)
-            .aim("< 1 s", long < 1e6),
-    );
+    for records in &RECORDS[..effort.pick(4, 3)] {
+        eprintln!("  … a journal of {records} records");
+        // Anew each time: a snapshot of the shorter journal would shorten the way of the longer one.
+        let _old = fs::remove_dir_all(&dir);
+        let store = stock.open(None, Arc::new(SystemClock::new()))?;
+        stock.fill(&store, *records)?;
+        store.journal.close()?;
+        drop(store);
+        let whole = starts(&config, bench.dir(), effort)?;
+        let store = stock.open(None, Arc::new(SystemClock::new()))?;
+        store.snapshot()?;
+        store.journal.close()?;
+        drop(store);
+        let snapped = starts(&config, bench.dir(), effort)?;
+        rows.push(
+            Row::new(
+                format!("start to READY, {records} records, newest snapshot at their end"),
+                time(snapped),
+            )
+            .beside(format!("no snapshot: every record is folded, {}", time(whole)), snapped / whole)
+            .aim("< 1 s", snapped < 1e6),
+        );
+    }
     Ok(rows)
 }
 
@@ -104,75 +114,4 @@ fn stop(running: &mut Running) -> Outcome {
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(())
-}
-
-fn read_all(dir: &Path, key: &[u8; 32]) -> Outcome<Vec<Record>> {
-    let journal = open_keyed(dir, key)?;
-    let mut records = Vec::new();
-    let mut failed = None;
-    journal.replay(1, |r| {
-        if r.kind == KIND {
-            match Record::decode(&r.payload) {
-                Ok(record) => records.push(record),
-                Err(e) => failed = Some(e),
-            }
-        }
-    })?;
-    journal.close()?;
-    failed.map_or(Ok(records), |e| Err(e.into()))
-}
-
-/// Writes what the till itself wrote for its sales, again and again as other payments, until there are [`RECORDS`].
-fn fill(dir: &Path, key: &[u8; 32], templates: &[Record]) -> Outcome {
-    let journal = open_keyed(dir, key)?;
-    let mut last = None;
-    let mut cycle = 0_u32;
-    while journal.head().seq < RECORDS {
-        cycle += 1;
-        for chunk in templates.chunks(10) {
-            let records = chunk.iter().map(|r| again(r, cycle)).collect::<Outcome<Vec<_>>>()?;
-            last = Some(append(&journal, records)?);
-        }
-        // Bounds what waits, and keeps the head current.
-        if let Some(ticket) = last.take() {
-            ticket.wait()?;
-        }
-    }
-    journal.close()?;
-    Ok(())
-}
-
-fn append(journal: &Journal, records: Vec<NewRecord>) -> Outcome<till_journal::Ticket> {
-    Ok(journal.append(records, Urgency::New)?)
-}
-
-/// The same record of another payment.
-fn again(record: &Record, cycle: u32) -> Outcome<NewRecord> {
-    let mut payload = record.encode()?;
-    let Some(id) = record.payment() else {
-        return Ok(NewRecord { kind: KIND, subject: [0; 16], payload });
-    };
-    let mut new = id;
-    for (byte, mask) in new.0[12..].iter_mut().zip(cycle.to_be_bytes()) {
-        *byte ^= mask;
-    }
-    // An id is sixteen plain bytes wherever it stands in a record.
-    for at in 0..payload.len().saturating_sub(15) {
-        if payload[at..at + 16] == id.0 {
-            payload[at..at + 16].copy_from_slice(&new.0);
-        }
-    }
-    let mut changed = Record::decode(&payload)?;
-    if changed.payment() != Some(new) {
-        return Err("a record kept its old payment".into());
-    }
-    if let Record::Opened { key, .. } = &mut changed {
-        *key = keyed(new);
-    }
-    Ok(NewRecord { kind: KIND, subject: new.0, payload: changed.encode()? })
-}
-
-/// A front-end's idempotency key: as long as a UUID's text.
-fn keyed(id: PaymentId) -> String {
-    format!("pos1-{id}")
 }

@@ -30,6 +30,22 @@ fn minor(yuan: &str) -> Option<i64> {
     whole.parse::<i64>().ok()?.checked_mul(100)?.checked_add(part.parse().ok()?)
 }
 
+/// Whether it takes money; else it gives money back.
+fn takes(a: &AttemptDetails) -> bool {
+    !matches!(a.kind.as_deref(), Some("void" | "refund"))
+}
+
+/// How much it is about.
+fn amount(p: &PaymentDetails, a: &AttemptDetails) -> i64 {
+    a.amount.unwrap_or(p.amount)
+}
+
+/// What of an attempt was given back by a kind of leg, minor units.
+fn given_back(p: &PaymentDetails, of: u32, kind: &str) -> i64 {
+    let legs = p.attempts.iter().filter(|a| a.of == Some(of) && a.kind.as_deref() == Some(kind));
+    legs.filter(|a| a.state == "approved").map(|a| amount(p, a)).sum()
+}
+
 /// Whether money may still move through it.
 fn is_open(a: &AttemptDetails) -> bool {
     !matches!(a.state.as_str(), "not-sent" | "approved" | "declined" | "reversed")
@@ -59,9 +75,25 @@ impl Rig {
             .collect();
         let (mut orders, mut traces) = (BTreeSet::new(), BTreeSet::new());
         for p in &books.payments {
-            let approved: i64 = p.attempts.iter().filter(|a| a.state == "approved").map(|_| p.amount).sum();
-            if p.paid != approved || (p.state == "paid") != (approved > 0) || approved > p.amount {
-                wrong.push(format!("payment {}: {} with {} paid of {}", p.id, p.state, p.paid, p.amount));
+            let sum = |of: &dyn Fn(&AttemptDetails) -> bool| -> i64 {
+                let done = p.attempts.iter().filter(|a| a.state == "approved" && of(a));
+                done.map(|a| amount(p, a)).sum()
+            };
+            let (approved, back) = (sum(&takes), sum(&|a| !takes(a)));
+            let state = if approved == 0 {
+                ""
+            } else if back == approved {
+                "returned"
+            } else {
+                "paid"
+            };
+            let told = if matches!(p.state.as_str(), "paid" | "returned") { p.state.as_str() } else { "" };
+            if p.paid != approved || p.returned.unwrap_or(0) != back || told != state || approved > p.amount {
+                let (id, returned) = (&p.id, p.returned.unwrap_or(0));
+                wrong.push(format!(
+                    "payment {id}: {} with {} paid of {} and {returned} returned",
+                    p.state, p.paid, p.amount
+                ));
             }
             for a in &p.attempts {
                 let took = a.state == "approved";
@@ -72,8 +104,14 @@ impl Rig {
                     "alipay" => {
                         let order = a.order.clone().unwrap_or_default();
                         let kept = wallet.get(&order).copied().unwrap_or(0);
-                        let ours = if took { p.amount } else { 0 };
-                        if !is_open(a) && kept != ours {
+                        let ours = if took && takes(a) {
+                            amount(p, a) - given_back(p, a.attempt, "refund")
+                        } else {
+                            0
+                        };
+                        // A refund is booked on its payment's own order.
+                        let settled = !is_open(a) && !p.attempts.iter().any(is_open);
+                        if settled && kept != ours {
                             wrong.push(format!("order {order} is {}: {ours} with us, {kept} there", a.state));
                         }
                         books.wallet += ours;
@@ -85,14 +123,17 @@ impl Rig {
                             Some((amount, State::Approved)) => *amount,
                             _ => 0,
                         };
-                        let ours = if took { p.amount } else { 0 };
-                        if !is_open(a) && kept != ours {
+                        let voided =
+                            given_back(p, a.attempt, "void") > 0 || a.kind.as_deref() == Some("void");
+                        let ours = if took && !voided { amount(p, a) } else { 0 };
+                        let settled = !is_open(a) && !p.attempts.iter().any(is_open);
+                        if settled && a.kind.as_deref() != Some("void") && kept != ours {
                             wrong.push(format!("trace {key:?} is {}: {ours} with us, {kept} there", a.state));
                         }
-                        books.card += ours;
+                        books.card += if takes(a) { ours } else { -ours };
                         traces.insert(key);
                     }
-                    "cash" if took => books.cash += p.amount,
+                    "cash" if took => books.cash += if takes(a) { amount(p, a) } else { -amount(p, a) },
                     _ => {}
                 }
             }

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use till_benches::payments::Day;
+use till_benches::stock::Stock;
 use till_benches::table::{Row, render};
 use till_benches::till::Bench;
-use till_benches::{Effort, Outcome, hosts, journal, machine, ready, switch};
+use till_benches::{Effort, Outcome, hosts, journal, machine, rate, ready, settling, size, switch};
 
 /// Measures the till's hot paths beside their bare counterparts and prints one table of ratios from one run.
 #[derive(Parser)]
@@ -36,8 +37,14 @@ enum Part {
     Hosts,
     /// Scan to signal, cash payments, memory.
     Payments,
-    /// Start to READY.
+    /// Start to READY, up to a journal of a million records.
     Ready,
+    /// Disk a payment, before and after old records are removed.
+    Size,
+    /// Durable payments a second beside the disk's syncs.
+    Rate,
+    /// Sales while ten thousand payments are settled.
+    Settling,
 }
 
 /// Processes that the measurements start.
@@ -106,7 +113,15 @@ async fn till(dir: &Path, effort: Effort, wanted: &impl Fn(Part) -> bool, rows: 
         say("switching, journal in memory");
         rows.push(switch::without_disk(effort).await?);
     }
-    if ![Part::Switch, Part::Payments, Part::Ready].into_iter().any(wanted) {
+    if wanted(Part::Rate) {
+        say("payments a second");
+        rows.extend(rate::rows(dir, effort).await?);
+    }
+    if wanted(Part::Settling) {
+        say("sales while a batch is settled");
+        rows.extend(settling::rows(dir, effort).await?);
+    }
+    if ![Part::Switch, Part::Payments, Part::Ready, Part::Size].into_iter().any(wanted) {
         return Ok(());
     }
     let mut bench = Bench::start(dir).await?;
@@ -128,7 +143,7 @@ async fn on(
     wanted: &impl Fn(Part) -> bool,
     rows: &mut Vec<Row>,
 ) -> Outcome {
-    if wanted(Part::Payments) || wanted(Part::Ready) {
+    if wanted(Part::Payments) || wanted(Part::Ready) || wanted(Part::Size) {
         say("a hundred payments");
         let mut day = Day::begin(bench).await?;
         let memory = day.memory().await?;
@@ -143,9 +158,18 @@ async fn on(
         say("switching, journal on the disk");
         rows.push(switch::row(bench, "on disk", None, effort).await?);
     }
+    if !wanted(Part::Ready) && !wanted(Part::Size) {
+        return Ok(());
+    }
+    bench.rig.stop_till();
+    let mut stock = Stock::of(&bench.rig.config_file())?;
     if wanted(Part::Ready) {
         say("starts");
-        rows.extend(ready::rows(bench, effort)?);
+        rows.extend(ready::rows(bench, &mut stock, effort)?);
+    }
+    if wanted(Part::Size) {
+        say("disk a payment");
+        rows.extend(size::rows(&mut stock, effort)?);
     }
     Ok(())
 }

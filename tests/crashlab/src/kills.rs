@@ -1,15 +1,19 @@
 //! `kill -9` of the real daemon at any moment: under load, while it opens, while a segment or an epoch begins, while the
-//! journal is exported. (It says nothing about power: see [`crate::cuts`] and [`crate::volume`].)
+//! journal is exported, backed up or asked for evidence, while a day is closed and keys are rotated and destroyed, while
+//! the keyring goes over to another master key. (It says nothing about power: see [`crate::cuts`] and
+//! [`crate::volume`].)
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use till_dbus::events::Change;
+use till_dbus::{Journal1Proxy, Options, Settlement1Proxy};
 use till_powercut::Rng;
 use till_tests::{Client, Rig, RigOptions, Watch};
 
 use crate::LabError;
+use crate::copies::{self, Copy, Half};
 use crate::cuts::Failure;
 use crate::report::Line;
 use crate::sale::{self, Sale};
@@ -100,7 +104,8 @@ impl Shop {
                 wrong.push(format!("LOST: record {seq} ({payment} is {state}) was told and is gone"));
             } else if state == "paid" {
                 let now = self.client.details(payment).await?.state;
-                if now != "paid" {
+                // What went back since then was told too.
+                if now != "paid" && now != "returned" {
                     wrong.push(format!("payment {payment} was told to be paid and is {now}"));
                 }
             }
@@ -108,6 +113,7 @@ impl Shop {
         if let Err(e) = self.rig.closed_books(&self.client).await {
             wrong.push(e.to_string());
         }
+        wrong.extend(self.days().await?);
         let (_, problems) = self.client.verify_journal().await?;
         wrong.extend(problems);
         let damaged = |line: &String| line.contains("ERROR") && line.contains("journal:");
@@ -123,26 +129,92 @@ impl Shop {
     }
 }
 
+impl Shop {
+    /// Every day that was closed is settled in the end, and each is there once.
+    async fn days(&self) -> Result<Vec<String>, LabError> {
+        let settlement = Settlement1Proxy::new(self.client.connection()).await?;
+        let rows = || async { settlement.list_batches(Options::new()).await.ok() };
+        let settled = || async {
+            let rows = rows().await?;
+            rows.iter().all(|row| row.state != "frozen").then_some(rows)
+        };
+        Ok(match till_tests::scene::until("every closed day is settled", settled).await {
+            Ok(rows) => {
+                let numbers: Vec<u32> = rows.iter().map(|row| row.number).collect();
+                let open = rows.iter().filter(|row| row.state == "open").count();
+                let gapless = numbers.windows(2).all(|pair| pair[0] == pair[1] + 1);
+                if open == 1 && gapless { Vec::new() } else { vec![format!("batches: {rows:?}")] }
+            }
+            Err(e) => vec![format!("{e}: {:?}", rows().await)],
+        })
+    }
+
+    fn secret(&self, name: &str) -> PathBuf {
+        self.rig.dir.join("secrets").join(name)
+    }
+}
+
+/// Writes a new master key where an administrator does.
+fn master(path: &Path, rng: &mut Rng) -> Result<(), LabError> {
+    use std::os::unix::fs::PermissionsExt;
+    let key: Vec<u8> = (0..4).flat_map(|_| rng.roll().to_le_bytes()).collect();
+    std::fs::write(path, key)
+        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)))
+        .map_err(LabError::file("master key"))
+}
+
 /// A moment to be killed at.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
     Load,
     Open,
     Rotation,
     Export,
+    /// A day is closed: a new key is made, and keys are destroyed when it is settled.
+    Close,
+    Backup,
+    Evidence,
+    /// The keyring goes over to another master key.
+    Master,
+    /// The chain's key is replaced while it sells.
+    Keys,
 }
+
+const MOMENTS: [Moment; 9] = [
+    Moment::Load,
+    Moment::Open,
+    Moment::Rotation,
+    Moment::Export,
+    Moment::Close,
+    Moment::Backup,
+    Moment::Master,
+    Moment::Evidence,
+    Moment::Keys,
+];
 
 /// Kills `rounds` times.
 pub async fn run(rounds: usize, seed: u64) -> Result<Line, LabError> {
     let begun = Instant::now();
     let mut rng = Rng(seed);
-    let mut shop = Shop::open(LAB_JOURNAL, |_| Ok(())).await?;
+    let mut shop =
+        Shop::open(LAB_JOURNAL, |rig| master(&rig.dir.join("secrets/master-key"), &mut rng)).await?;
+    let mut rng = Rng(seed);
     let mut failed = Vec::new();
+    let mut whole = 0;
     for round in 0..rounds {
-        let moment = [Moment::Load, Moment::Open, Moment::Rotation, Moment::Export][round % 4];
-        until_moment(&mut shop, moment, &mut rng).await?;
+        let moment = MOMENTS[round % MOMENTS.len()];
+        let half = until_moment(&mut shop, moment, &mut rng).await?;
         shop.kill();
-        if matches!(moment, Moment::Open) {
+        let cut = format!("kill {round}, {moment:?}, seed {seed}");
+        if let Some(half) = half {
+            let wrong = half.judge(&shop, &mut rng, &mut whole)?;
+            failed.extend(wrong.into_iter().map(|said| Failure { cut: cut.clone(), said }));
+        }
+        let next = shop.secret("master-key.next");
+        if moment == Moment::Master {
+            master(&next, &mut rng)?;
+        }
+        if matches!(moment, Moment::Open | Moment::Master) {
             for _ in 0..3 {
                 shop.rig.start_till()?;
                 pause(&mut rng, 120).await;
@@ -150,15 +222,19 @@ pub async fn run(rounds: usize, seed: u64) -> Result<Line, LabError> {
             }
         }
         shop.start().await?;
-        let cut = format!("kill {round}, {moment:?}, seed {seed}");
+        if moment == Moment::Master {
+            // The administrator's last step; the next round's start has the new key only.
+            std::fs::rename(&next, shop.secret("master-key")).map_err(LabError::file("master key"))?;
+        }
         let wrong = shop.faults().await?;
         failed.extend(wrong.into_iter().map(|said| Failure { cut: cut.clone(), said }));
         if !failed.is_empty() {
             break;
         }
     }
-    let tried = format!("{rounds} rounds, {} records told", shop.told.len());
-    Ok(Line::of("kill -9: load, open, rotation, export", tried, failed, begun.elapsed()))
+    let tried = format!("{rounds} rounds, {} records told, {whole} copies whole", shop.told.len());
+    let name = "kill -9: load, open, rotation, export, close, backup, evidence, keys, master key";
+    Ok(Line::of(name, tried, failed, begun.elapsed()))
 }
 
 /// The fault itself: at no particular moment.
@@ -166,15 +242,35 @@ async fn pause(rng: &mut Rng, up_to_ms: usize) {
     tokio::time::sleep(Duration::from_millis(rng.below(up_to_ms) as u64)).await;
 }
 
-async fn until_moment(shop: &mut Shop, moment: Moment, rng: &mut Rng) -> Result<(), LabError> {
+async fn until_moment(shop: &mut Shop, moment: Moment, rng: &mut Rng) -> Result<Option<Half>, LabError> {
     let mut dice = Rng(rng.roll());
     match moment {
-        Moment::Load | Moment::Open => {
+        Moment::Load | Moment::Open | Moment::Master => {
             let end = Duration::from_millis(100 + rng.below(900) as u64);
             tokio::select! {
-                ended = shop.load(&mut dice) => ended,
-                () = tokio::time::sleep(end) => Ok(()),
+                ended = shop.load(&mut dice) => ended?,
+                () = tokio::time::sleep(end) => {}
             }
+        }
+        Moment::Close => {
+            shop.sell(Sale::Card).await?;
+            sale::freeze(&shop.client).await?;
+            pause(rng, 60).await;
+        }
+        Moment::Keys => {
+            let connection = shop.client.connection().clone();
+            // Its answer dies with the daemon.
+            tokio::spawn(async move {
+                let Ok(journal) = Journal1Proxy::new(&connection).await else { return };
+                drop(journal.rotate_keys([("operator", "007".into())].into()).await);
+            });
+            pause(rng, 40).await;
+        }
+        Moment::Backup | Moment::Evidence => {
+            let copy = if moment == Moment::Backup { Copy::Backup } else { Copy::Evidence };
+            let half = copies::begin(shop, copy).await?;
+            pause(rng, 25).await;
+            return Ok(Some(half));
         }
         Moment::Rotation => {
             let journal = shop.rig.dir.join("state/journal");
@@ -189,7 +285,6 @@ async fn until_moment(shop: &mut Shop, moment: Moment, rng: &mut Rng) -> Result<
                 () = new => {}
             }
             pause(rng, 8).await;
-            Ok(())
         }
         Moment::Export => {
             let file = tempfile::tempfile().map_err(LabError::file("export"))?;
@@ -198,9 +293,9 @@ async fn until_moment(shop: &mut Shop, moment: Moment, rng: &mut Rng) -> Result<
             pause(rng, 40).await;
             shop.kill();
             drop(export.await);
-            Ok(())
         }
     }
+    Ok(None)
 }
 
 /// Names in the journal's folders: a beginning segment or epoch shows first as one more.

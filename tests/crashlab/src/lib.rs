@@ -7,12 +7,13 @@
 //!   [`facts`] is what must hold beyond the records: batches, shredded keys, removed epochs;
 //! * [`controls`] puts stores and orders that are known to be wrong to the same test: a run in which one of them passes
 //!   proves nothing, and is red;
-//! * [`kills`] is `kill -9`, [`volume`] a real ext4 cut off while mounted, [`damage`] flipped bits, cut and lost files.
+//! * [`kills`] is `kill -9` ([`copies`]: of a backup or evidence that was being written), [`volume`] a real ext4 cut off while mounted, [`damage`] flipped bits, cut and lost files.
 //!
 //! Nothing in here is installed.
 
 pub mod check;
 pub mod controls;
+pub mod copies;
 pub mod cuts;
 pub mod damage;
 pub mod facts;

@@ -11,7 +11,7 @@ fn green(lines: &[Line]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_kill_takes_what_was_told() {
-    green(&[kills::run(20, 1).await.unwrap()]);
+    green(&[kills::run(27, 1).await.unwrap()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
