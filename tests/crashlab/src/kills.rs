@@ -64,9 +64,12 @@ impl Shop {
 
     /// How many records it was told of.
     pub fn heard(&self) -> usize {
-        let now = self.watch.all();
-        let new = now.iter().filter(|e| matches!(e.change, Change::PaymentState { .. })).count();
-        self.told.len() + new
+        let seq = |e: &till_dbus::events::Event| match e.change {
+            Change::PaymentState { seq, .. } => Some(seq),
+            _ => None,
+        };
+        let new: std::collections::BTreeSet<u64> = self.watch.all().iter().filter_map(seq).collect();
+        self.told.len() + new.iter().filter(|seq| !self.told.contains_key(seq)).count()
     }
 
     /// Kills the daemon, and remembers what had been told by then.
