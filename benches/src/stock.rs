@@ -240,7 +240,11 @@ fn again(
             ids.order = format!("BENCH{copy:011}");
         }
         // Its paper came at once: jobs are known by the number of this record, which is another now.
-        Record::Approved { print, .. } => *print = false,
+        Record::Approved { print, receipt_number, .. } => {
+            *print = false;
+            // The next one follows the last one in the journal, and a printer knows those that it has printed.
+            *receipt_number = 1_000 + u64::from(copy);
+        }
         _ => {}
     }
     change(copy, &mut changed)?;
