@@ -225,6 +225,16 @@ pub enum DayCommand {
         /// Batch number [default: the open one].
         batch: Option<u32>,
     },
+    /// The settlement slip of a closed batch, as text.
+    Slip {
+        /// Batch number.
+        batch: u32,
+    },
+    /// Print the settlement slip of a closed batch once more, as a numbered copy.
+    Print {
+        /// Batch number.
+        batch: u32,
+    },
     /// Let a settlement go on that was given up.
     Again {
         /// Batch number.
@@ -232,7 +242,7 @@ pub enum DayCommand {
         /// Channel id.
         channel: String,
     },
-    /// Close a part that cannot be settled; what is open in it stays named.
+    /// Close a part that cannot be settled; what is open in it stays named. Two people have to say so.
     Anyway {
         /// Batch number.
         batch: u32,

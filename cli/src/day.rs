@@ -1,7 +1,7 @@
 //! `day`: batches and the end of day.
 
 use serde_json::json;
-use till_dbus::types::{BatchRow, ExceptionRow, PartRow};
+use till_dbus::types::{BatchRow, ExceptionRow, PartRow, PayoutRow};
 use till_dbus::{Options, Settlement1Proxy};
 
 use crate::args::{Command, DayCommand};
@@ -15,6 +15,7 @@ pub fn check(command: &Command, operator: Option<&str>) -> Result<(), Failure> {
     let what = match command {
         Command::Day(DayCommand::Close) => "closing the day",
         Command::Day(DayCommand::Anyway { .. }) => "closing a part by hand",
+        Command::Day(DayCommand::Print { .. }) => "a copy of a slip",
         _ => return Ok(()),
     };
     if operator.is_some_and(|o| !o.trim().is_empty()) {
@@ -58,8 +59,9 @@ pub(crate) async fn run(s: &Session, command: &DayCommand) -> Result<(), Failure
             };
             let parts = till.list_parts(number, Options::new()).await?;
             let left = till.list_exceptions(number, Options::new()).await?;
-            let data = json!({ "batch": number, "parts": parts, "exceptions": left });
-            s.show(&data, |look| show(look, number, &parts, &left))
+            let payouts = till.list_payouts(number, Options::new()).await?;
+            let data = json!({ "batch": number, "parts": parts, "exceptions": left, "payouts": payouts });
+            s.show(&data, |look| show(look, number, &parts, &left, &payouts))
         }
         DayCommand::Again { batch, channel } => {
             till.settle_again(*batch, channel, s.options()).await?;
@@ -67,9 +69,26 @@ pub(crate) async fn run(s: &Session, command: &DayCommand) -> Result<(), Failure
             s.did(text, &json!({ "batch": batch, "channel": channel }))
         }
         DayCommand::Anyway { batch, channel, reason } => {
-            till.close_anyway(*batch, channel, reason, s.options()).await?;
-            let text = s.look.say("closed, with what is open named", "已结批，未了事项已列明");
-            s.did(text, &json!({ "batch": batch, "channel": channel }))
+            let closed = till.close_anyway(*batch, channel, reason, s.options()).await?;
+            let text = if closed {
+                s.look.say("closed, with what is open named", "已结批，未了事项已列明")
+            } else {
+                s.look.say(
+                    "proposed; it is closed when another person says the same",
+                    "已提议；另一人确认后结批",
+                )
+            };
+            s.did(text, &json!({ "batch": batch, "channel": channel, "closed": closed }))
+        }
+        DayCommand::Slip { batch } => {
+            let text = till.slip_text(*batch, Options::new()).await?;
+            s.show(&json!({ "batch": batch, "text": text }), |_| text.clone())
+        }
+        DayCommand::Print { batch } => {
+            let copy = till.reprint_slip(*batch, s.options()).await?;
+            let text =
+                format!("{} {copy}", s.look.say("on its way to the printer, as copy", "已送打印，重印件"));
+            s.did(&text, &json!({ "batch": batch, "copy": copy }))
         }
     }
 }
@@ -102,7 +121,13 @@ pub fn list(look: &Look, rows: &[BatchRow]) -> String {
 }
 
 /// One batch: what each channel took and gave back, and what is left to people.
-pub fn show(look: &Look, number: u32, parts: &[PartRow], left: &[ExceptionRow]) -> String {
+pub fn show(
+    look: &Look,
+    number: u32,
+    parts: &[PartRow],
+    left: &[ExceptionRow],
+    payouts: &[PayoutRow],
+) -> String {
     let mut out = String::new();
     line(&mut out, &look.paint(&format!("{} {number}", look.say("batch", "批次")), Tone::Strong));
     if parts.is_empty() {
@@ -134,6 +159,17 @@ pub fn show(look: &Look, number: u32, parts: &[PartRow], left: &[ExceptionRow]) 
         })
         .collect();
     out += &render(look, &head, &cells);
+    for p in payouts.iter().filter(|p| !p.date.is_empty()) {
+        let (on, fees) = (look.say("is paid out on", "预计到账"), look.say("after fees of", "已扣手续费"));
+        let text = format!(
+            "{}: {} {on} {}, {fees} {}",
+            clean(&p.channel),
+            look.money(p.net, &p.currency),
+            clean(&p.date),
+            look.money(p.fee, &p.currency)
+        );
+        line(&mut out, &text);
+    }
     for e in left {
         let what = if e.payment.is_empty() {
             String::new()
@@ -171,8 +207,27 @@ mod tests {
             text: "waits for the decision of two people".into(),
             text_zh: "待两人复核".into(),
         };
-        let out = show(&Look::plain(), 3, &[part], &[left]);
-        for says in ["batch 3", "128.50", "1.50", "closed-with-exceptions", "abab", "#2", "two people"] {
+        let payout = PayoutRow {
+            channel: "bankcard".into(),
+            network: 7,
+            currency: "CNY".into(),
+            fee: 77,
+            net: 12_623,
+            date: "2026-05-04".into(),
+        };
+        let out = show(&Look::plain(), 3, &[part], &[left], &[payout]);
+        for says in [
+            "batch 3",
+            "128.50",
+            "1.50",
+            "closed-with-exceptions",
+            "abab",
+            "#2",
+            "two people",
+            "126.23",
+            "2026-05-04",
+            "0.77",
+        ] {
             assert!(out.contains(says), "{says} is missing:\n{out}");
         }
         assert!(check(&Command::Day(DayCommand::Close), None).is_err(), "a close wants a name");

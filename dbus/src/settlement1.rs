@@ -1,6 +1,6 @@
 //! `org.tilld.Settlement1`.
 
-use crate::types::{BatchRow, ExceptionRow, PartRow};
+use crate::types::{BatchRow, ExceptionRow, PartRow, PayoutRow};
 use crate::{Error, Options};
 
 /// org.tilld.Settlement1: batches and the end of day, at /org/tilld/Till1. Each business day is one batch of the
@@ -42,15 +42,30 @@ pub trait Settlement1 {
     /// network (u): the network's batch number when the channel has several parts; operator (s).
     fn settle_again(&self, batch: u32, channel: &str, options: Options<'_>) -> Result<(), Error>;
 
-    /// Closes a part that cannot be settled, with its exceptions named. Errors: WrongState, InvalidArgs,
-    /// JournalUnavailable. Options: operator (s), wanted; network (u).
+    /// Closes a part that cannot be settled, with its exceptions named. It takes two people: the first call
+    /// proposes it and returns false, the same call by another operator closes it and returns true. A proposal
+    /// is over when the settlement goes on. Errors: WrongState, InvalidArgs, JournalUnavailable. Options: operator
+    /// (s), wanted; network (u).
     fn close_anyway(
         &self,
         batch: u32,
         channel: &str,
         reason: &str,
         options: Options<'_>,
-    ) -> Result<(), Error>;
+    ) -> Result<bool, Error>;
+
+    /// What is expected of the closed parts of a batch: (channel, network batch number, currency, fees, what is
+    /// paid out after fees, day of the payout YYYY-MM-DD or empty). Errors: NotFound.
+    fn list_payouts(&self, batch: u32, options: Options<'_>) -> Result<Vec<PayoutRow>, Error>;
+
+    /// The settlement slip of a closed batch as plain text. Errors: NotFound, WrongState. Options: columns (u),
+    /// 32 when not given.
+    fn slip_text(&self, batch: u32, options: Options<'_>) -> Result<String, Error>;
+
+    /// Prints the settlement slip of a closed batch once more, marked as a copy. Returns the number of the copy.
+    /// The original is printed by itself when the batch is closed. Errors: WrongState, InvalidArgs,
+    /// JournalUnavailable. Options: operator (s), wanted.
+    fn reprint_slip(&self, batch: u32, options: Options<'_>) -> Result<u32, Error>;
 
     /// A batch or a part of it moved on.
     #[zbus(signal)]

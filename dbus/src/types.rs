@@ -112,6 +112,23 @@ pub struct PartRow {
     pub reason: String,
 }
 
+/// A row of `ListPayouts`: `(susxxs)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct PayoutRow {
+    /// Channel.
+    pub channel: String,
+    /// Batch number of its network; 0: money carried over.
+    pub network: u32,
+    /// ISO 4217.
+    pub currency: String,
+    /// What the channel takes, minor units.
+    pub fee: i64,
+    /// What is paid out, minor units; below zero: the shop owes it.
+    pub net: i64,
+    /// Day on which it comes, `YYYY-MM-DD`; empty: no cycle is configured.
+    pub date: String,
+}
+
 /// A row of `ListExceptions`: `(ssusss)`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct ExceptionRow {

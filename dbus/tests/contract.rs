@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use till_dbus::contract::{Arg, Interface, Kind, Member, all, differences, parse};
 use till_dbus::types::{
     BatchRow, BillRow, Blocker, CardEntry, CardReport, DisputeEvent, DisputeLeg, DisputeRow, ExceptionRow,
-    Head, Job, LocalText, NoticeRow, PartRow, PaymentDetails, PaymentRow, PaymentStep, PluginRow, Prompt,
-    ReceiptDetails, ReceiverRow, SandboxLayer,
+    Head, Job, LocalText, NoticeRow, PartRow, PaymentDetails, PaymentRow, PaymentStep, PayoutRow, PluginRow,
+    Prompt, ReceiptDetails, ReceiverRow, SandboxLayer,
 };
 use till_dbus::{Options, XML, error};
 use zbus::{Fd, ObjectPath, OwnedObjectPath, Type};
@@ -71,6 +71,8 @@ fn signatures() -> BTreeMap<String, String> {
         Vec<DisputeEvent>,
         ReceiptDetails,
         Vec<PaymentStep>,
+        Vec<PayoutRow>,
+        bool,
     )
 }
 

@@ -142,6 +142,19 @@ pub enum Effect {
         /// An earlier try may have left paper behind.
         restarted: bool,
     },
+    /// Send the settlement slip of a closed batch to the printer.
+    PrintSlip {
+        /// Job.
+        job: u64,
+        /// Batch.
+        batch: u32,
+        /// 0: the original; n: the n-th copy.
+        copy: u32,
+        /// Printer instance.
+        printer: String,
+        /// An earlier try may have left paper behind.
+        restarted: bool,
+    },
     /// Take a job back from the printer, if it has it.
     CancelPrint {
         /// Job.

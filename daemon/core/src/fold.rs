@@ -151,6 +151,16 @@ fn of_payment(p: &mut Payment, record: &Record) -> bool {
                 a.copies = *copy;
             }
         }
+        Record::Resealed { attempt: 0, recovery: sealed, .. } => {
+            if let Purpose::TopUp { recovery, .. } = &mut p.purpose {
+                recovery.clone_from(sealed);
+            }
+        }
+        Record::Resealed { attempt, recovery, .. } => {
+            if let Some(a) = p.attempts.iter_mut().find(|a| a.ids.attempt == *attempt) {
+                a.recovery = Some(recovery.clone());
+            }
+        }
         Record::Resumed { .. } => p.parked = false,
         Record::Parked { .. } => p.parked = true,
         // Evidence; it changes nothing.

@@ -82,6 +82,7 @@ impl Input {
             | Self::Resume { payment, .. }
             | Self::Reprint { payment, .. }
             | Self::Dispute { payment, .. }
+            | Self::Resealed { payment, .. }
             | Self::Cancel { payment, .. } => Some(*payment),
             Self::Open { .. }
             | Self::Select { .. }
@@ -99,6 +100,7 @@ impl Input {
             | Self::Settled { .. }
             | Self::Uploaded { .. }
             | Self::SettleAgain { .. }
+            | Self::ReprintSlip { .. }
             | Self::CloseAnyway { .. } => None,
         }
     }
@@ -305,6 +307,22 @@ pub enum Input {
         /// Who.
         operator: Option<String>,
     },
+    /// The settlement slip of a closed batch is to be printed once more.
+    ReprintSlip {
+        /// Batch.
+        batch: u32,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// What an unfinished payment has sealed is sealed anew, under a key of now.
+    Resealed {
+        /// Payment.
+        payment: PaymentId,
+        /// Attempt; 0: the payment's own (top-ups).
+        attempt: u32,
+        /// The same recovery data, sealed.
+        recovery: Vec<u8>,
+    },
     /// A print job is not wanted any more.
     CancelJob {
         /// Job.
@@ -388,7 +406,8 @@ pub enum Input {
         /// Who.
         operator: Option<String>,
     },
-    /// People close a part without the network's answer; it says so for ever.
+    /// People close a part without the network's answer; it says so for ever. The first one proposes it, a second one who
+    /// is another person agrees (W8).
     CloseAnyway {
         /// Batch.
         batch: u32,

@@ -24,6 +24,9 @@ pub enum Scope {
     Operator,
     /// Each card or account (by its keyed token), a business day.
     Instrument,
+    /// What the channel's network counts in one batch. Not configured as a limit: the till closes such a batch by
+    /// itself, and until it has, the channel takes nothing.
+    Batch,
 }
 
 impl Scope {
@@ -35,6 +38,7 @@ impl Scope {
             Self::Channel(_) => "channel",
             Self::Operator => "operator",
             Self::Instrument => "instrument",
+            Self::Batch => "batch",
         }
     }
 
@@ -46,6 +50,9 @@ impl Scope {
             Self::Channel(_) => ("of the channel for the day", "通道当日"),
             Self::Operator => ("of the operator for the day", "操作员当日"),
             Self::Instrument => ("of this card for the day", "该卡当日"),
+            Self::Batch => {
+                ("of its batch (a new one opens in a moment: try again)", "批次笔数（即将换批，请重试）")
+            }
         }
     }
 }
@@ -146,7 +153,7 @@ fn keys(u: &Use<'_>) -> impl Iterator<Item = Key> {
 /// Where a scope counts such a payment; None: it does not.
 fn key(scope: &Scope, u: &Use<'_>) -> Option<Key> {
     match scope {
-        Scope::Payment(_) => None,
+        Scope::Payment(_) | Scope::Batch => None,
         Scope::Day => Some(Key::Day),
         Scope::Channel(channel) => (channel == u.channel).then(|| Key::Channel(channel.clone())),
         Scope::Operator => (!u.operator.is_empty()).then(|| Key::Operator(u.operator.into())),

@@ -424,6 +424,17 @@ pub enum Record {
         /// Who.
         operator: String,
     },
+    /// What an unfinished payment needs of a closed batch is sealed anew, so that the batch's key can be destroyed.
+    Resealed {
+        /// Payment.
+        payment: PaymentId,
+        /// Attempt; 0: the payment's own (top-ups).
+        attempt: u32,
+        /// Batch that was open then.
+        batch: u32,
+        /// The same recovery data, sealed under a key of now.
+        recovery: Vec<u8>,
+    },
 }
 
 /// A record that this version cannot read.
@@ -482,6 +493,7 @@ impl Record {
             | Self::AcknowledgementAsked { payment }
             | Self::Parked { payment }
             | Self::CopyRequested { payment, .. }
+            | Self::Resealed { payment, .. }
             | Self::Acknowledged { payment, .. }
             | Self::Resumed { payment, .. }
             | Self::Opened { payment, .. }
@@ -558,6 +570,7 @@ impl Record {
             Self::On { .. } => "on",
             Self::Batch(event) => event.name(),
             Self::Dispute { event, .. } => event.name(),
+            Self::Resealed { .. } => "resealed",
         }
     }
 

@@ -89,7 +89,7 @@ impl Pending {
     pub fn before_durable(&mut self) -> Vec<Effect> {
         let early = |effect: &Effect| match effect {
             Effect::Authorise { .. } => planted!(SendBeforeFlush),
-            Effect::Print { .. } => planted!(PrintBeforeFlush),
+            Effect::Print { .. } | Effect::PrintSlip { .. } => planted!(PrintBeforeFlush),
             Effect::OpenDrawer { .. } => planted!(DrawerBeforeFlush),
             _ => false,
         };

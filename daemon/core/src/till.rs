@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use till_plugin::Money;
 use till_plugin::channel::Authorise;
 
-use crate::batch::Batches;
+use crate::batch::{BatchEvent, Batches};
 use crate::dispute::Disputes;
 use crate::fold::{self, fold};
 use crate::keys::Keys;
@@ -19,6 +19,14 @@ use crate::record::Record;
 
 /// Job numbers above this are copies; those below are receipt numbers.
 pub const COPIES: u64 = 1 << 32;
+
+/// Job numbers above this are settlement slips.
+const SLIPS: u64 = 2 << 32;
+
+/// The print job of a batch's own settlement slip; its copies are numbered like all copies.
+pub(crate) const fn slip_job(batch: u32) -> u64 {
+    SLIPS + batch as u64
+}
 
 /// Finished payments kept in memory.
 pub const RECENT: usize = 128;
@@ -98,9 +106,11 @@ struct Token {
 /// A receipt that is not certainly printed yet.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Whose receipt.
+    /// Whose receipt; all zeros: nobody's, it is a settlement slip.
     pub payment: PaymentId,
-    /// Receipt number that is printed.
+    /// The batch whose settlement slip it is.
+    pub batch: Option<u32>,
+    /// Receipt number that is printed; 0: none.
     pub receipt: u64,
     /// 0: the original; n: the n-th copy.
     pub copy: u32,
@@ -108,6 +118,16 @@ pub struct Job {
     pub since_wall_ms: i64,
     /// It went to a printer before; paper may hold a part of it.
     pub sent: bool,
+}
+
+impl Job {
+    const fn receipt(payment: PaymentId, receipt: u64, since_wall_ms: i64) -> Self {
+        Self { payment, batch: None, receipt, copy: 0, since_wall_ms, sent: false }
+    }
+
+    const fn slip(batch: u32, copy: u32, since_wall_ms: i64) -> Self {
+        Self { payment: PaymentId([0; 16]), batch: Some(batch), receipt: 0, copy, since_wall_ms, sent: false }
+    }
 }
 
 impl Till {
@@ -391,7 +411,7 @@ impl Till {
                 self.receipts = *receipt_number;
                 if *print {
                     let (payment, receipt) = (*payment, *receipt_number);
-                    let job = Job { payment, receipt, copy: 0, since_wall_ms: wall_ms, sent: false };
+                    let job = Job { copy: 0, ..Job::receipt(payment, receipt, wall_ms) };
                     self.jobs.insert(receipt, job);
                 }
             }
@@ -399,14 +419,15 @@ impl Till {
             Record::CopyRequested { job, payment, receipt, copy, .. } => {
                 self.copies = job.saturating_sub(COPIES);
                 let (payment, receipt, copy) = (*payment, *receipt, *copy);
-                self.jobs.insert(*job, Job { payment, receipt, copy, since_wall_ms: wall_ms, sent: false });
+                self.jobs.insert(*job, Job { copy, ..Job::receipt(payment, receipt, wall_ms) });
             }
             Record::NoticesTaken { sink, seq } => {
                 let taken = self.notices.entry(sink.clone()).or_default();
                 *taken = (*taken).max(*seq);
             }
             Record::Batch(event) => {
-                let follows = self.batches.apply(event);
+                let follows = self.batches.apply(event, wall_ms);
+                self.slip(event, wall_ms);
                 for (channel, batch) in follows.moved {
                     self.numbers.entry(channel.clone()).or_default().batch = *batch;
                 }
@@ -432,6 +453,20 @@ impl Till {
             }
             Record::JobEnded { job, .. } => {
                 self.jobs.remove(job);
+            }
+            _ => {}
+        }
+    }
+
+    /// Settlement slips that are to be printed.
+    fn slip(&mut self, event: &BatchEvent, wall_ms: i64) {
+        match event {
+            BatchEvent::Closed { batch, print: true, .. } => {
+                self.jobs.insert(slip_job(*batch), Job::slip(*batch, 0, wall_ms));
+            }
+            BatchEvent::SlipRequested { batch, job, copy, .. } => {
+                self.copies = job.saturating_sub(COPIES);
+                self.jobs.insert(*job, Job::slip(*batch, *copy, wall_ms));
             }
             _ => {}
         }
@@ -469,7 +504,7 @@ impl Till {
 }
 
 /// Version byte of snapshots. A snapshot of another version is not used: the records themselves are replayed.
-const SNAPSHOT_VERSION: u8 = 2;
+const SNAPSHOT_VERSION: u8 = 3;
 
 /// A snapshot that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
 use samples::{Bench, ID, approval, bank, blind, context, decline, fen, no_undo, open, presented, wallet};
+use till_core::batch::{PartId, SettleRule};
 use till_core::input::Presented;
 use till_core::routing::LegTerms;
 use till_core::{AttemptState, Input, LegKind, PaymentState, Purpose, Verdict, decide, recover};
 use till_plugin::Family;
 use till_plugin::channel::{
-    Operation, Outcome, QueryOutcome, QueryRule, ResolveProfile, UndoOutcome, UndoRule, Unknown,
-    UnknownReason,
+    Operation, Outcome, QueryOutcome, QueryRule, ResolveProfile, SettleOutcome, UndoOutcome, UndoRule,
+    Unknown, UnknownReason,
 };
 
 type Arrows = BTreeMap<(String, String), BTreeSet<String>>;
@@ -26,6 +27,8 @@ struct Picture {
     attempts: Arrows,
     /// Payments with parts, and what follows one that stands.
     followed: Arrows,
+    batches: Arrows,
+    parts: Arrows,
 }
 
 fn inputs(b: &Bench) -> Vec<Input> {
@@ -291,6 +294,107 @@ fn draw_followed(arrows: &mut Arrows) {
     }
 }
 
+/// Everything that a network may answer to a settlement, and people may want of one.
+fn settling(b: &Bench, part: &PartId) -> Vec<Input> {
+    let unknown = || Unknown::new(UnknownReason::NoAnswer, "");
+    let trace =
+        b.till.batches().get(1).and_then(|x| x.part(part)?.exchange.clone()).map_or(0, |e| e.ids.trace);
+    let settled = |outcome| Input::Settled { batch: 1, part: part.clone(), trace, outcome };
+    let uploaded = |outcome| Input::Uploaded { batch: 1, part: part.clone(), trace, outcome };
+    let anyway = |operator: &str| Input::CloseAnyway {
+        batch: 1,
+        part: part.clone(),
+        reason: "line gone".into(),
+        operator: operator.into(),
+    };
+    vec![
+        Input::CloseBatch { operator: Some("li".into()) },
+        Input::GoOnSettling { batch: 1, part: Some(part.clone()) },
+        Input::GoOnSettling { batch: 1, part: None },
+        settled(SettleOutcome::Balanced),
+        settled(SettleOutcome::Unbalanced),
+        settled(SettleOutcome::Refused(decline("30"))),
+        settled(SettleOutcome::Unknown(unknown())),
+        settled(SettleOutcome::Unknown(Unknown::new(UnknownReason::Unsupported, ""))),
+        uploaded(Outcome::Approved(approval(fen(0)))),
+        uploaded(Outcome::Declined(decline("30"))),
+        uploaded(Outcome::NotSent(decline("x"))),
+        uploaded(Outcome::Unknown(unknown())),
+        Input::SettleAgain { batch: 1, part: part.clone(), operator: None },
+        anyway("li"),
+        anyway("wang"),
+    ]
+}
+
+/// States of batch 1 and of its only part that asks a network.
+fn stand(b: &Bench, part: &PartId) -> (String, String) {
+    let batch = b.till.batches().get(1);
+    let state = batch.map_or("[*]", |x| x.state.as_str());
+    let part = batch.and_then(|x| x.part(part)).map_or("[*]", |p| p.state.as_str());
+    (state.into(), part.into())
+}
+
+fn draw_settlement(picture: &mut Picture) {
+    let mut first = Bench::new(context(bank()));
+    let part = PartId { channel: first.ctx.routes[0].id.clone(), network: 1 };
+    first.ctx.routes[0].operations.push(Operation::Settle);
+    first.ctx.rules.channels.insert(part.channel.clone(), SettleRule { tries: 2, ..SettleRule::default() });
+    for input in [
+        open(ID, "key", fen(100), "tea"),
+        Input::Confirm { payment: ID, amount: fen(100) },
+        Input::Present { payment: ID, presented: presented() },
+        Input::Prepared { payment: ID, attempt: 1, result: Ok((vec![9; 60], String::new())) },
+        Input::Answered { payment: ID, attempt: 1, outcome: Outcome::Approved(approval(fen(100))) },
+    ] {
+        first.take(&input);
+    }
+    let (batch, own) = stand(&first, &part);
+    picture.batches.entry(("[*]".into(), batch)).or_default().insert("batch-frozen (the one before)".into());
+    picture.parts.entry(("[*]".into(), own)).or_default().insert("tendered".into());
+    let (mut known, mut todo) = (BTreeSet::new(), VecDeque::from([first]));
+    while let Some(b) = todo.pop_front() {
+        let found = b.till.batches().get(1).and_then(|x| x.part(&part));
+        let key = found.map(|p| {
+            let asked = p.exchange.as_ref().map(|e| (format!("{:?}", e.ask), e.tries, e.waiting, e.refused));
+            let left = (p.gave_up.is_some(), p.proposal.is_some(), p.exceptions().len(), p.single_until);
+            format!("{:?} {asked:?} {left:?} {} {:?}", stand(&b, &part), p.ended, p.agreed)
+        });
+        // One batch after it is enough.
+        if b.till.open_batch() > 2 || !known.insert(key) {
+            continue;
+        }
+        assert!(known.len() < 20_000, "a settlement has no end of states");
+        let mut moved = |before: &Bench, after: &Bench, by: &str| {
+            let (from, to) = (stand(before, &part), stand(after, &part));
+            if from.0 != to.0 {
+                picture.batches.entry((from.0, to.0)).or_default().insert(by.into());
+            }
+            if from.1 != to.1 {
+                picture.parts.entry((from.1, to.1)).or_default().insert(by.into());
+            }
+        };
+        for input in settling(&b, &part) {
+            if let Ok(step) = decide(&b.till, &input, &b.ctx)
+                && let Some(record) = &step.record
+            {
+                let mut after = b.clone();
+                after.apply(&step);
+                moved(&b, &after, record.name());
+                todo.push_back(after);
+            }
+        }
+        let mut after = b.clone();
+        for step in recover(&b.till) {
+            let before = after.clone();
+            after.apply(&step);
+            if let Some(record) = &step.record {
+                moved(&before, &after, &format!("{} (restart)", record.name()));
+            }
+        }
+        todo.push_back(after);
+    }
+}
+
 fn mermaid(arrows: &Arrows) -> String {
     let mut out = String::from("```mermaid\nstateDiagram-v2\n");
     let node = |s: &str| s.replace('-', "_");
@@ -313,7 +417,8 @@ fn mermaid(arrows: &Arrows) -> String {
 }
 
 fn page() -> String {
-    let picture = draw();
+    let mut picture = draw();
+    draw_settlement(&mut picture);
     format!(
         "# The payment machine\n\n\
          Drawn from the code by a test (`UPDATE=1 cargo test -p till-core --test picture` draws it anew). An arrow is a\n\
@@ -328,10 +433,17 @@ fn page() -> String {
          recovery makes of it.\n\n{}\n\
          ## Attempt\n\n{}\n\
          `created`: nothing has left. From `sent` on bytes may have left and the reversal is armed, until `approved`,\n\
-         `declined`, `not-sent` or `reversed`. While an attempt is neither of these, the payment gets no other one.\n",
+         `declined`, `not-sent` or `reversed`. While an attempt is neither of these, the payment gets no other one.\n\n\
+         ## Batch\n\n{}\n\
+         `batch-frozen` opens the next batch in the same record: sales never wait. A batch is closed once all its parts are.\n\n\
+         ## Part of a batch\n\n{}\n\
+         Of a channel that settles with its network. `part-closed` leads from every state when two people close it without\n\
+         the network's answer; otherwise from `matched`, `recompared`, and where the network has nothing to compare.\n",
         mermaid(&picture.payments),
         mermaid(&picture.followed),
-        mermaid(&picture.attempts)
+        mermaid(&picture.attempts),
+        mermaid(&picture.batches),
+        mermaid(&picture.parts)
     )
 }
 

@@ -8,8 +8,10 @@ mod twin;
 use std::fmt::Write;
 use std::time::Duration;
 
+use till_driver_nfc::emv::terminal::{Sale, Values};
 use till_driver_nfc::emv::tlv;
 use till_driver_nfc::plugin::Nfc;
+use till_driver_nfc::settings::Config;
 use till_plugin::driver::{DeviceState, DriverEvent, HealthLevel};
 use till_plugin::host::TransportKind;
 use till_plugin::instrument::Cvm;
@@ -163,7 +165,11 @@ fn small_amounts_need_nothing_and_large_ones_what_the_card_asks() {
                 _ => 0x1F,
             }
         );
-        let _ = qualified;
+        let config = Config::new(&Settings::from_json(DEFAULT)).unwrap();
+        let (date, time) = ([26, 1, 1], [0; 3]);
+        let told = Sale { amount: sale(minor).amount, date, time, unpredictable: [0; 4], sequence: 1 };
+        let values = Values::new(&config.terminal, &told, None);
+        assert_eq!(values.get(0x9F66).unwrap()[1] & 0x40, qualified, "{minor}: what the card is told");
     }
 }
 
@@ -190,6 +196,19 @@ fn a_card_left_on_the_reader_does_not_pay_the_next_sale() {
     twin.remove();
     twin.within(500);
     assert_eq!(reasons(&twin.tap(Hand::with(Card::unionpay()))), ["read"]);
+}
+
+#[test]
+fn a_quick_next_customer_is_not_made_to_wait_for_the_one_before() {
+    let mut twin = Twin::armed(DEFAULT);
+    twin.present(Hand::with(Card::unionpay()));
+    assert_eq!(reasons(&twin.within(500)), ["read"]);
+    // Nothing was seen to leave: another card lies there at the next look.
+    twin.present(Hand::with(Card::visa()));
+    assert!(*card(&twin.within(500)[0]).pan.expose() == "4111111111111111");
+    // A phone could be the same one with another made-up number.
+    twin.present(Hand::with(Card::phone()));
+    assert_eq!(reasons(&twin.within(500)), [""; 0]);
 }
 
 #[test]
@@ -406,7 +425,7 @@ fn the_manifest_names_every_setting_and_the_defaults_are_the_codes() {
         .filter_map(|(name, s)| Some((name.clone(), serde_json::to_value(s.default.as_ref()?).unwrap())))
         .collect();
     assert!(defaults.len() >= 15);
-    let settings = |json: String| till_driver_nfc::settings::Config::new(&Settings::from_json(json));
+    let settings = |json: String| Config::new(&Settings::from_json(json));
     let plain = settings("{}".into()).unwrap();
     assert!(settings(serde_json::Value::Object(defaults).to_string()).unwrap() == plain);
     for wrong in [

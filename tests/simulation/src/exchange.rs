@@ -105,6 +105,7 @@ impl World {
             | Effect::ShowCode { .. }
             | Effect::SignIn { .. }
             | Effect::CancelPrint { .. }
+            | Effect::PrintSlip { .. }
             // No batch is closed in this world yet.
             | Effect::BatchChanged { .. }
             | Effect::SettleAfter { .. }

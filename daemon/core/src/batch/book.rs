@@ -9,7 +9,7 @@ use super::date::BusinessDate;
 use super::day::{Batch, BatchState};
 use super::entry::{Exception, Item, PartId};
 use super::event::BatchEvent;
-use super::part::{GaveUp, Part};
+use super::part::{CloseProposal, GaveUp, Part};
 use crate::payment::{Attempt, AttemptState, Payment, PaymentId, Purpose};
 
 /// Closed batches kept in memory, without their entries.
@@ -157,7 +157,7 @@ impl Batches {
     }
 
     /// Takes an event in. Total: what fits nothing changes nothing.
-    pub(crate) fn apply<'a>(&mut self, event: &'a BatchEvent) -> Effects<'a> {
+    pub(crate) fn apply<'a>(&mut self, event: &'a BatchEvent, wall_ms: i64) -> Effects<'a> {
         let mut effects = Effects::default();
         match event {
             BatchEvent::Dated { batch, to, .. } if *batch == self.open => {
@@ -178,12 +178,18 @@ impl Batches {
                     effects.trace = Some((&part.channel, ids.trace));
                 }
             }
-            BatchEvent::Closed { batch, .. } => self.close(*batch),
+            BatchEvent::Closed { batch, .. } => self.close(*batch, wall_ms),
+            BatchEvent::SlipRequested { batch, copy, .. } => {
+                if let Some(closed) = self.closed.iter_mut().find(|b| b.number == *batch) {
+                    closed.copies = *copy;
+                }
+            }
             BatchEvent::Waited { batch, part, .. }
             | BatchEvent::Excepted { batch, part, .. }
             | BatchEvent::Answered { batch, part, .. }
             | BatchEvent::GaveUp { batch, part, .. }
             | BatchEvent::Resumed { batch, part, .. }
+            | BatchEvent::CloseProposed { batch, part, .. }
             | BatchEvent::PartClosed { batch, part, .. } => {
                 let open = self.open;
                 if let Some(p) = self.settling(*batch, part) {
@@ -220,12 +226,13 @@ impl Batches {
         true
     }
 
-    fn close(&mut self, number: u32) {
+    fn close(&mut self, number: u32, wall_ms: i64) {
         if number == self.open {
             return;
         }
         let Some(mut batch) = self.live.remove(&number) else { return };
         batch.state = BatchState::Closed;
+        batch.closed_wall_ms = wall_ms;
         batch.parts_mut().for_each(Part::forget_entries);
         self.closed.push_back(batch);
         if self.closed.len() > RECENT {
@@ -245,8 +252,13 @@ fn go_on(p: &mut Part, event: &BatchEvent, open: u32) {
             p.answered(answer);
         }
         BatchEvent::GaveUp { text, .. } => p.gave_up = Some(GaveUp { text: text.clone(), open }),
+        BatchEvent::CloseProposed { reason, operator, .. } => {
+            p.proposal = Some(CloseProposal { operator: operator.clone(), reason: reason.clone() });
+        }
         BatchEvent::Resumed { .. } => {
             p.gave_up = None;
+            // It was wanted closed because nothing more came of it.
+            p.proposal = None;
             if let Some(exchange) = &mut p.exchange {
                 exchange.tries = 0;
             }

@@ -44,6 +44,10 @@ pub struct Batch {
     pub automatic: bool,
     /// Who froze it.
     pub operator: Option<String>,
+    /// Wall clock when it was closed, Unix ms; 0: it is not.
+    pub closed_wall_ms: i64,
+    /// Copies of its settlement slip so far.
+    pub copies: u32,
     /// Channel, then batch number of its network.
     parts: BTreeMap<String, BTreeMap<u32, Part>>,
     operators: BTreeMap<String, Totals>,
@@ -57,6 +61,8 @@ impl Batch {
             state: BatchState::Open,
             automatic: false,
             operator: None,
+            closed_wall_ms: 0,
+            copies: 0,
             parts: BTreeMap::new(),
             operators: BTreeMap::new(),
         }

@@ -128,6 +128,28 @@ pub enum BatchEvent {
         /// A settlement slip is to be printed.
         print: bool,
     },
+    /// The first of two people wants a part closed without the network's answer (W8).
+    CloseProposed {
+        /// Batch.
+        batch: u32,
+        /// Part.
+        part: PartId,
+        /// Why.
+        reason: String,
+        /// Who.
+        operator: String,
+    },
+    /// A settlement slip is to be printed once more, as a numbered copy.
+    SlipRequested {
+        /// Batch.
+        batch: u32,
+        /// Job.
+        job: u64,
+        /// Number of the copy, from 1.
+        copy: u32,
+        /// Who.
+        operator: Option<String>,
+    },
 }
 
 impl BatchEvent {
@@ -143,6 +165,8 @@ impl BatchEvent {
             | Self::GaveUp { batch, .. }
             | Self::Resumed { batch, .. }
             | Self::PartClosed { batch, .. }
+            | Self::CloseProposed { batch, .. }
+            | Self::SlipRequested { batch, .. }
             | Self::Closed { batch, .. } => *batch,
         }
     }
@@ -162,6 +186,8 @@ impl BatchEvent {
             Self::Resumed { .. } => "settlement-resumed",
             Self::PartClosed { .. } => "part-closed",
             Self::Closed { .. } => "batch-closed",
+            Self::CloseProposed { .. } => "close-proposed",
+            Self::SlipRequested { .. } => "slip-requested",
         }
     }
 }

@@ -132,6 +132,15 @@ pub struct GaveUp {
     pub open: u32,
 }
 
+/// The first of two people wants a part closed without the network's answer (W8).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloseProposal {
+    /// Who.
+    pub operator: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// A channel's part of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
@@ -161,6 +170,8 @@ pub struct Part {
     pub moved: bool,
     /// The machine gave up for now, and why: people, or the close of the next batch, let it go on.
     pub gave_up: Option<GaveUp>,
+    /// One person wants it closed as it is; another one has to say the same.
+    pub proposal: Option<CloseProposal>,
     /// What closing it said of fees and payout.
     pub payout: Option<super::payout::Payout>,
 }
@@ -183,6 +194,7 @@ impl Part {
             ended: false,
             moved: false,
             gave_up: None,
+            proposal: None,
             payout: None,
         }
     }
@@ -215,6 +227,13 @@ impl Part {
     /// Items under way, and whether they are in review.
     pub fn open_items(&self) -> impl Iterator<Item = (Item, bool)> + '_ {
         self.open.iter().map(|(item, review)| (*item, *review))
+    }
+
+    /// Items on the fuller side of its totals, with all that is under way: what the network may come to count.
+    pub fn side_count(&self) -> u32 {
+        let fuller = |(_, line): (_, super::totals::Line)| line.debits.count.max(line.credits.count);
+        let counted = self.totals.lines().map(fuller).fold(0, u32::saturating_add);
+        counted.saturating_add(u32::try_from(self.open.len()).unwrap_or(u32::MAX))
     }
 
     /// Something was sent in it that its network may have counted.
@@ -344,6 +363,7 @@ impl Part {
         self.payout = Some(payout);
         self.exchange = None;
         self.gave_up = None;
+        self.proposal = None;
         self.state =
             if self.exceptions.is_empty() { PartState::Closed } else { PartState::ClosedWithExceptions };
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::clock::{CloseAt, Now};
-use super::payout::FeePlan;
+use super::payout::{Calendar, FeePlan, PayoutCycle};
 use crate::limits::Limit;
 
 /// Rules of the till that batches and limits follow; part of [`Context`](crate::Context).
@@ -17,6 +17,8 @@ pub struct Rules {
     pub channels: BTreeMap<String, SettleRule>,
     /// Payment limits.
     pub limits: Vec<Limit>,
+    /// Days on which payouts come.
+    pub calendar: Calendar,
 }
 
 impl Rules {
@@ -42,14 +44,32 @@ pub struct SettleRule {
     pub pause_max_ms: u32,
     /// Detail records in one request; at least 1.
     pub chunk: u32,
-    /// The money comes so many days after the business date (T+n); None: no cycle (cash).
-    pub payout_days: Option<u16>,
+    /// When the money comes; None: no cycle (cash).
+    pub payout: Option<PayoutCycle>,
     /// What the channel takes of a sale; None: not known, counted as nothing.
     pub fee: Option<FeePlan>,
+    /// Most items that the network counts on a side of one batch; None: any number. A batch that comes near is closed
+    /// by the till itself, and a new one is opened for the same day.
+    pub batch_limit: Option<u32>,
+}
+
+impl SettleRule {
+    /// Items on one side after which the batch is closed: some places are left for what is under way meanwhile.
+    pub fn roll_at(&self) -> Option<u32> {
+        self.batch_limit.map(|limit| limit.saturating_sub((limit / 10).min(20)).max(1))
+    }
 }
 
 impl Default for SettleRule {
     fn default() -> Self {
-        Self { tries: 5, pause_ms: 2_000, pause_max_ms: 60_000, chunk: 8, payout_days: None, fee: None }
+        Self {
+            tries: 5,
+            pause_ms: 2_000,
+            pause_max_ms: 60_000,
+            chunk: 8,
+            payout: None,
+            fee: None,
+            batch_limit: None,
+        }
     }
 }

@@ -39,6 +39,7 @@ struct Words {
     net: &'static str,
     fee: &'static str,
     payout: &'static str,
+    paid_out: &'static str,
     agreed: &'static str,
     differs: &'static str,
     own: &'static str,
@@ -66,6 +67,7 @@ const ZH: Words = Words {
     net: "净额",
     fee: "手续费",
     payout: "预计到账",
+    paid_out: "到账金额",
     agreed: "对账平",
     differs: "对账不平",
     own: "本机合计",
@@ -93,6 +95,7 @@ const EN: Words = Words {
     net: "Net",
     fee: "Fees",
     payout: "Payout expected",
+    paid_out: "Payout",
     agreed: "Totals agree",
     differs: "TOTALS DIFFER",
     own: "Own totals",
@@ -167,12 +170,13 @@ fn sums(mut doc: Document, w: &Words, totals: &Totals) -> Document {
     doc
 }
 
+fn signed(money: Money) -> String {
+    let minus = if money.minor() < 0 { "-" } else { "" };
+    let whole = Money::new(money.minor().checked_abs().unwrap_or(i64::MAX), money.currency());
+    format!("{minus}{}", amount(whole))
+}
+
 fn net(line: Line) -> String {
-    let signed = |money: Money| {
-        let minus = if money.minor() < 0 { "-" } else { "" };
-        let whole = Money::new(money.minor().checked_abs().unwrap_or(i64::MAX), money.currency());
-        format!("{minus}{}", amount(whole))
-    };
     line.net().map_or_else(|_| "?".into(), signed)
 }
 
@@ -188,6 +192,9 @@ fn of_part(mut doc: Document, w: &Words, part: &Part) -> Document {
         }
         if let Some(date) = payout.date {
             doc = doc.pair(w.payout, date.to_string());
+            for expected in &payout.expected {
+                doc = doc.pair(w.paid_out, signed(expected.net));
+            }
         }
     }
     doc

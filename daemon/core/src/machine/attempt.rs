@@ -181,6 +181,7 @@ pub(super) fn approved(till: &Till, ctx: &Context, p: &Payment, a: &Attempt, app
     if print {
         effects.push(Effect::QueueJob { job: receipt_number });
     }
+    effects.extend(super::settle::look_whether_full(till, ctx, &a.channel));
     let left = p.remaining().minor() - a.amount.minor();
     if a.kind == LegKind::Sale && left > 0 && !unwanted(p, a) && !p.parked {
         // Paid in part: the next tender.

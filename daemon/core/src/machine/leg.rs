@@ -133,6 +133,9 @@ pub(super) fn terms<'a>(
     if terms.resolve.single_slot && till.slots_taken().iter().any(|c| c == channel) {
         return Err(no(format!("an earlier payment on {channel} is not resolved yet: try again")));
     }
+    if super::settle::batch_is_full(till, ctx, channel) {
+        return Err(no(format!("the batch of {channel} is full, a new one opens in a moment: try again")));
+    }
     Ok((view, terms))
 }
 

@@ -118,6 +118,12 @@ pub fn decide(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal
         Input::Reprint { payment, receipt, operator } => {
             outbox::reprint(till, ctx, *payment, *receipt, operator.as_deref())
         }
+        Input::ReprintSlip { batch, operator } => {
+            outbox::reprint_slip(till, ctx, *batch, operator.as_deref())
+        }
+        Input::Resealed { payment, attempt, recovery } => {
+            recovery::resealed(till, *payment, *attempt, recovery)
+        }
         Input::CancelJob { job } => outbox::cancel(till, *job),
         Input::ExpireJob { job } => outbox::expire(till, ctx, *job),
         Input::TakeNotices { sink, seq } => outbox::take_notices(till, sink, *seq),

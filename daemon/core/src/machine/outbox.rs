@@ -3,6 +3,7 @@
 use till_plugin::driver::PrintState;
 
 use super::{Step, find};
+use crate::batch::{BatchEvent, BatchState};
 use crate::bounds;
 use crate::effect::Effect;
 use crate::input::Context;
@@ -10,27 +11,40 @@ use crate::payment::PaymentId;
 use crate::planted::planted;
 use crate::record::Record;
 use crate::refusal::Refusal;
-use crate::till::Till;
+use crate::till::{Job, Till};
 
 /// A job may go to the printer; that it goes is durable before it does, so that a restart knows that paper may hold it.
 pub(super) fn send(till: &Till, ctx: &Context, job: u64) -> Result<Step, Refusal> {
     let waiting = till.jobs().get(&job).ok_or(Refusal::NoJob(job))?;
     let printer = ctx.printer.clone().ok_or(Refusal::NoJob(job))?;
+    let restarted = waiting.sent && !planted!(PrintedTwice);
+    if let Some(batch) = waiting.batch {
+        let slip = Effect::PrintSlip { job, batch, copy: waiting.copy, printer: printer.clone(), restarted };
+        return Ok(Step::new(Record::JobSent { job, printer }, [slip]));
+    }
     let print = Effect::Print {
         job,
         payment: waiting.payment,
         receipt: waiting.receipt,
         copy: waiting.copy,
         printer: printer.clone(),
-        restarted: waiting.sent && !planted!(PrintedTwice),
+        restarted,
     };
     Ok(Step::new(Record::JobSent { job, printer }, [print]))
+}
+
+/// Whose paper it is: clients are told.
+fn changed(job: &Job) -> Effect {
+    match job.batch {
+        Some(batch) => Effect::BatchChanged { batch },
+        None => Effect::PaymentChanged(job.payment),
+    }
 }
 
 /// The printer told of a job.
 pub(super) fn printed(till: &Till, job: u64, state: &PrintState) -> Result<Step, Refusal> {
     let waiting = till.jobs().get(&job).ok_or(Refusal::Stale)?;
-    let changed = Effect::PaymentChanged(waiting.payment);
+    let changed = changed(waiting);
     let ended = |how: &str| Record::JobEnded { job, how: how.into() };
     Ok(match state {
         PrintState::Done => Step::new(ended("done"), [changed]),
@@ -70,11 +84,38 @@ pub(super) fn reprint(
     Ok(Step::new(record, [Effect::PaymentChanged(id), Effect::QueueJob { job }]))
 }
 
+/// The settlement slip of a closed batch once more, as a numbered copy.
+pub(super) fn reprint_slip(
+    till: &Till,
+    ctx: &Context,
+    number: u32,
+    operator: Option<&str>,
+) -> Result<Step, Refusal> {
+    let no = |why: &str| Refusal::Batch { batch: number, why: why.into() };
+    if ctx.printer.is_none() {
+        return Err(no("no printer is configured"));
+    }
+    let batch = till.batches().get(number).ok_or_else(|| {
+        no("it is not in memory: the newest closed batches are; the journal has the others")
+    })?;
+    if batch.state != BatchState::Closed {
+        return Err(no(&format!("it is {}: its slip is printed when it is closed", batch.state.as_str())));
+    }
+    let job = till.next_copy_job();
+    let event = BatchEvent::SlipRequested {
+        batch: number,
+        job,
+        copy: batch.copies.saturating_add(1),
+        operator: bounds::person(operator),
+    };
+    Ok(Step::new(Record::Batch(event), [Effect::BatchChanged { batch: number }, Effect::QueueJob { job }]))
+}
+
 /// Nobody wants it any more.
 pub(super) fn cancel(till: &Till, job: u64) -> Result<Step, Refusal> {
     let waiting = till.jobs().get(&job).ok_or(Refusal::NoJob(job))?;
     let record = Record::JobEnded { job, how: "cancelled".into() };
-    Ok(Step::new(record, [Effect::CancelPrint { job }, Effect::PaymentChanged(waiting.payment)]))
+    Ok(Step::new(record, [Effect::CancelPrint { job }, changed(waiting)]))
 }
 
 /// Paper that comes out days later is given to nobody: by a clock that can be believed.
@@ -84,7 +125,7 @@ pub(super) fn expire(till: &Till, ctx: &Context, job: u64) -> Result<Step, Refus
         return Err(Refusal::Stale);
     }
     let record = Record::JobEnded { job, how: "expired".into() };
-    Ok(Step::new(record, [Effect::CancelPrint { job }, Effect::PaymentChanged(waiting.payment)]))
+    Ok(Step::new(record, [Effect::CancelPrint { job }, changed(waiting)]))
 }
 
 /// A receiver has its notices: those after `seq` are still owed to it, over every restart (S48).

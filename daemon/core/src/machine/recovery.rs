@@ -5,10 +5,12 @@ use till_plugin::channel::{Decline, DeclineClass, QueryOutcome, UndoOutcome, Unk
 use super::attempt::became_unknown;
 use super::resolve::settle;
 use super::{Step, of};
+use crate::bounds;
 use crate::effect::Effect;
-use crate::payment::{Attempt, AttemptState, Payment, PaymentState};
+use crate::payment::{Attempt, AttemptState, Payment, PaymentId, PaymentState, Purpose};
 use crate::planted::planted;
 use crate::record::Record;
+use crate::refusal::Refusal;
 use crate::till::Till;
 
 /// The steps of a restart, one for each attempt, payment or job that was under way. Run them before anything else.
@@ -16,6 +18,21 @@ pub fn recover(till: &Till) -> Vec<Step> {
     let payments = till.open_payments().flat_map(payment);
     let jobs = till.jobs().keys().map(|job| Step::effects([Effect::QueueJob { job: *job }]));
     payments.chain(jobs).chain(super::settle::recover(till)).collect()
+}
+
+/// What an unfinished payment needs of a closed batch is sealed under a key of now, so that the batch's own can go
+/// (decision 0020).
+pub(super) fn resealed(till: &Till, id: PaymentId, attempt: u32, recovery: &[u8]) -> Result<Step, Refusal> {
+    let p = till.open_payments().find(|p| p.id == id).ok_or(Refusal::Stale)?;
+    let sealed = match attempt {
+        0 => matches!(p.purpose, Purpose::TopUp { .. }),
+        n => p.attempt(n).is_some_and(|a| a.recovery.is_some()),
+    };
+    if !sealed || recovery.len() > bounds::MAX_RECOVERY {
+        return Err(Refusal::Stale);
+    }
+    let recovery = recovery.to_vec();
+    Ok(Step::new(Record::Resealed { payment: id, attempt, batch: till.open_batch(), recovery }, []))
 }
 
 fn payment(p: &Payment) -> Vec<Step> {

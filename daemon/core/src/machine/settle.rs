@@ -18,7 +18,7 @@ use crate::payment::AttemptState;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::routing::{RouteHealth, RouteView};
-use crate::till::{MAX_NUMBER, Till};
+use crate::till::{MAX_NUMBER, Till, slip_job};
 
 /// Waits for items under way, or for a channel that does not work, before people hear of it: 35 minutes in all.
 const WAITS: u32 = 12;
@@ -45,7 +45,7 @@ pub(super) fn tick(till: &Till, ctx: &Context) -> Step {
     let now = ctx.rules.now(ctx.wall_ms, ctx.clock_trusted);
     let book = till.batches();
     match due(book.date(), book.auto_closed(), now, ctx.rules.close_at) {
-        Due::Nothing => Step::default(),
+        Due::Nothing => roll(till, ctx),
         Due::Date(to) => {
             let event = BatchEvent::Dated { batch: book.open_number(), from: book.date(), to };
             let ahead = book.date().map(|from| Effect::Alarm {
@@ -60,6 +60,43 @@ pub(super) fn tick(till: &Till, ctx: &Context) -> Step {
         }
         Due::Close { next } => freeze(till, ctx, Some(next), true, None),
     }
+}
+
+/// A batch that comes near to what a network counts in one is closed by the till itself; the next one is of the same day.
+fn roll(till: &Till, ctx: &Context) -> Step {
+    let book = till.batches();
+    let fuller = |(id, part): &(PartId, &Part)| {
+        let rule = ctx.rules.channel(&id.channel);
+        !id.is_carried() && rule.roll_at().is_some_and(|at| part.side_count() >= at)
+    };
+    let Some((id, part)) = book.open().into_iter().flat_map(Batch::parts).find(fuller) else {
+        return Step::default();
+    };
+    let text = format!(
+        "batch {} is closed early: {} counts {} items in it, its network takes no more in one batch",
+        book.open_number(),
+        id.channel,
+        part.side_count()
+    );
+    let mut step = freeze(till, ctx, book.date(), false, None);
+    step.effects.push(Effect::Alarm { code: "batch-full", payment: None, text });
+    step
+}
+
+/// Whether an item more would be more than the channel's network counts in the open batch.
+pub(super) fn batch_is_full(till: &Till, ctx: &Context, channel: &str) -> bool {
+    let id = PartId { channel: channel.into(), network: till.batch(channel) };
+    let part = till.batches().open().and_then(|b| b.part(&id));
+    let limit = ctx.rules.channel(channel).batch_limit;
+    limit.is_some_and(|limit| part.is_some_and(|part| part.side_count() >= limit.max(1)))
+}
+
+/// Looks at once, and not at the next tick, whether the batch that an item was just counted in is full.
+pub(super) fn look_whether_full(till: &Till, ctx: &Context, channel: &str) -> Option<Effect> {
+    let id = PartId { channel: channel.into(), network: till.batch(channel) };
+    let part = till.batches().open()?.part(&id)?;
+    let at = ctx.rules.channel(channel).roll_at()?;
+    (part.side_count() >= at).then(|| again(till.open_batch(), None, 0))
 }
 
 /// Somebody closes the day. An empty batch of today stays open: there is nothing to close.
@@ -124,6 +161,9 @@ fn might_settle(ctx: &Context, channel: &str) -> bool {
 
 /// A settlement goes on: one part, or the batch as a whole.
 pub(super) fn go_on(till: &Till, ctx: &Context, number: u32, id: Option<&PartId>) -> Result<Step, Refusal> {
+    if number == till.open_batch() && id.is_none() {
+        return Ok(roll(till, ctx));
+    }
     let batch = till.batches().get(number).filter(|b| b.state == BatchState::Frozen).ok_or(Refusal::Stale)?;
     let Some(id) = id else { return close_batch(till, ctx, batch) };
     let part = batch.part(id).filter(|p| !p.state.is_closed()).ok_or(Refusal::Stale)?;
@@ -390,7 +430,8 @@ fn close_part(
     by_hand: Option<(String, String)>,
 ) -> Step {
     let rule = ctx.rules.channel(&id.channel);
-    let mut payout = expect_payout(part.entries(), batch.date, rule.payout_days, rule.fee.as_ref());
+    let mut payout =
+        expect_payout(part.entries(), batch.date, rule.payout, &ctx.rules.calendar, rule.fee.as_ref());
     payout.expected.truncate(CURRENCIES);
     // As many as there will be when this record is taken in.
     let left = part.exceptions().len() + part.open_items().count() + usize::from(by_hand.is_some());
@@ -398,8 +439,8 @@ fn close_part(
         code: "batch-exceptions",
         payment: None,
         text: format!(
-            "batch {}: {} is closed with {left} exceptions; `tillctl batch` names them",
-            batch.number, id.channel
+            "batch {}: {} is closed with {left} exceptions; `tillctl day show {}` names them",
+            batch.number, id.channel, batch.number
         ),
     });
     let event = BatchEvent::PartClosed {
@@ -428,7 +469,10 @@ fn close_batch(till: &Till, ctx: &Context, batch: &Batch) -> Result<Step, Refusa
         exceptions: u32::try_from(batch.exceptions().count()).unwrap_or(u32::MAX),
         print: ctx.printer.is_some() && batch.count() > 0,
     };
-    Ok(step(event, [Effect::Shred { below: till.needed_from(Some(batch.number)) }]))
+    let print = matches!(event, BatchEvent::Closed { print: true, .. });
+    let slip = print.then(|| Effect::QueueJob { job: slip_job(batch.number) });
+    let shred = Effect::Shred { below: till.needed_from(Some(batch.number)) };
+    Ok(step(event, std::iter::once(shred).chain(slip)))
 }
 
 /// People decide about a part that was given up: try again.
@@ -446,7 +490,8 @@ pub(super) fn settle_again(
     Ok(resumed(number, id, bounds::person(operator)))
 }
 
-/// People decide about a part that does not come to an end: it is closed as it is, and says so.
+/// People decide about a part that does not come to an end: one says so, another one agrees (W8), and it is closed as it
+/// is, for ever marked so.
 pub(super) fn close_anyway(
     till: &Till,
     ctx: &Context,
@@ -464,8 +509,20 @@ pub(super) fn close_anyway(
         return Err(no("an answer of the network is on its way: wait for it"));
     }
     let batch = till.batches().get(number).ok_or(Refusal::Stale)?;
-    let by_hand = (bounds::cut(operator, bounds::PERSON), bounds::cut(reason, bounds::LINE));
-    Ok(close_part(ctx, batch, id, part, Some(by_hand)))
+    let operator = bounds::cut(operator.trim(), bounds::PERSON);
+    match &part.proposal {
+        None => {
+            let reason = bounds::cut(reason, bounds::LINE);
+            let part = id.clone();
+            Ok(step(BatchEvent::CloseProposed { batch: number, part, reason, operator }, []))
+        }
+        // Said twice by one is said once.
+        Some(first) if first.operator == operator => Ok(Step::default()),
+        Some(_) => {
+            let by_hand = (operator, bounds::cut(reason, bounds::LINE));
+            Ok(close_part(ctx, batch, id, part, Some(by_hand)))
+        }
+    }
 }
 
 fn open_part<'a>(till: &'a Till, number: u32, id: &PartId) -> Result<&'a Part, Refusal> {
@@ -534,9 +591,13 @@ pub(super) fn limits_hit(
     operator: Option<&str>,
     amount: Money,
 ) -> Vec<(String, crate::limits::LimitHit)> {
-    use crate::limits::{Use, check};
+    use crate::limits::{LimitHit, Scope, Use, check};
+    let full = |r: &RouteView| {
+        batch_is_full(till, ctx, &r.id)
+            .then(|| (r.id.clone(), LimitHit { scope: Scope::Batch, left: Money::zero(amount.currency()) }))
+    };
     if ctx.rules.limits.is_empty() {
-        return Vec::new();
+        return ctx.routes.iter().filter_map(full).collect();
     }
     let under_way: Vec<Use<'_>> = till.uses_under_way().collect();
     let operator = operator.unwrap_or_default();
@@ -544,5 +605,5 @@ pub(super) fn limits_hit(
         let wanted = Use { channel: &r.id, operator, token, amount };
         check(&ctx.rules.limits, till.limit_counters(), &under_way, &wanted).map(|hit| (r.id.clone(), hit))
     };
-    ctx.routes.iter().filter_map(hit).collect()
+    ctx.routes.iter().filter_map(|r| full(r).or_else(|| hit(r))).collect()
 }

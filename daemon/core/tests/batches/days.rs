@@ -1,9 +1,8 @@
 //! Business days on the machine: the clock closes each once (S65), and clocks change no money (I19).
 
 use proptest::prelude::*;
-use till_core::Input;
-use till_core::Record;
-use till_core::batch::{BatchEvent, BusinessDate, CloseAt};
+use till_core::batch::{BatchEvent, BusinessDate, CloseAt, SettleRule};
+use till_core::{Input, Purpose, Record, Refusal};
 
 use crate::samples::fen;
 use crate::shop::{DAY, HOUR, MORNING, Shop};
@@ -27,7 +26,7 @@ fn auto_closed(shop: &Shop) -> Vec<BusinessDate> {
 }
 
 #[test]
-fn the_day_is_closed_once_over_crashes_and_caught_up_with_after_power_off() {
+fn s65_the_day_is_closed_once_over_crashes_and_caught_up_with_after_power_off() {
     let mut shop = shop();
     shop.take(&Input::Tick);
     assert_eq!(date(&shop), "2026-05-01");
@@ -51,7 +50,7 @@ fn the_day_is_closed_once_over_crashes_and_caught_up_with_after_power_off() {
 }
 
 #[test]
-fn a_suspect_clock_waits_and_a_date_that_ran_ahead_is_corrected_by_a_record() {
+fn s65_a_suspect_clock_waits_and_a_date_that_ran_ahead_is_corrected_by_a_record() {
     let mut shop = shop();
     shop.ctx.clock_trusted = false;
     shop.take(&Input::Tick);
@@ -85,7 +84,7 @@ fn a_suspect_clock_waits_and_a_date_that_ran_ahead_is_corrected_by_a_record() {
 }
 
 #[test]
-fn a_close_by_hand_does_not_take_the_days_own_close_away() {
+fn s65_a_close_by_hand_does_not_take_the_days_own_close_away() {
     let mut shop = shop();
     shop.take(&Input::Tick);
     shop.sell("cash", 100);
@@ -107,7 +106,7 @@ proptest! {
     /// I13, I19: whatever the clock does, no date is closed twice by it, batch numbers have no gap, and the money is
     /// what was taken.
     #[test]
-    fn wild_clocks_close_no_day_twice_and_move_no_money(
+    fn s65_wild_clocks_close_no_day_twice_and_move_no_money(
         events in proptest::collection::vec((0_u8..6, -3_700_i64..3_700), 1..60),
     ) {
         let mut shop = shop();
@@ -149,4 +148,37 @@ proptest! {
         let open = shop.till.batches().open().map(|b| b.totals().line(till_plugin::Currency::CNY).debits.amount.minor());
         prop_assert_eq!(total + open.unwrap_or(0), taken);
     }
+}
+
+/// A network counts so many items in one batch and no more: the till closes the batch before, for the same day.
+#[test]
+fn a_batch_is_closed_for_the_same_day_before_its_network_takes_no_more() {
+    let mut shop = shop();
+    shop.take(&Input::Tick);
+    let today = date(&shop);
+    let rule = SettleRule { batch_limit: Some(3), ..SettleRule::default() };
+    shop.ctx.rules.channels.insert("bank".into(), rule);
+    for minor in 1..=7 {
+        shop.sell("bank", minor);
+        shop.sell("cash", minor);
+        shop.run();
+    }
+    assert_eq!((shop.till.open_batch(), date(&shop)), (3, today));
+    for (batch, count) in [(1, 3), (2, 3), (3, 1)] {
+        assert_eq!(shop.part(batch, "bank", batch).count(), count, "batch {batch}");
+    }
+    assert_eq!(auto_closed(&shop), [], "the day's own close is still to come");
+
+    // Nobody has looked yet, and one more would be one too many: another channel may take it, this one says why not.
+    shop.sell("bank", 8);
+    shop.sell("bank", 9);
+    let Err(Refusal::NoRoute { en, .. }) = shop.begin("bank", fen(10), None, "", Purpose::Sale) else {
+        panic!("the network would refuse it");
+    };
+    assert!(en.contains("bank: above the limit of its batch"), "{en}");
+    shop.sell("cash", 10);
+    // The clock looks too.
+    shop.take(&Input::Tick);
+    assert_eq!(shop.till.open_batch(), 4);
+    shop.sell("bank", 10);
 }

@@ -289,7 +289,7 @@ proptest! {
 
     /// S50, I12, I16.
     #[test]
-    fn totals_and_limit_counters_are_what_a_reader_of_the_journal_finds(acts in proptest::collection::vec(act(), 1..90)) {
+    fn s50_s72_totals_and_limit_counters_are_what_a_reader_of_the_journal_finds(acts in proptest::collection::vec(act(), 1..90)) {
         let mut shop = Shop::new();
         shop.take(&Input::Tick);
         play(&mut shop, acts);
@@ -346,7 +346,7 @@ proptest! {
 
 /// S72: the limit refuses with its reason, counts what is under way, and a new business day begins from nothing.
 #[test]
-fn a_payment_above_a_limit_is_refused_with_the_limit_and_what_is_left() {
+fn s72_a_payment_above_a_limit_is_refused_with_the_limit_and_what_is_left() {
     let mut shop = Shop::new();
     shop.take(&Input::Tick);
     shop.ctx.rules.limits = vec![

@@ -1,6 +1,6 @@
 //! What the merchant files: the settlement slip, in both languages.
 
-use till_core::batch::{SettleRule, slip};
+use till_core::batch::{PayoutCycle, SettleRule, slip};
 use till_core::payment::LegKind;
 use till_core::receipt::{Language, Shop as Printed, text};
 
@@ -20,9 +20,9 @@ fn printed(shop: &Shop, language: Language) -> String {
 
 /// S67 and S64 on paper: sums, who sold, what the network said, when the money comes, and what is left to do.
 #[test]
-fn a_slip_says_what_came_in_what_was_compared_and_what_is_left_to_people() {
+fn s67_a_slip_says_what_came_in_what_was_compared_and_what_is_left_to_people() {
     let mut shop = Shop::new();
-    let rule = SettleRule { payout_days: Some(1), ..SettleRule::default() };
+    let rule = SettleRule { payout: Some(PayoutCycle::Working(1)), ..SettleRule::default() };
     shop.ctx.rules.channels.insert("bank".into(), rule);
     shop.take(&till_core::Input::Tick);
     shop.sell_by("bank", fen(12_850), Some("li"), "");
@@ -44,7 +44,8 @@ fn a_slip_says_what_came_in_what_was_compared_and_what_is_left_to_people() {
         "2 × ¥130.00",
         "1 × ¥1.50",
         "¥128.50",
-        "2026-05-02",
+        // The first working day after Friday the first.
+        "2026-05-04",
         "Own totals",
         "¥133.50",
         "-¥1.50",

@@ -375,6 +375,7 @@ pub(crate) fn records() -> Vec<(String, Record)> {
     add("", Record::Resumed { payment, operator: op() });
     add("", Record::Parked { payment });
     add("", Record::CopyRequested { job: 1 << 33, payment, receipt: 9, copy: 2, operator: op() });
+    add("", Record::Resealed { payment, attempt: 2, batch: 3, recovery: vec![1, 2, 3] });
     add("", Record::NoticesTaken { sink: "back-office".into(), seq: 77 });
     add("", Record::On { attempt: 1, event: Box::new(Record::UndoStarted { payment }) });
     let hit = |scope| Candidate {
@@ -460,6 +461,16 @@ fn batch_events() -> Vec<(&'static str, BatchEvent)> {
             },
         ),
         ("", BatchEvent::Closed { batch, date, totals, count: 2, exceptions: 1, print: true }),
+        (
+            "",
+            BatchEvent::CloseProposed {
+                batch,
+                part: part(),
+                reason: "line gone".into(),
+                operator: "op".into(),
+            },
+        ),
+        ("", BatchEvent::SlipRequested { batch, job: (1 << 32) + 3, copy: 1, operator: Some("op".into()) }),
     ];
     let whys = [
         Why::Review,

@@ -232,7 +232,7 @@ impl Printer1 {
     #[zbus(property)]
     fn jobs(&self) -> Vec<(u64, String, String)> {
         let jobs = self.world.handle.published.jobs();
-        jobs.into_iter().map(|j| (j.job, j.payment.to_string(), j.state)).collect()
+        jobs.into_iter().map(crate::till::JobView::row).collect()
     }
 
     #[zbus(signal)]

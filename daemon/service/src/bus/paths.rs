@@ -11,9 +11,10 @@ pub fn none() -> OwnedObjectPath {
     ObjectPath::from_static_str_unchecked("/").into()
 }
 
-/// A payment.
+/// A payment; `/` for none.
 pub fn payment(id: PaymentId) -> OwnedObjectPath {
-    path(format!("{ROOT}/payment/p{id}"))
+    // A settlement slip is no payment's.
+    if id.0 == [0; 16] { none() } else { path(format!("{ROOT}/payment/p{id}")) }
 }
 
 /// A channel.

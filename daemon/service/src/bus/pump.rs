@@ -298,8 +298,7 @@ impl Pump {
         )
         .await?;
         let jobs = self.world.handle.published.jobs();
-        let jobs: Vec<(u64, String, String)> =
-            jobs.into_iter().map(|j| (j.job, j.payment.to_string(), j.state)).collect();
+        let jobs: Vec<(u64, String, String)> = jobs.into_iter().map(JobView::row).collect();
         self.properties(path, "org.tilld.Printer1", [("Jobs", jobs.into())]).await
     }
 }

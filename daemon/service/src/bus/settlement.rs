@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use till_core::batch::{Batch, Part, PartId};
+use till_core::batch::{Batch, BatchState, Part, PartId};
 use till_core::input::Input;
+use till_core::receipt;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 
@@ -20,6 +21,8 @@ pub(super) struct Settlement1 {
 type BatchRow = (u32, String, String, bool, String);
 /// A row of `ListParts`.
 type PartRow = (String, u32, String, String, i64, u32, i64, u32, String);
+/// A row of `ListPayouts`.
+type PayoutRow = (String, u32, String, i64, i64, String);
 /// A row of `ListExceptions`.
 type ExceptionRow = (String, String, u32, String, String, String);
 
@@ -159,6 +162,7 @@ impl Settlement1 {
         Ok(())
     }
 
+    #[zbus(out_args("closed"))]
     async fn close_anyway(
         &self,
         batch: u32,
@@ -167,13 +171,62 @@ impl Settlement1 {
         options: Options,
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &zbus::Connection,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         self.world.access.check(connection, &header).await?;
         options::only(&options, &["network", "operator"])?;
         let operator = operator(&options)?;
         let part = self.part(batch, channel, &options).await?;
+        let same = part.clone();
         self.world.handle.input(Input::CloseAnyway { batch, part, reason, operator }).await?;
-        Ok(())
+        let closed = move |b: &Batch| vec![b.part(&same).is_some_and(|p| p.state.is_closed())];
+        Ok(self.rows(batch, closed).await?.contains(&true))
+    }
+
+    #[zbus(out_args("payouts"))]
+    async fn list_payouts(
+        &self,
+        batch: u32,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Vec<PayoutRow>, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        self.rows(batch, |b| b.parts().flat_map(|(id, part)| payout_rows(&id, part)).collect()).await
+    }
+
+    #[zbus(out_args("text"))]
+    async fn slip_text(
+        &self,
+        batch: u32,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<String, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["columns"])?;
+        let columns = options::number(&options, "columns")?.unwrap_or(32).clamp(20, 80);
+        let found = self.rows(batch, |b| vec![b.clone()]).await?;
+        let closed = found.into_iter().find(|b| b.state == BatchState::Closed).ok_or_else(|| {
+            Error::WrongState(format!("batch {batch} is not closed: it has no settlement slip yet"))
+        })?;
+        let slip = crate::till::effects::slip(&self.world.handle, &self.world.shop, &closed, 0);
+        Ok(receipt::text(&slip, columns as usize))
+    }
+
+    #[zbus(out_args("copy"))]
+    async fn reprint_slip(
+        &self,
+        batch: u32,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<u32, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["operator"])?;
+        let operator = Some(operator(&options)?);
+        self.world.handle.input(Input::ReprintSlip { batch, operator }).await?;
+        Ok(self.rows(batch, |b| vec![b.copies]).await?.pop().unwrap_or(0))
     }
 
     #[zbus(signal)]
@@ -191,7 +244,17 @@ fn batch_row(b: &Batch) -> BatchRow {
 
 /// One row a currency; a part without money has one row with no currency.
 fn part_rows(id: &PartId, part: &Part) -> Vec<PartRow> {
-    let why = part.gave_up.as_ref().map(|g| g.text.clone()).unwrap_or_default();
+    let gave_up = part.gave_up.as_ref().map(|g| g.text.clone()).unwrap_or_default();
+    let why = match &part.proposal {
+        Some(p) => {
+            let and = if gave_up.is_empty() { "" } else { "; " };
+            format!(
+                "{gave_up}{and}{} wants it closed as it is ({}): another person must agree",
+                p.operator, p.reason
+            )
+        }
+        None => gave_up,
+    };
     let row = |currency: String, (debits, debit_count), (credits, credit_count)| {
         let state = part.state.as_str().to_owned();
         (
@@ -215,4 +278,15 @@ fn part_rows(id: &PartId, part: &Part) -> Vec<PartRow> {
         })
         .collect();
     if rows.is_empty() { vec![row(String::new(), (0, 0), (0, 0))] } else { rows }
+}
+
+/// What is expected of a closed part, one row a currency; its date is empty where there is no cycle.
+fn payout_rows(id: &PartId, part: &Part) -> Vec<PayoutRow> {
+    let Some(payout) = &part.payout else { return Vec::new() };
+    let date = payout.date.map(|d| d.to_string()).unwrap_or_default();
+    let row = |e: &till_core::batch::Expected| {
+        let currency = e.net.currency().code().into();
+        (id.channel.clone(), id.network, currency, e.fee.minor(), e.net.minor(), date.clone())
+    };
+    payout.expected.iter().map(row).collect()
 }

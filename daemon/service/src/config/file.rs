@@ -102,6 +102,7 @@ pub(super) struct Payment {
     pub receipt_days: Option<u32>,
     pub codes: Option<Vec<CodeRule>>,
     pub cards: Option<Vec<CardRule>>,
+    pub limits: Option<Vec<Limit>>,
     pub receipt_printer: Option<String>,
     pub drawer: Option<String>,
 }
@@ -110,6 +111,53 @@ pub(super) struct Payment {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Settlement {
     pub close_at: Option<String>,
+    pub holidays: Option<Vec<String>>,
+    pub workdays: Option<Vec<String>>,
+}
+
+/// How much may be taken: `{ scope = "day", amount = 5000000, currency = "CNY" }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Limit {
+    pub scope: LimitScope,
+    pub channel: Option<String>,
+    /// Minor units.
+    pub amount: i64,
+    pub currency: String,
+    pub count: Option<u32>,
+}
+
+#[derive(Copy, Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum LimitScope {
+    Payment,
+    Day,
+    Channel,
+    Operator,
+    Card,
+}
+
+/// How a channel is settled.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct ChannelSettlement {
+    pub tries: Option<u32>,
+    pub pause_s: Option<u32>,
+    pub pause_max_s: Option<u32>,
+    pub records: Option<u32>,
+    pub payout: Option<String>,
+    pub fee: Option<Fee>,
+    pub batch_limit: Option<u32>,
+}
+
+/// What the channel takes of each sale; amounts in minor units.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Fee {
+    pub rate_ppm: u32,
+    pub fixed: u32,
+    pub min: u32,
+    pub max: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -147,6 +195,8 @@ pub(super) struct Channel {
     pub secrets: BTreeMap<String, String>,
     #[serde(default)]
     pub settings: toml::Table,
+    #[serde(default)]
+    pub settlement: Option<ChannelSettlement>,
 }
 
 /// Where a device is attached: `{ kind = "serial", path = "/dev/ttyACM0", baud = 115200 }`, or, wherever it is plugged in,

@@ -166,8 +166,11 @@ fn merge(to: &mut File, from: File) {
         payment.hold_days,
         payment.receipt_days,
         settlement.close_at,
+        settlement.holidays,
+        settlement.workdays,
         payment.codes,
         payment.cards,
+        payment.limits,
         payment.receipt_printer,
         payment.drawer,
         secrets.dir,
@@ -176,7 +179,7 @@ fn merge(to: &mut File, from: File) {
     to.channel.extend(from.channel);
 }
 
-fn bad(key: impl Into<String>, message: impl Into<String>) -> ConfigError {
+pub(super) fn bad(key: impl Into<String>, message: impl Into<String>) -> ConfigError {
     ConfigError::Value { key: key.into(), message: message.into() }
 }
 
@@ -186,6 +189,7 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
         return Err(bad("terminal.id", format!("{terminal:?} must be 1 to 8 letters and digits")));
     }
     let state_dir = file.plugins.state_dir.unwrap_or_else(|| "/var/lib/tilld/plugins".into());
+    let rules = super::rules::rules(&file.settlement, file.payment.limits, &file.channel)?;
     let devices =
         file.device.into_iter().map(|(id, d)| Ok((id.clone(), device(id, d)?))).collect::<Result<_, _>>()?;
     let channels: BTreeMap<String, ChannelConfig> = file
@@ -266,7 +270,7 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
         undo_after_s: file.payment.undo_after_s.filter(|s| *s > 0),
         hold_days: file.payment.hold_days.unwrap_or(30),
         receipt_days: file.payment.receipt_days.unwrap_or(7),
-        close_at_min: file.settlement.close_at.as_deref().map(close_at).transpose()?,
+        rules,
         codes,
         receipt_printer: file.payment.receipt_printer,
         drawer: file.payment.drawer,
@@ -274,18 +278,6 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
         channels,
         version,
     })
-}
-
-/// `HH:MM` as minutes after midnight.
-fn close_at(text: &str) -> Result<u16, ConfigError> {
-    let wrong =
-        || bad("settlement.close-at", format!("{text:?} is no time of day; write HH:MM, such as 23:30"));
-    let (hours, minutes) = text.split_once(':').ok_or_else(wrong)?;
-    let part = |digits: &str, below: u16| {
-        let good = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit());
-        digits.parse::<u16>().ok().filter(|n| good && *n < below)
-    };
-    Ok(part(hours, 24).ok_or_else(wrong)? * 60 + part(minutes, 60).ok_or_else(wrong)?)
 }
 
 /// `till-plugin-host` in the folder of this binary, else where the package puts it.
@@ -449,6 +441,23 @@ mod tests {
             ("[terminal]\nid='TOO-LONG-ID'", "terminal.id"),
             ("[channel.Bad]\nplugin='x.y'", "channel.Bad"),
             ("[payment]\nreceipt-printer='p'", "no device"),
+            ("[settlement]\nclose-at='24:00'", "settlement.close-at"),
+            ("[settlement]\nholidays=['1 October']", "settlement.holidays"),
+            ("[settlement]\nholidays=['2026-10-01']\nworkdays=['2026-10-01']", "one or the other"),
+            ("[channel.c]\nplugin='x.y'\nsettlement={payout='1'}", "channel.c.settlement.payout"),
+            ("[channel.c]\nplugin='x.y'\nsettlement={payout='T+-1'}", "channel.c.settlement.payout"),
+            ("[channel.c]\nplugin='x.y'\nsettlement={tries=0}", "channel.c.settlement.tries"),
+            ("[channel.c]\nplugin='x.y'\nsettlement={pause-s=9,pause-max-s=8}", "pause-max-s"),
+            ("[channel.c]\nplugin='x.y'\nsettlement={batch-limit=0}", "batch-limit"),
+            ("[channel.c]\nplugin='x.y'\nsettlement={fee={rate-ppm=2000000}}", "fee.rate-ppm"),
+            ("[channel.c]\nplugin='x.y'\nsettlement={fee={min=5,max=4}}", "fee.max"),
+            ("[channel.c]\nplugin='x.y'\nsettlement={fee={rate=1}}", "rate"),
+            ("[payment]\nlimits=[{scope='day',amount=0,currency='CNY'}]", "lets nothing through"),
+            ("[payment]\nlimits=[{scope='day',amount=1,currency='RMB¥'}]", "ISO 4217"),
+            ("[payment]\nlimits=[{scope='week',amount=1,currency='CNY'}]", "week"),
+            ("[payment]\nlimits=[{scope='channel',amount=1,currency='CNY'}]", "say which channel"),
+            ("[payment]\nlimits=[{scope='channel',channel='x',amount=1,currency='CNY'}]", "no channel \"x\""),
+            ("[payment]\nlimits=[{scope='payment',count=1,amount=1,currency='CNY'}]", "number 1: a payment"),
             ("[payment]\ndrawer='d'", "no device"),
             ("[payment]\ncodes=[{family='qr-x',min-length=9,max-length=8,first=1,last=2}]", "never match"),
             ("[payment]\ncards=[{family='prepaid',prefix='86',min-length=9,max-length=8}]", "never match"),

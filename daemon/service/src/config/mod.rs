@@ -6,10 +6,12 @@
 
 mod file;
 mod load;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use till_core::batch::Rules;
 use till_core::receipt::Language;
 use till_core::recognise::Table;
 use till_hosts::TransportSpec;
@@ -49,8 +51,8 @@ pub struct Config {
     pub hold_days: u32,
     /// A receipt that could not be printed for this many days is not printed any more.
     pub receipt_days: u32,
-    /// The business day ends by itself at this local time, minutes after midnight; None: people close it.
-    pub close_at_min: Option<u16>,
+    /// Settlement, payouts and limits. The place's offset from UTC is not in it: it changes with the season.
+    pub rules: Rules,
     /// Payment code rules.
     pub codes: Table,
     /// Device that prints receipts; None: the first printer.

@@ -130,10 +130,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
         undo_after_ms: config.undo_after_s.map(|s| u64::from(s) * 1000),
         hold_valid_ms: i64::from(config.hold_days) * DAY_MS,
         job_valid_ms: i64::from(config.receipt_days) * DAY_MS,
-        rules: till_core::batch::Rules {
-            close_at: config.close_at_min.and_then(till_core::batch::CloseAt::new),
-            ..till_core::batch::Rules::default()
-        },
+        rules: config.rules.clone(),
         token_key: keys.token_key()?,
         sealing: Sealing::new(keys.keyring().clone()),
         shop: shop(&config),

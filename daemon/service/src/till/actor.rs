@@ -256,7 +256,7 @@ impl Actor {
             undo_after_ms: self.parts.undo_after_ms,
             hold_valid_ms: self.parts.hold_valid_ms,
             job_valid_ms: self.parts.job_valid_ms,
-            rules: settlement::rules(&self.parts.rules, now.wall_ms),
+            rules: settlement::rules(&self.parts.rules, now.wall_ms, self.routes.batch_limits()),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use till_core::batch::{Batch, slip as batch_slip};
 use till_core::effect::Effect;
 use till_core::input::Input;
 use till_core::receipt::{self, Shop};
@@ -107,6 +108,10 @@ impl Effects {
                     None => self.printer.give_up(job, "its payment is not in the journal"),
                 }
             }
+            Effect::PrintSlip { job, batch, copy, restarted, .. } => match till.batches().get(batch) {
+                Some(b) => self.printer.print(job, copy, slip(&self.handle, &self.shop, b, copy), restarted),
+                None => self.printer.give_up(job, "its batch has left memory; the journal has it"),
+            },
             Effect::OpenDrawer { reason } => {
                 let readers = self.readers.clone();
                 let handle = self.handle.clone();
@@ -143,7 +148,7 @@ impl Effects {
                 let request = (ids.trace, self.upload_request(till, ids, &entries, total, balanced));
                 self.spawn(move |e| async move { e.upload(batch, part, request).await });
             }
-            Effect::Shred { below } => self.shred(till, below),
+            Effect::Shred { below } => self.spawn(move |e| async move { e.shred(below).await }),
             // Published by the actor itself.
             Effect::PaymentChanged(_)
             | Effect::ChannelChanged
@@ -376,14 +381,26 @@ pub(crate) fn facts(
     });
     // When it was sent, not when the payment changed last: a copy says the same as its original.
     let sent = attempt.map(|a| a.sent_wall_ms).filter(|ms| *ms != 0).unwrap_or(payment.changed_wall_ms);
-    let local_time = jiff::Timestamp::from_millisecond(sent)
-        .map(|t| {
-            t.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
-                .strftime("%Y-%m-%d %H:%M:%S")
-                .to_string()
-        })
-        .unwrap_or_default();
-    receipt::Facts { channel_name, local_time, copy: 0 }
+    receipt::Facts { channel_name, local_time: local_time(sent), copy: 0 }
+}
+
+/// A time as paper shows it.
+fn local_time(wall_ms: i64) -> String {
+    let shown = |t: jiff::Timestamp| {
+        t.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8))).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    };
+    jiff::Timestamp::from_millisecond(wall_ms).map(shown).unwrap_or_default()
+}
+
+/// The settlement slip of a batch as a document.
+pub(crate) fn slip(handle: &Handle, shop: &Shop, batch: &Batch, copy: u32) -> Document {
+    let name = |c: super::ChannelView| match shop.language {
+        receipt::Language::Chinese if !c.name.1.is_empty() => c.name.1,
+        _ => c.name.0,
+    };
+    let channels = handle.routes.all().into_iter().map(|c| (c.config.id.clone(), name(c))).collect();
+    let facts = batch_slip::Facts { local_time: local_time(batch.closed_wall_ms), channels, copy };
+    batch_slip::document(batch, shop, &facts)
 }
 
 /// Whether a channel signs in at all.

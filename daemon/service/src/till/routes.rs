@@ -127,6 +127,15 @@ impl Routes {
         self.lock().values().cloned().collect()
     }
 
+    /// Most items in one batch of a network, of the channels that say so.
+    pub(super) fn batch_limits(&self) -> Vec<(String, u32)> {
+        let said = |(id, view): (&String, &ChannelView)| {
+            let limit = view.description.as_ref()?.extra.get("batch-limit")?.parse().ok()?;
+            (limit > 0).then(|| (id.clone(), limit))
+        };
+        self.lock().iter().filter_map(said).collect()
+    }
+
     /// As routing sees them.
     pub(super) fn views(&self) -> Vec<RouteView> {
         self.lock().values().map(ChannelView::route).collect()

@@ -57,6 +57,11 @@ impl Sealing {
         self.keyring.open(&payment, kind, sealed)
     }
 
+    /// Whether it was sealed under the key that is used now.
+    pub fn is_of_now(&self, sealed: &[u8]) -> bool {
+        epoch_of(sealed) == Some(self.keyring.current())
+    }
+
     /// Begins a new epoch; its key is durable when this returns.
     pub async fn next_epoch(&self) -> Result<u32, KeyringError> {
         let keyring = self.keyring.clone();

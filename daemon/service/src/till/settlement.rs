@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use till_core::batch::{Entry, PartId, Rules, Side, Totals};
+use till_core::batch::{BatchState, Entry, PartId, Rules, Side, Totals};
 use till_core::input::Input;
 use till_core::payment::{LegKind, Purpose};
 use till_core::record::KIND;
@@ -19,9 +19,15 @@ use super::effects::{EXCHANGE, Effects};
 /// How often the machine looks at the clock.
 const TICK: Duration = Duration::from_secs(30);
 
-/// Rules of batches and limits as they are now.
-pub(super) fn rules(configured: &Rules, wall_ms: i64) -> Rules {
-    Rules { utc_offset_min: utc_offset_min(wall_ms), ..configured.clone() }
+/// Rules of batches and limits as they are now: what is configured, and what channels say of their networks' batches.
+pub(super) fn rules(configured: &Rules, wall_ms: i64, batch_limits: Vec<(String, u32)>) -> Rules {
+    let mut rules = Rules { utc_offset_min: utc_offset_min(wall_ms), ..configured.clone() };
+    for (channel, said) in batch_limits {
+        let mut rule = rules.channel(&channel);
+        rule.batch_limit = Some(rule.batch_limit.map_or(said, |own| own.min(said)));
+        rules.channels.insert(channel, rule);
+    }
+    rules
 }
 
 /// Minutes east of UTC at this place, at that time.
@@ -135,39 +141,85 @@ impl Effects {
     }
 
     /// Destroys the keys of what was sealed for closed batches only. Needed is what belongs to a batch that is not closed,
-    /// and whatever an open payment holds, however old.
-    pub(super) fn shred(&self, till: &Till, below: u32) {
-        // In this turn of the actor, before anything is looked up.
-        let mark = self.handle.sealing.mark();
-        let open = till.open_payments().flat_map(sealed_of).map(<[u8]>::to_vec);
-        let mut needed: Vec<Vec<u8>> = open.collect();
-        let book = till.batches();
-        let live = book.frozen().chain(book.open()).flat_map(till_core::batch::Batch::parts);
-        let mut payments: Vec<PaymentId> =
-            live.flat_map(|(_, part)| part.entries()).map(|entry| entry.item.payment).collect();
-        payments.sort_unstable();
-        payments.dedup();
+    /// and whatever an open payment holds, however old: that is sealed anew first, so that one hold does not keep
+    /// the keys of a whole day.
+    pub(super) async fn shred(&self, below: u32) {
+        self.seal_anew().await;
         let (sealing, journal) = (self.handle.sealing.clone(), self.journal.clone());
-        tokio::spawn(async move {
-            let found = tokio::task::spawn_blocking(move || {
-                for id in payments {
-                    let payment = super::history::find(&journal, id).ok().flatten().ok_or(id)?;
-                    needed.extend(sealed_of(&payment).map(<[u8]>::to_vec));
-                }
-                Ok(needed)
-            });
-            // What is not certain to be needless stays.
-            match found.await {
-                Ok(Ok(needed)) => match sealing.shred(mark, needed).await {
-                    Ok(epoch) => tracing::info!(below, epoch, "sealed data of closed batches is destroyed"),
-                    Err(e) => tracing::warn!("{e}"),
-                },
-                Ok(Err::<_, PaymentId>(id)) => {
-                    tracing::warn!(%id, "nothing is destroyed: a payment of an open batch is not in the journal");
-                }
-                Err(_) => {}
+        // In one turn of the actor: the mark, and then what is looked up.
+        let turn = move |till: &Till| {
+            let mark = sealing.mark();
+            let needed: Vec<Vec<u8>> = till.open_payments().flat_map(sealed_of).map(<[u8]>::to_vec).collect();
+            let book = till.batches();
+            let live = book.frozen().chain(book.open()).flat_map(till_core::batch::Batch::parts);
+            let mut payments: Vec<PaymentId> =
+                live.flat_map(|(_, part)| part.entries()).map(|entry| entry.item.payment).collect();
+            payments.sort_unstable();
+            payments.dedup();
+            (mark, needed, payments)
+        };
+        let Ok((mark, mut needed, payments)) = self.handle.look(turn).await else { return };
+        let found = tokio::task::spawn_blocking(move || {
+            for id in payments {
+                let payment = super::history::find(&journal, id).ok().flatten().ok_or(id)?;
+                needed.extend(sealed_of(&payment).map(<[u8]>::to_vec));
             }
+            Ok(needed)
         });
+        // What is not certain to be needless stays.
+        match found.await {
+            Ok(Ok(needed)) => match self.handle.sealing.shred(mark, needed).await {
+                Ok(epoch) => tracing::info!(below, epoch, "sealed data of closed batches is destroyed"),
+                Err(e) => tracing::warn!("{e}"),
+            },
+            Ok(Err::<_, PaymentId>(id)) => {
+                tracing::warn!(%id, "nothing is destroyed: a payment of an open batch is not in the journal");
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// What unfinished payments sealed in batches that are closed: sealed under the key of now, by a record each
+    /// (decision 0020). What cannot be opened or recorded stays as it is, and keeps its key.
+    async fn seal_anew(&self) {
+        let old = self.handle.look(|till| {
+            let closed = |batch: u32| {
+                let batch = till.batches().get(batch);
+                batch.is_none_or(|b| b.state == BatchState::Closed)
+            };
+            let of = |p: &Payment| {
+                let own = match &p.purpose {
+                    Purpose::TopUp { recovery, .. } => Some((p.id, 0, recovery.clone())),
+                    Purpose::Sale | Purpose::Hold => None,
+                };
+                let attempts = p.attempts.iter().filter(|a| closed(a.batch));
+                let sealed = attempts.filter_map(|a| Some((p.id, a.ids.attempt, a.recovery.clone()?)));
+                sealed.chain(own).collect::<Vec<_>>()
+            };
+            till.open_payments().flat_map(of).collect::<Vec<_>>()
+        });
+        let Ok(old) = old.await else { return };
+        let sealing = &self.handle.sealing;
+        for (payment, attempt, sealed) in old.into_iter().filter(|(_, _, sealed)| !sealing.is_of_now(sealed))
+        {
+            let clear = match sealing.open(payment.0, KIND, &sealed) {
+                Ok(clear) => clear,
+                Err(e) => {
+                    tracing::warn!(PAYMENT = %payment, attempt, "cannot be sealed anew: {e}");
+                    continue;
+                }
+            };
+            // The pin keeps the new key until the record that carries it is taken in.
+            match sealing.seal(payment.0, KIND, &clear) {
+                Ok((recovery, _pin)) => {
+                    let input = Input::Resealed { payment, attempt, recovery };
+                    if let Err(e) = self.handle.input(input).await {
+                        tracing::info!(PAYMENT = %payment, attempt, "not sealed anew: {e}");
+                    }
+                }
+                Err(e) => tracing::warn!(PAYMENT = %payment, attempt, "cannot be sealed anew: {e}"),
+            }
+        }
     }
 
     pub(super) async fn settle(&self, batch: u32, part: PartId, request: Settle) {

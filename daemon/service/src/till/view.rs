@@ -51,10 +51,18 @@ pub struct DeviceView {
 pub struct JobView {
     /// Job.
     pub job: u64,
-    /// Whose.
+    /// Whose; all zeros: nobody's, it is a settlement slip.
     pub payment: PaymentId,
     /// State, lower-kebab.
     pub state: String,
+}
+
+impl JobView {
+    /// As on D-Bus: job, payment id or nothing, state.
+    pub(crate) fn row(self) -> (u64, String, String) {
+        let payment = if self.payment.0 == [0; 16] { String::new() } else { self.payment.to_string() };
+        (self.job, payment, self.state)
+    }
 }
 
 #[derive(Default)]

@@ -1,20 +1,18 @@
 //! The reader as a machine without I/O: wakes the chip, looks for cards while it is armed, carries taps through, and waits
 //! until a card has gone before it looks at another. [`crate::plugin`] moves the bytes.
 
+mod report;
+mod taps;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use till_plugin::Sensitive;
-use till_plugin::instrument::StoredValueCard;
-use till_plugin::{Extra, Instrument, Money};
+use till_plugin::Money;
 use zeroize::Zeroizing;
 
-use crate::chip::{self, Exchanged, Firmware, Kind, Status, Target};
-use crate::emv::oda::Oda;
-use crate::emv::refusal::Refusal;
-use crate::emv::tap::{Step, Tap};
-use crate::emv::terminal::{Sale, local};
-use crate::emv::tlv;
+pub use self::report::{Counters, DeviceError, Happened, World};
+use crate::chip::{self, Firmware, Kind, Target};
+use crate::emv::tap::Tap;
 use crate::link::{Event, Link, LinkFault};
 use crate::settings::Config;
 
@@ -28,68 +26,6 @@ const RESTARTS: u8 = 2;
 const QUIET: Duration = Duration::from_secs(1);
 /// After this long a card that was left on the reader is told again.
 const REMIND: Duration = Duration::from_secs(5);
-
-/// Why the device is of no use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DeviceError {
-    /// The line.
-    #[error(transparent)]
-    Link(#[from] LinkFault),
-    /// It answers, and is something else.
-    #[error("the device answers, but is no PN532 (chip {0:02X}h): check which device `transport` names")]
-    NotOurs(u8),
-    /// A reply that is none.
-    #[error("the reader's replies are malformed: check the cable and the baud rate")]
-    Malformed,
-}
-
-/// What happened.
-pub enum Happened {
-    /// The chip is ready.
-    Ready(Firmware),
-    /// A card was read.
-    Read(Instrument),
-    /// A card was not.
-    Failed {
-        /// Lower-kebab.
-        reason: &'static str,
-        /// One line.
-        text: String,
-    },
-    /// The device is of no use.
-    Broken(DeviceError),
-}
-
-/// Clock and randomness for one tap; from outside, so that a test repeats.
-pub trait World {
-    /// Unix ms.
-    fn wall_ms(&self) -> i64;
-    /// Random bytes, or nothing where the system has none.
-    fn random(&self) -> Option<[u8; 4]>;
-    /// The next number of 9F41.
-    fn sequence(&mut self) -> u32;
-}
-
-/// Counters since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Cards read.
-    pub taps: u64,
-    /// Cards that could not pay.
-    pub refused: u64,
-    /// Taps that ended too early.
-    pub torn: u64,
-    /// Two cards at once.
-    pub collisions: u64,
-    /// Cards without ISO-DEP or payment application, reported by serial number.
-    pub serial_numbers: u64,
-    /// Offline data authentication: proved.
-    pub proved: u64,
-    /// Failed.
-    pub not_proved: u64,
-    /// Wakings after the first.
-    pub restarts: u64,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Start {
@@ -128,6 +64,8 @@ pub struct Engine<L> {
     armed: Option<Armed>,
     /// A card was looked at and must leave before the next one; since when it has been asked to.
     occupied: Option<Occupied>,
+    /// Serial number of the card that was looked at last; empty after a collision.
+    last: Zeroizing<Vec<u8>>,
     restarts: u8,
     firmware: Option<Firmware>,
     told: Option<(&'static str, Duration)>,
@@ -160,6 +98,7 @@ impl<L: Link> Engine<L> {
             at: At::Broken,
             armed: None,
             occupied: None,
+            last: Zeroizing::default(),
             restarts: 0,
             firmware: None,
             told: None,
@@ -413,188 +352,5 @@ impl<L: Link> Engine<L> {
                 }
             }
         }
-    }
-
-    fn seen(&mut self, kind: Kind, mut targets: Vec<Target>, now: Duration, world: &mut impl World) {
-        let other = match kind {
-            Kind::A => Kind::B,
-            Kind::B => Kind::A,
-        };
-        if targets.is_empty() {
-            if let Some(occupied) = &mut self.occupied {
-                occupied.empty += 1;
-                // Both kinds were looked for: nothing lies there any more.
-                if occupied.empty >= 2 {
-                    self.occupied = None;
-                }
-            }
-            if self.armed.is_none() && self.occupied.is_none() {
-                self.field_off(now);
-            } else if kind == Kind::A {
-                self.look(other, now);
-            } else {
-                self.pause(other, now);
-            }
-            return;
-        }
-        if let Some(occupied) = &mut self.occupied {
-            occupied.empty = 0;
-            let due = *occupied.remind.get_or_insert(now + REMIND);
-            if now >= due {
-                occupied.remind = Some(now + REMIND);
-                self.fail("card-left", "a card lies on the reader: take it away, then tap".into(), now);
-            }
-            self.let_go(now);
-            return;
-        }
-        let Some(armed) = &self.armed else { return self.let_go(now) };
-        if targets.len() > 1 {
-            self.counters.collisions += 1;
-            self.fail(
-                "collision",
-                "more than one card in front of the reader: hold one card alone".into(),
-                now,
-            );
-            return self.let_go(now);
-        }
-        let Some(target) = targets.pop() else { return };
-        if !target.iso_dep || !armed.payment_cards {
-            return self.without_application(&target, now);
-        }
-        let Some(unpredictable) = world.random() else {
-            self.fail("no-random", "the system has no random numbers: tap again later".into(), now);
-            return self.let_go(now);
-        };
-        let (date, time) = local(world.wall_ms(), self.config.offset);
-        let sale = Sale { amount: armed.amount, date, time, unpredictable, sequence: world.sequence() };
-        let (tap, step) = Tap::begin(self.terminal.clone(), self.keys.clone(), sale);
-        self.follow(Box::new(tap), target, now + self.config.tap, step, now);
-    }
-
-    /// Does what the tap says.
-    fn follow(&mut self, tap: Box<Tap>, target: Target, until: Duration, step: Step, now: Duration) {
-        match step {
-            Step::Send(apdu) => {
-                let Some(command) = chip::exchange(target.number, &apdu) else {
-                    self.refused(Refusal::Endless, &target, now);
-                    return;
-                };
-                let within = self.config.apdu.min(until.saturating_sub(now));
-                let at = At::Tap { tap, target, until, part: Zeroizing::default() };
-                self.command(at, &command, within, false, now);
-            }
-            Step::Done(read) => {
-                self.counters.taps += 1;
-                match read.oda {
-                    Oda::Proved => self.counters.proved += 1,
-                    Oda::Failed(_) => self.counters.not_proved += 1,
-                    Oda::NotDone => {}
-                }
-                if self.armed.is_some() {
-                    self.happened.push(Happened::Read(Instrument::Chip(read.card)));
-                }
-                self.let_go(now);
-            }
-            Step::Refused(why) => self.refused(why, &target, now),
-        }
-    }
-
-    fn refused(&mut self, why: Refusal, target: &Target, now: Duration) {
-        if why.reason() == "no-application" {
-            return self.without_application(target, now);
-        }
-        self.counters.refused += 1;
-        self.fail(why.reason(), why.to_string(), now);
-        self.let_go(now);
-    }
-
-    /// A card that has no payment application: perhaps one of the shop's own.
-    fn without_application(&mut self, target: &Target, now: Duration) {
-        let wanted = self.armed.as_ref().is_some_and(|a| a.serial_cards);
-        if wanted && !target.random() {
-            self.counters.serial_numbers += 1;
-            let shown = hex::encode_upper(target.uid.get(target.uid.len() - 2..).unwrap_or_default());
-            let mut extra = Extra::new();
-            extra.insert("evidence".into(), "uid-only".into());
-            let card = StoredValueCard {
-                identifier: Sensitive::new(target.uid.to_vec()),
-                authenticated: false,
-                masked: format!("card …{shown}"),
-                extra,
-            };
-            self.happened.push(Happened::Read(Instrument::StoredValue(card)));
-        } else {
-            self.counters.refused += 1;
-            self.fail("unsupported-card", Refusal::NoApplication.to_string(), now);
-        }
-        self.let_go(now);
-    }
-
-    fn answered(
-        &mut self,
-        reply: &[u8],
-        mut tap: Box<Tap>,
-        target: Target,
-        until: Duration,
-        mut part: Zeroizing<Vec<u8>>,
-        now: Duration,
-    ) {
-        let (data, more) = match chip::exchanged(reply) {
-            Ok(Exchanged::Last(data)) => (data, false),
-            Ok(Exchanged::More(data)) => (data, true),
-            Ok(Exchanged::Failed(status)) => return self.lost(status, tap.stage(), now),
-            Err(_) => {
-                self.at = At::Tap { tap, target, until, part };
-                return self.fault(LinkFault::Damaged, now);
-            }
-        };
-        let mut whole = Zeroizing::new(Vec::with_capacity(part.len() + data.len()));
-        whole.extend_from_slice(&part);
-        whole.extend_from_slice(data);
-        part = whole;
-        if part.len() > tlv::MOST + 2 {
-            return self.refused(Refusal::Endless, &target, now);
-        }
-        if more {
-            let number = target.number;
-            let within = self.config.apdu.min(until.saturating_sub(now));
-            let at = At::Tap { tap, target, until, part };
-            // An empty exchange fetches the next part.
-            return self.command(at, &[0x40, number], within, false, now);
-        }
-        let step = tap.answer(&part);
-        self.follow(tap, target, until, step, now);
-    }
-
-    fn lost(&mut self, status: Status, stage: &str, now: Duration) {
-        self.counters.torn += 1;
-        match status {
-            Status::Lost(_) => {
-                let text =
-                    format!("the card was taken away too early ({stage}): hold the card until the beep");
-                self.fail("card-removed", text, now);
-                // It may come back at once, and then it is the same customer who tries again.
-                let occupied = self.occupied;
-                self.let_go(now);
-                self.occupied = occupied;
-                return;
-            }
-            Status::Changed => {
-                self.fail(
-                    "collision",
-                    "another card came before the reader: hold one card alone".into(),
-                    now,
-                );
-            }
-            Status::Forgotten => {
-                self.fail("reader-fault", "the reader was reset during the tap: tap again".into(), now);
-                self.link.asleep();
-                return self.begin(Start::Firmware, now);
-            }
-            Status::Other(code) => {
-                self.fail("reader-fault", format!("the reader reports error {code:02X}h: tap again"), now);
-            }
-        }
-        self.let_go(now);
     }
 }
