@@ -22,6 +22,7 @@ pub mod limits;
 pub mod machine;
 pub mod payment;
 pub mod planted;
+pub mod postings;
 pub mod receipt;
 pub mod recognise;
 pub mod record;

@@ -75,6 +75,20 @@ mod switch {
         AbandonedKept = "abandoned-kept", "An attempt that was given up is kept when it is approved after all.";
         HoldTakenTwice = "hold-taken-twice", "A hold that was completed or released is completed again.";
         DrawerBeforeFlush = "drawer-before-flush", "The drawer opens before the answer is on disk.";
+        TotalsTwice = "totals-twice", "A record counts twice in the totals of its batch.";
+        EnteredTwice = "entered-twice", "A record is entered into its batch twice.";
+        EnteredIntoStruck = "entered-into-struck", "A record joins a batch whose totals have left for the network.";
+        VoidOfClosedBatch = "void-of-closed-batch", "A sale of a closed batch is voided.";
+        ItemDropped = "item-dropped", "What is under way at the close of a batch is dropped, not named.";
+        ClosedOverOpen = "closed-over-open", "A part is compared and closed while its items are under way.";
+        AutoCloseForgotten = "auto-close-forgotten", "The clock closes a date again after it jumped back.";
+        BatchesForgotten = "batches-forgotten", "A rebuild forgets the batches: their numbers are given again.";
+        NetworkNumberReused = "network-number-reused", "A closed batch's number of its network goes on.";
+        CountersNotReset = "counters-not-reset", "A new business day begins with what was used of limits before.";
+        ShredBeforeClose = "shred-before-close", "Recovery data is destroyed before the close is on disk.";
+        DetailSkipped = "detail-skipped", "A detail record is skipped when the pointer moves on.";
+        UnbalancedBelieved = "unbalanced-believed", "Totals that differ are taken as agreed.";
+        SettlementForgotten = "settlement-forgotten", "A restart forgets settlements that were under way.";
     }
 
     thread_local! {

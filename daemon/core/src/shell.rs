@@ -91,6 +91,7 @@ impl Pending {
             Effect::Authorise { .. } => planted!(SendBeforeFlush),
             Effect::Print { .. } | Effect::PrintSlip { .. } => planted!(PrintBeforeFlush),
             Effect::OpenDrawer { .. } => planted!(DrawerBeforeFlush),
+            Effect::Shred { .. } => planted!(ShredBeforeClose),
             _ => false,
         };
         self.effects.extract_if(.., |e| early(e)).collect()
@@ -160,7 +161,7 @@ impl Shell {
         }
         self.till.apply(at.seq, at.wall_ms, &record);
         #[cfg(feature = "planted")]
-        self.till.forget(planted!(KeysForgotten), planted!(TracesForgotten));
+        self.till.forget(planted!(KeysForgotten), planted!(TracesForgotten), planted!(BatchesForgotten));
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use crate::fold::{self, fold};
 use crate::keys::Keys;
 use crate::limits::{Counters, Use};
 use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentId};
+use crate::planted::planted;
 use crate::record::Record;
 
 /// Job numbers above this are copies; those below are receipt numbers.
@@ -435,7 +436,7 @@ impl Till {
                     self.numbers.entry(channel.to_owned()).or_default().trace = trace;
                     self.orders += 1;
                 }
-                if follows.new_day {
+                if follows.new_day && !planted!(CountersNotReset) {
                     self.used.reset();
                 }
             }
@@ -474,12 +475,15 @@ impl Till {
 
     /// A planted fault: a replay that does not restore everything.
     #[cfg(feature = "planted")]
-    pub(crate) fn forget(&mut self, keys: bool, traces: bool) {
+    pub(crate) fn forget(&mut self, keys: bool, traces: bool, batches: bool) {
         if keys {
             self.keys = Keys::default();
         }
         if traces {
             self.numbers.clear();
+        }
+        if batches {
+            self.batches = Batches::default();
         }
     }
 

@@ -16,6 +16,10 @@ pub(crate) enum Event {
     Timer(Timer),
     /// Bytes reach a host; the network does not know that a till died.
     Arrive(Box<Message>),
+    /// A request of a settlement reaches its network.
+    Settlement(Box<crate::settlement::Request>),
+    /// The daemon looks at the clock.
+    Tick,
     /// The customer of a pending order makes up their mind.
     Customer(usize, String),
     /// A network tells of something until it is heard.

@@ -28,7 +28,11 @@ impl World {
         match effect {
             Effect::Arm { payment, .. } => self.armed_for = Some(payment),
             Effect::Disarm => self.armed_for = None,
-            Effect::Prepare { payment, channel, ids, .. } => {
+            Effect::Prepare { payment, kind, channel, ids, .. } => {
+                if kind == LegKind::Load {
+                    let opened = self.watch.opened_in(payment);
+                    assert!(!self.watch.is_shredded(opened), "S66: the card of a top-up was shredded");
+                }
                 let result = if !self.faults.calm && self.rng.chance(5) {
                     Err(no("not-prepared"))
                 } else {
@@ -64,6 +68,15 @@ impl World {
             Effect::Undo { payment, attempt, channel, ids, recovery, .. } => {
                 let channel = profile::index(&channel);
                 self.watch.i22_follow_up_goes_where_its_original_went(channel, &ids, &recovery);
+                let batch =
+                    self.till().payment(payment).and_then(|p| p.attempt(attempt)).map_or(0, |a| a.batch);
+                if self.watch.is_shredded(batch) {
+                    // A late approval of a closed batch: what the undo needs is destroyed, people must (as the daemon
+                    // answers when a seal cannot be opened any more).
+                    self.tally.see("late for what was shredded");
+                    let outcome = UndoOutcome::Refused(no("seal"));
+                    return self.clock.inside(1, Input::Undone { payment, attempt, outcome });
+                }
                 let call = self.call(payment, attempt, channel);
                 self.undo(call);
             }
@@ -86,6 +99,16 @@ impl World {
                 };
                 self.clock.inside(500, Input::Printed { job, state });
             }
+            Effect::PrintSlip { job, batch, .. } => {
+                check::w05_closed_before_its_slip(self, batch);
+                check::w06_the_job_is_on_disk_before_the_paper(self, job);
+                let state = if self.rng.chance(20) && !self.faults.calm {
+                    PrintState::Failed { reason: "paper".into(), partly: true }
+                } else {
+                    PrintState::Done
+                };
+                self.clock.inside(500, Input::Printed { job, state });
+            }
             Effect::OpenDrawer { reason } => {
                 if let Ok(payment) = reason.parse() {
                     check::w05_on_disk_before_anybody_hears(self, payment, "the drawer opens");
@@ -105,13 +128,11 @@ impl World {
             | Effect::ShowCode { .. }
             | Effect::SignIn { .. }
             | Effect::CancelPrint { .. }
-            | Effect::PrintSlip { .. }
-            // No batch is closed in this world yet.
-            | Effect::BatchChanged { .. }
-            | Effect::SettleAfter { .. }
+            | Effect::BatchChanged { .. } => {}
+            Effect::SettleAfter { .. }
             | Effect::Settle { .. }
             | Effect::UploadRecords { .. }
-            | Effect::Shred { .. } => {}
+            | Effect::Shred { .. } => self.settlement(effect),
         }
     }
 

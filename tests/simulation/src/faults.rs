@@ -62,6 +62,21 @@ pub(crate) enum QueryFate {
     Wrong(Wrong),
 }
 
+/// What becomes of a request of a settlement.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SettleFate {
+    Well,
+    NotSent,
+    LostRequest,
+    LostAnswer,
+    LateAnswer,
+    AnsweredTwice,
+    /// A definite no to this one try.
+    Refused,
+    /// The network's count is behind: it says that totals differ which do not.
+    Miscounts,
+}
+
 /// How bad this world is.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Faults {
@@ -85,6 +100,23 @@ impl Faults {
             around: rng.pick(&[0, 2, 10, 30]),
             calm: false,
         }
+    }
+
+    pub(crate) fn settle(self, rng: &mut Rng) -> SettleFate {
+        if !self.strikes(rng) {
+            return SettleFate::Well;
+        }
+        rng.pick(&[
+            SettleFate::NotSent,
+            SettleFate::LostRequest,
+            SettleFate::LostRequest,
+            SettleFate::LostAnswer,
+            SettleFate::LateAnswer,
+            SettleFate::AnsweredTwice,
+            SettleFate::Refused,
+            SettleFate::Miscounts,
+            SettleFate::Miscounts,
+        ])
     }
 
     fn strikes(self, rng: &mut Rng) -> bool {

@@ -13,6 +13,7 @@ use till_plugin::{Extra, Money};
 
 use crate::faults::{Pay, PayFate, QueryFate, UndoFate, Wrong};
 use crate::profile;
+use crate::settlement::NetworkBatch;
 
 /// What travels to a host.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub(crate) struct Entry {
     pub(crate) kind: LegKind,
     pub(crate) amount: Money,
     pub(crate) state: Book,
+    /// The network's batch that it was sent under.
+    pub(crate) batch: u32,
     /// Queries see nothing of it until then: a replica that lags behind.
     seen_from: u64,
     /// Times that it was done; more than one is a double charge (or refund, or load).
@@ -68,6 +71,9 @@ pub(crate) struct Host {
     /// Bookings that came after the host had said "never existed".
     pub(crate) booked_late: u64,
     said_never: BTreeSet<String>,
+    pub(crate) channel: usize,
+    /// Its batches, by its own numbers.
+    pub(crate) batches: BTreeMap<u32, NetworkBatch>,
 }
 
 pub(crate) fn no(code: &str) -> Decline {
@@ -80,7 +86,7 @@ pub(crate) fn doubt(reason: UnknownReason) -> Unknown {
 
 impl Host {
     pub(crate) fn new(channel: usize) -> Self {
-        Self { keeps_order: profile::keeps_order(channel), ..Self::default() }
+        Self { keeps_order: profile::keeps_order(channel), channel, ..Self::default() }
     }
 
     /// How often what an order asked for was done and stands.
@@ -88,8 +94,18 @@ impl Host {
         self.book.get(order).map_or(0, |e| if e.state == Book::Done { e.charges } else { 0 })
     }
 
+    fn has_ended(&self, network: u32) -> bool {
+        self.batches.get(&network).is_some_and(|b| b.ended)
+    }
+
     pub(crate) fn pay(&mut self, m: &Message, pay: Pay, lag: u64, now: u64) -> Outcome {
         let order = &m.ids.order;
+        assert!(
+            !self.has_ended(m.ids.batch),
+            "I13: {} {order} comes under batch {}, which is closed at the network",
+            m.kind.as_str(),
+            m.ids.batch
+        );
         if self.tombs.contains(order) {
             return Outcome::Declined(no("reversed-before"));
         }
@@ -113,8 +129,15 @@ impl Host {
             self.booked_late += 1;
         }
         let charges = u32::from(state == Book::Done);
-        let entry =
-            Entry { kind: m.kind, amount: m.amount, state, seen_from: now + lag, charges, refuses: false };
+        let entry = Entry {
+            kind: m.kind,
+            amount: m.amount,
+            state,
+            batch: m.ids.batch,
+            seen_from: now + lag,
+            charges,
+            refuses: false,
+        };
         self.book.insert(order.clone(), entry);
         outcome
     }
@@ -147,6 +170,7 @@ impl Host {
     pub(crate) fn undo(&mut self, m: &Message, fate: UndoFate, now: u64) -> UndoOutcome {
         let order = &m.ids.order;
         let keeps_order = self.keeps_order;
+        let settled = self.has_ended(m.ids.batch);
         let Some(e) = self.book.get_mut(order).filter(|e| keeps_order || e.seen_from <= now) else {
             if keeps_order {
                 self.tombs.insert(order.clone());
@@ -154,7 +178,10 @@ impl Host {
             self.said_never.insert(order.clone());
             return UndoOutcome::NeverExisted;
         };
-        if e.refuses || (fate == UndoFate::Refuse && e.state == Book::Done) {
+        if e.refuses
+            || (settled && e.state == Book::Done)
+            || (fate == UndoFate::Refuse && e.state == Book::Done)
+        {
             e.refuses = true;
             return UndoOutcome::Refused(no("settled"));
         }

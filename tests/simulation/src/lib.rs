@@ -3,7 +3,7 @@
 //!
 //! * `rng`, `clock`: chance and time; `disk`: the journal's file, torn and full; `host`: networks with their own ledgers;
 //! * `profile`: the channels as the till sees them; `faults`: what goes wrong; `operator`: the people;
-//! * `world`: the daemon's shell around till-core's; `exchange`: what effects do; `check`: what must hold.
+//! * `world`: the daemon's shell around till-core's; `exchange`, `settlement`: what effects do; `check`: what must hold.
 //!
 //! `./simulate` runs it; docs/reliability.md says what it proves.
 
@@ -22,6 +22,7 @@ pub mod planted;
 mod profile;
 mod rng;
 mod run;
+mod settlement;
 mod tally;
 mod world;
 

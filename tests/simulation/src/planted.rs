@@ -32,6 +32,20 @@ pub const WITHIN: &[(Fault, u64)] = &[
     (Fault::UndoWithoutEnd, 10_000),
     (Fault::SlotNotChecked, 80_000),
     (Fault::AbandonedKept, 30_000),
+    (Fault::EnteredTwice, 50),
+    (Fault::BatchesForgotten, 200),
+    (Fault::TotalsTwice, 200),
+    (Fault::ShredBeforeClose, 200),
+    (Fault::CountersNotReset, 500),
+    (Fault::ItemDropped, 500),
+    (Fault::SettlementForgotten, 500),
+    (Fault::NetworkNumberReused, 1_000),
+    (Fault::ClosedOverOpen, 2_000),
+    (Fault::UnbalancedBelieved, 2_000),
+    (Fault::VoidOfClosedBatch, 2_000),
+    (Fault::AutoCloseForgotten, 20_000),
+    (Fault::EnteredIntoStruck, 10_000),
+    (Fault::DetailSkipped, 20_000),
 ];
 
 /// Lives worlds with a fault planted until one of them notices; `None` when none does within so many payments.

@@ -1,7 +1,10 @@
 //! The channels of the world: ways in which a network lets unknown outcomes be resolved, and what it does after an
 //! approval.
 
+use std::collections::BTreeMap;
+
 use till_core::LegKind;
+use till_core::batch::{FeePlan, PayoutCycle, SettleRule};
 use till_core::routing::{LegTerms, RouteHealth, RouteView};
 use till_plugin::Family;
 use till_plugin::channel::{Operation, QueryRule, ResolveProfile, UndoRule};
@@ -33,6 +36,16 @@ pub(crate) fn index(channel: &str) -> usize {
 /// Messages arrive in the order they were sent and are answered from one book: a bank's line.
 pub(crate) const fn keeps_order(channel: usize) -> bool {
     matches!(channel, 2 | 3)
+}
+
+/// Its network keeps batches and compares them.
+pub(crate) const fn settles(channel: usize) -> bool {
+    keeps_order(channel)
+}
+
+/// It compares a second time, after the details; the other does not.
+pub(crate) const fn compares_again(channel: usize) -> bool {
+    channel == 2
 }
 
 /// A channel that answers at once or not at all, and never says "ask again".
@@ -111,13 +124,25 @@ pub(crate) fn merchant(channel: usize) -> String {
 
 pub(crate) const TERMINAL: &str = "T0000001";
 
+/// How the channels settle.
+pub(crate) fn settle_rules(chunk: u32, tries: u32) -> BTreeMap<String, SettleRule> {
+    let rule = |rate_ppm, min, max| SettleRule {
+        chunk,
+        tries,
+        payout: Some(PayoutCycle::Working(1)),
+        fee: Some(FeePlan { rate_ppm, fixed: 0, min, max }),
+        ..SettleRule::default()
+    };
+    BTreeMap::from([("bank".into(), rule(6_000, 1, Some(300))), ("bank-2".into(), rule(3_800, 0, None))])
+}
+
 pub(crate) fn routes() -> Vec<RouteView> {
     (0..CHANNELS.len())
         .map(|i| RouteView {
             id: CHANNELS[i].0.into(),
             families: vec![Family::new(CHANNELS[i].1)],
             operations: if keeps_order(i) {
-                vec![Operation::Sale, Operation::PreAuthorisation]
+                vec![Operation::Sale, Operation::PreAuthorisation, Operation::Settle]
             } else {
                 vec![Operation::Sale]
             },

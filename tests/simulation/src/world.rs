@@ -3,15 +3,18 @@
 
 use std::collections::BTreeSet;
 
+use till_core::batch::{CloseAt, Rules};
 use till_core::input::Context;
+use till_core::limits::{Limit, Scope};
 use till_core::{Input, Next, NotDone, PaymentId, Record, Refusal, Shell, Till};
+use till_plugin::{Currency, Money};
 
 use crate::check::{self, Watch};
 use crate::clock::{Clock, Event, Timer};
 use crate::disk::{Disk, Fate, Health, Trouble};
 use crate::faults::Faults;
 use crate::host::Host;
-use crate::operator::Operator;
+use crate::operator::{Operator, stalled};
 use crate::profile;
 use crate::rng::Rng;
 use crate::run;
@@ -19,6 +22,43 @@ use crate::tally::Tally;
 
 /// Records between two comparisons of the whole till with its replay; what a record touches is compared every time.
 const WHOLE_EVERY: u64 = 48;
+
+/// When every world begins: 2026-09-21 14:13:20 UTC, Unix ms.
+const BEGIN_MS: i64 = 1_790_000_000_000;
+
+/// How often the daemon looks at the clock, ms.
+const TICK_MS: u64 = 30_000;
+
+/// Places, minutes east of UTC.
+const OFFSETS: [i32; 4] = [480, 0, -300, 345];
+
+/// Rules of batches and limits. A day ends by the clock only where time counts, most often within the world's minutes.
+fn rules(rng: &mut Rng, wild: bool) -> Rules {
+    let utc_offset_min = rng.pick(&OFFSETS);
+    let (chunk, tries) = (rng.pick(&[1, 3, 8]), rng.pick(&[2, 3, 5]));
+    let minute = 853 + utc_offset_min + 1 + i32::try_from(rng.below(20)).unwrap_or(0);
+    let minute = if rng.chance(70) { minute } else { i32::try_from(rng.below(1440)).unwrap_or(0) };
+    let close_at = rng.chance(70).then(|| u16::try_from(minute.rem_euclid(1440)).ok().and_then(CloseAt::new));
+    let limit = |scope, minor| Limit { scope, amount: Money::new(minor, Currency::CNY), count: Some(40) };
+    let limits = if rng.chance(20) {
+        vec![
+            limit(Scope::Payment(None), 95_000),
+            limit(Scope::Channel("wallet".into()), 300_000),
+            limit(Scope::Operator, 1_000_000),
+            limit(Scope::Instrument, 100_000),
+        ]
+    } else {
+        Vec::new()
+    };
+    Rules {
+        utc_offset_min,
+        close_at: close_at.flatten().filter(|_| wild),
+        calendar: till_core::batch::Calendar::default(),
+        channels: profile::settle_rules(chunk, tries),
+        // A day's counters begin anew with the date: where clocks must not matter there are no limits.
+        limits: if wild { limits } else { Vec::new() },
+    }
+}
 
 /// Records between two snapshots.
 const SNAPSHOT_EVERY: u64 = 80;
@@ -46,7 +86,7 @@ pub(crate) struct World {
     pub(crate) tally: Tally,
     wall_skew: i64,
     /// What the wall clock does.
-    wall_clock: run::Clock,
+    pub(crate) wall_clock: run::Clock,
     trace: Option<String>,
 }
 
@@ -86,8 +126,13 @@ impl World {
         // A long one now and then: payments leave memory and come back.
         let drawn = if rng.per_mille(4) { 300 } else { rng.pick(&[4, 8, 12, 20, 40]) };
         let evening = rng.pick(&[0, 20, 60, 60]);
+        let closes = rng.chance(60);
+        let rules = rules(&mut rng, wild_clock);
         let mut clock = Clock::default();
         clock.after(0, Event::Operator);
+        if wild_clock {
+            clock.after(TICK_MS, Event::Tick);
+        }
         Self {
             clock,
             faults,
@@ -104,7 +149,7 @@ impl World {
                 undo_after_ms: rng.chance(50).then_some(20_000),
                 job_valid_ms: if wild_clock { 7 * 86_400_000 } else { i64::MAX },
                 hold_valid_ms: if wild_clock { rng.pick(&[60_000, 30 * 86_400_000]) } else { i64::MAX },
-                rules: till_core::batch::Rules::default(),
+                rules,
             },
             disk: Disk::new(),
             replayed: Till::new(),
@@ -114,7 +159,7 @@ impl World {
             vault: BTreeSet::new(),
             armed_for: None,
             up: true,
-            operator: Operator::new(payments.unwrap_or(drawn), evening),
+            operator: Operator::new(payments.unwrap_or(drawn), evening, closes),
             watch: Watch::default(),
             tally: Tally::default(),
             wall_skew: 0,
@@ -128,7 +173,7 @@ impl World {
     pub(crate) fn run(&mut self) {
         let limit = 4_000 * (self.operator.payments + 1);
         let mut events = 0;
-        while let Some(event) = self.clock.next() {
+        while let Some(event) = self.next_event() {
             events += 1;
             assert!(events < limit, "I24: the world does not come to rest after {events} events");
             self.happen(event);
@@ -145,6 +190,17 @@ impl World {
             }
         }
         check::at_rest(self);
+    }
+
+    /// What happens next. When nothing would, and a settlement waits for people, they are called.
+    fn next_event(&mut self) -> Option<Event> {
+        let next = self.clock.next();
+        if next.is_some() || stalled(self.till()).is_none() {
+            return next;
+        }
+        self.operator.done = false;
+        self.clock.after(1_000, Event::Operator);
+        self.clock.next()
     }
 
     /// Nothing breaks any more, and what is broken heals: then everything must come to an end.
@@ -179,8 +235,15 @@ impl World {
         self.shell.till()
     }
 
+    /// The shop is closed for so long.
+    pub(crate) fn pass_days(&mut self, days: i64) {
+        self.wall_skew = self.wall_skew.saturating_add(days * 86_400_000);
+        self.tally.see("nights");
+        log!(self, "{days} days pass");
+    }
+
     fn wall(&self) -> i64 {
-        let base = 1_790_000_000_000 + i64::try_from(self.clock.now).unwrap_or(0);
+        let base = BEGIN_MS + i64::try_from(self.clock.now).unwrap_or(0);
         if self.wall_clock == run::Clock::Steady { base } else { base + self.wall_skew }
     }
 
@@ -191,6 +254,8 @@ impl World {
                 self.unasked(&Input::Resolve { payment, attempt });
             }
             Event::Arrive(message) => self.arrive(&message),
+            Event::Settlement(request) => self.settle(&request),
+            Event::Tick => self.tick(),
             Event::Customer(channel, order) => self.hosts[channel].customer_agrees(&order),
             Event::Notice(input) => self.notice(input),
             Event::Operator => self.people(),
@@ -200,6 +265,16 @@ impl World {
                 log!(self, "the disk is well");
             }
             Event::ChannelWell(channel) => self.channel_well(channel),
+        }
+    }
+
+    /// The clock may close a day. What finds no room now does at the next tick.
+    fn tick(&mut self) {
+        if self.up {
+            let _told = self.input(&Input::Tick);
+        }
+        if !self.faults.calm {
+            self.clock.after(TICK_MS, Event::Tick);
         }
     }
 
@@ -226,10 +301,23 @@ impl World {
     /// Disk, clock or a channel gets into trouble.
     fn trouble_around(&mut self) {
         let lasts = self.rng.range(2_000, 90_000);
-        match self.rng.below(5) {
+        match self.rng.below(6) {
+            5 => {
+                // Daylight saving, or the till travels.
+                let minutes = self.rng.pick(&OFFSETS);
+                if self.wall_clock == run::Clock::Wild {
+                    self.ctx.rules.utc_offset_min = minutes;
+                }
+                self.tally.see("time zone changed");
+            }
             0 | 1 => {
-                // A till without a battery clock: any day of ten years around; believed or not.
-                self.wall_skew = self.rng.minor(631_152_000_000) - 315_576_000_000;
+                // A till without a battery clock: any day of ten years around, a day that was before, the right one
+                // again; believed or not.
+                self.wall_skew = match self.rng.below(5) {
+                    0 => 0,
+                    1 | 2 => self.wall_skew - (1 + self.rng.minor(2)) * 86_400_000,
+                    _ => self.rng.minor(631_152_000_000) - 315_576_000_000,
+                };
                 let believed = self.rng.chance(40);
                 self.ctx.clock_trusted = believed || self.wall_clock != run::Clock::Wild;
                 self.tally.see("clock jumped");

@@ -15,6 +15,15 @@ fn books_agree_whatever_happens() {
     println!("{worlds} worlds, {tally:#?}");
     // A world without these would prove nothing.
     for record in [
+        "batch-closed",
+        "batch-exception",
+        "batch-frozen",
+        "business-date",
+        "part-closed",
+        "settlement-answered",
+        "settlement-gave-up",
+        "settlement-waited",
+        "upload-answered",
         "abandoned",
         "acknowledged",
         "approved",
@@ -55,7 +64,17 @@ fn books_agree_whatever_happens() {
         assert!(tally.alarm.get(alarm).is_some_and(|n| *n >= 3), "no alarm {alarm}: {:?}", tally.alarm);
     }
     for what in [
+        "batches ended",
         "booked after never-existed",
+        "closed without the network",
+        "days closed by hand",
+        "days closed by the clock",
+        "details sent",
+        "nights",
+        "parts agreed",
+        "settled again by hand",
+        "time zone changed",
+        "totals compared again",
         "no route",
         "payments brought back to memory",
         "refunds asked",

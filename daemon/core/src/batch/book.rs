@@ -11,6 +11,7 @@ use super::entry::{Exception, Item, PartId};
 use super::event::BatchEvent;
 use super::part::{CloseProposal, GaveUp, Part};
 use crate::payment::{Attempt, AttemptState, Payment, PaymentId, Purpose};
+use crate::planted::planted;
 
 /// Closed batches kept in memory, without their entries.
 pub const RECENT: usize = 32;
@@ -138,10 +139,10 @@ impl Batches {
 
     /// Money that is certain joins the batch it was made in, or, when that one's totals are struck, the open one.
     fn enter(&mut self, p: &Payment, a: &Attempt, item: Item, seq: u64) {
-        let own = self
-            .live
-            .get_mut(&a.batch)
-            .filter(|b| b.part_in(&a.channel, a.ids.batch).is_none_or(|part| part.state.takes_entries()));
+        let own = self.live.get_mut(&a.batch).filter(|b| {
+            b.part_in(&a.channel, a.ids.batch)
+                .is_none_or(|part| part.state.takes_entries() || planted!(EnteredIntoStruck))
+        });
         let (batch, network) = match own {
             Some(_) => (self.live.get_mut(&a.batch), a.ids.batch),
             None => (self.live.get_mut(&self.open), 0),
@@ -218,7 +219,10 @@ impl Batches {
         batch.automatic = *automatic;
         batch.operator.clone_from(operator);
         batch.freeze_parts(moved);
-        if *automatic && let Some(date) = date {
+        if *automatic
+            && let Some(date) = date
+            && !planted!(AutoCloseForgotten)
+        {
             self.auto_closed.add(*date);
         }
         self.open = next;

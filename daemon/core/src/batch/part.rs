@@ -8,6 +8,7 @@ use till_plugin::channel::{AttemptIds, Decline, UnknownReason};
 use super::entry::{Entry, Exception, Item, Why};
 use super::totals::{Kinds, Totals};
 use crate::payment::LegKind;
+use crate::planted::planted;
 use till_plugin::Money;
 
 /// Where a part stands.
@@ -263,6 +264,9 @@ impl Part {
     /// An approved item joins.
     pub(super) fn enter(&mut self, item: Item, kind: LegKind, amount: Money, seq: u64) {
         let fits = self.kinds.add(kind, amount).and_then(|()| self.totals.add(kind, amount));
+        if planted!(TotalsTwice) {
+            let _ = self.totals.add(kind, amount);
+        }
         if fits.is_err() {
             // Never a wrong sum in silence: the entry stands, the part says that its totals do not.
             self.except(Exception { item: Some(item), why: Why::Overflow });
@@ -270,6 +274,11 @@ impl Part {
         if super::totals::side(kind).is_some() {
             self.entries.push(Entry { item, kind, amount, seq });
             self.count = self.count.saturating_add(1);
+            if planted!(EnteredTwice) {
+                self.entries.push(Entry { item, kind, amount, seq });
+                self.count = self.count.saturating_add(1);
+                let _ = self.totals.add(kind, amount);
+            }
         }
     }
 
@@ -277,6 +286,9 @@ impl Part {
     pub(super) fn except(&mut self, exception: Exception) {
         if let Some(item) = exception.item {
             self.open.remove(&item);
+            if planted!(ItemDropped) {
+                return;
+            }
         }
         if !self.exceptions.contains(&exception) {
             self.exceptions.push(exception);
@@ -322,7 +334,8 @@ impl Part {
                 self.except(Exception { item: None, why: Why::TotalsDiffer });
             }
             (Ask::Upload { from, count }, Answer::Taken) => {
-                self.state = PartState::Uploading { next: from.saturating_add(count) };
+                let next = from.saturating_add(count).saturating_add(u32::from(planted!(DetailSkipped)));
+                self.state = PartState::Uploading { next };
             }
             // Which of them it is, only one at a time can tell.
             (Ask::Upload { from, count }, Answer::Refused(_)) if count > 1 => {

@@ -184,9 +184,8 @@ mod tests {
     }
 
     proptest! {
-        /// I14.
         #[test]
-        fn fees_are_between_least_and_most_and_grow_with_the_amount(
+        fn i14_fees_are_between_least_and_most_and_grow_with_the_amount(
             rate_ppm in 0_u32..1_000_000, fixed in 0_u32..10_000, min in 0_u32..1_000, more in 0_u32..10_000,
             amount in 1_i64..10_000_000, plus in 0_i64..10_000,
         ) {

@@ -15,6 +15,7 @@ use crate::bounds;
 use crate::effect::Effect;
 use crate::input::Context;
 use crate::payment::AttemptState;
+use crate::planted::planted;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::routing::{RouteHealth, RouteView};
@@ -124,7 +125,8 @@ fn freeze(
     let moved = open.into_iter().flat_map(Batch::parts).filter(|(id, part)| {
         part.matters() && id.network == till.batch(&id.channel) && might_settle(ctx, &id.channel)
     });
-    let moved = moved.map(|(id, _)| (id.channel, id.network % MAX_NUMBER + 1)).take(CHANNELS).collect();
+    let most = if planted!(NetworkNumberReused) { 0 } else { CHANNELS };
+    let moved = moved.map(|(id, _)| (id.channel, id.network % MAX_NUMBER + 1)).take(most).collect();
     let event = BatchEvent::Frozen {
         batch: number,
         date: book.date(),
@@ -177,6 +179,7 @@ pub(super) fn go_on(till: &Till, ctx: &Context, number: u32, id: Option<&PartId>
         return Ok(resumed(number, id, None));
     }
     if part.state == PartState::Frozen
+        && !planted!(ClosedOverOpen)
         && let Some(step) = under_way(number, id, part)
     {
         return Ok(step);
@@ -353,6 +356,7 @@ pub(super) fn settled(
 ) -> Result<Step, Refusal> {
     let answer = match outcome {
         SettleOutcome::Balanced => Answer::Balanced,
+        SettleOutcome::Unbalanced if planted!(UnbalancedBelieved) => Answer::Balanced,
         SettleOutcome::Unbalanced => Answer::Unbalanced,
         SettleOutcome::Refused(d) => Answer::Refused(bounds::decline(d)),
         SettleOutcome::Unknown(u) if u.reason == UnknownReason::Unsupported => Answer::Unsupported,
@@ -517,7 +521,7 @@ pub(super) fn close_anyway(
             Ok(step(BatchEvent::CloseProposed { batch: number, part, reason, operator }, []))
         }
         // Said twice by one is said once.
-        Some(first) if first.operator == operator => Ok(Step::default()),
+        Some(first) if first.operator.eq_ignore_ascii_case(&operator) => Ok(Step::default()),
         Some(_) => {
             let by_hand = (operator, bounds::cut(reason, bounds::LINE));
             Ok(close_part(ctx, batch, id, part, Some(by_hand)))
@@ -557,6 +561,9 @@ pub(super) fn signed_in(till: &Till, channel: &str, wanted: Option<u32>) -> Step
 /// The steps of a restart: an exchange that was on its way is not heard of again, everything goes on where it stood.
 pub(super) fn recover(till: &Till) -> Vec<Step> {
     let mut steps = Vec::new();
+    if planted!(SettlementForgotten) {
+        return steps;
+    }
     for batch in till.batches().frozen() {
         let number = batch.number;
         for (id, part) in batch.parts().filter(|(_, p)| !p.state.is_closed()) {

@@ -7,6 +7,7 @@ mod samples;
 
 mod days;
 mod fold;
+mod postings;
 mod settle;
 mod shop;
 mod slip;

@@ -1,6 +1,7 @@
 //! What must be true after every record, before every request, and when everything has come to rest. Numbers are those
 //! of the specification (pos.md §3.5 W1–W8, §3.8 I1–I24); docs/reliability.md has the table.
 
+mod batch;
 mod money;
 mod rest;
 mod send;
@@ -11,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use till_core::{AttemptState, PaymentId, PaymentState, Record, Verdict};
 use till_plugin::channel::AttemptIds;
 
+pub(crate) use batch::{
+    before_settling, details_are_there, i12_shredded_is_closed, w05_closed_before_its_slip,
+};
 pub(crate) use rest::at_rest;
 pub(crate) use send::{
     before_sending, w05_on_disk_before_anybody_hears, w06_the_job_is_on_disk_before_the_paper,
@@ -30,6 +34,8 @@ struct Seen {
     alarms: Vec<&'static str>,
     /// What the first of two people said.
     proposal: Option<(u32, Verdict, String)>,
+    /// The till's batch that was open when it was opened.
+    opened_in: u32,
     /// Two people found out that an attempt happened that the machine could not find out.
     found: bool,
 }
@@ -44,6 +50,7 @@ pub(crate) struct Watch {
     traces: BTreeSet<(usize, u32)>,
     recoveries: BTreeMap<String, (usize, Vec<u8>)>,
     prints: BTreeMap<u64, (PaymentId, u32)>,
+    books: batch::Books,
 }
 
 impl Watch {
@@ -53,6 +60,11 @@ impl Watch {
             self.seen.resize_with(n + 1, Seen::default);
         }
         &mut self.seen[n]
+    }
+
+    /// The till's batch in which a payment was opened.
+    pub(crate) fn opened_in(&mut self, payment: PaymentId) -> u32 {
+        self.of(payment).opened_in
     }
 
     /// States of a payment's attempts after its last record.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use till_core::{AttemptState, LegKind, Payment, PaymentState, Purpose};
 
-use super::{Watch, money};
+use super::{Watch, batch, money};
 use crate::host::Host;
 use crate::profile;
 use crate::world::World;
@@ -43,12 +43,11 @@ fn i04_nothing_is_under_way(w: &World) {
 /// Each payment out of its records alone, as an auditor would, against the hosts' ledgers.
 fn books_agree(w: &mut World) {
     let mut known = BTreeSet::new();
-    let (mut payments, mut reviews) = (0, 0);
+    let (mut payments, mut reviews) = (Vec::new(), 0);
     for id in w.disk.identities() {
         let Some(p) = w.disk.payment(id, u64::MAX) else {
             panic!("I4: its records do not make payment {id}")
         };
-        payments += 1;
         *w.tally.payment.entry(p.state.as_str()).or_default() += 1;
         money::i01_kept_is_between_nothing_and_what_is_owed(&p);
         money::i10_never_more_back_than_was_taken(&p);
@@ -57,8 +56,10 @@ fn books_agree(w: &mut World) {
         top_up_is_both_or_neither(&w.hosts, &p);
         reviews += p.attempts.iter().filter(|a| a.state == AttemptState::Review).count() as u64;
         known.extend(p.attempts.iter().map(|a| a.ids.order.clone()));
+        payments.push(p);
     }
-    w.tally.payments = payments;
+    batch::at_rest(w, &payments);
+    w.tally.payments = payments.len() as u64;
     w.tally.see_many("attempts left to review", reviews);
     let strangers = w.hosts.iter().flat_map(|h| h.book.keys()).filter(|o| !known.contains(*o)).count();
     assert_eq!(strangers, 0, "I6: a host knows an order that the journal does not");

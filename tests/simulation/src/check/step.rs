@@ -2,7 +2,7 @@
 
 use till_core::{Attempt, AttemptState, Payment, PaymentId, PaymentState, Record};
 
-use super::{Seen, inner, money};
+use super::{Seen, batch, inner, money};
 use crate::profile;
 use crate::world::World;
 
@@ -13,6 +13,7 @@ pub(crate) fn after_record(w: &mut World, record: &Record) {
     let foreground = w.till().open_payments().filter(|p| p.is_foreground()).count();
     assert!(foreground <= 1, "W3: {foreground} payments hold the till");
 
+    batch::after_record(w, record);
     let Some(id) = record.payment() else { return };
     let till = w.shell.till();
     let Some(p) = till.payment(id) else { panic!("the payment of a record that was just folded in is gone") };
@@ -27,17 +28,37 @@ pub(crate) fn after_record(w: &mut World, record: &Record) {
     let seen = w.watch.of(id);
     w08_two_people_decide(seen, record);
     i18_a_final_payment_changes_only_by_what_follows(seen, p, record);
+    if let Record::Opened { .. } | Record::OpenedFor { .. } = record {
+        seen.opened_in = till.open_batch();
+    }
+    let mut approved = None;
     for (i, a) in p.attempts.iter().enumerate() {
         i05_the_reversal_is_armed(a);
         i24_the_resolver_is_bounded(a, record);
         if let Some(before) = seen.attempts.get(i) {
             i04_prepared_ends_once(*before, a.state);
             i18_a_final_attempt_stays(*before, a, record);
+            if a.stands() && *before != a.state {
+                approved = Some(a.ids.attempt);
+            }
         }
     }
     seen.state = Some(p.state);
     seen.attempts.clear();
     seen.attempts.extend(p.attempts.iter().map(|a| a.state));
+    if let Some(attempt) = approved {
+        batch::approved(w, id, attempt);
+    }
+    i12_a_void_is_of_its_own_batch(w, record);
+}
+
+/// A void takes back what its own batch took, nothing else (channels.md §1.3: same batch only).
+fn i12_a_void_is_of_its_own_batch(w: &World, record: &Record) {
+    let Record::LegCreated { payment, kind: till_core::LegKind::Void, of, batch, .. } = record else {
+        return;
+    };
+    let original = w.till().payment(*payment).and_then(|p| p.attempt(*of)).map(|a| a.batch);
+    assert_eq!(original, Some(*batch), "I12: a sale of another batch is voided");
 }
 
 /// What is not in a payment: numbers, jobs, the current channel.
@@ -239,4 +260,5 @@ pub(crate) fn after_restart(w: &World) {
         w.till().payment(*id).is_some_and(|p| p.attempts.iter().all(|a| a.state != AttemptState::Sent))
     });
     assert!(free, "I4: a request of before the restart is taken as still on its way");
+    batch::i16_limit_counters_are_the_fold(w);
 }

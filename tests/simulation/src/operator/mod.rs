@@ -2,8 +2,10 @@
 //! look at what nobody could find out.
 
 mod after;
+mod close;
 mod sell;
 
+pub(crate) use close::stalled;
 use till_core::input::Presented;
 use till_core::{AttemptState, Input, Payment, PaymentId, PaymentState, Refusal};
 use till_plugin::{Family, Money};
@@ -25,6 +27,8 @@ pub(crate) struct Operator {
     legs: u64,
     /// Turns left after the last sale, to clear up.
     evening: u32,
+    /// The day is closed before everybody goes.
+    closes: bool,
 }
 
 /// A request to open a payment.
@@ -78,7 +82,7 @@ impl Sight {
 }
 
 impl Operator {
-    pub(crate) const fn new(payments: u64, evening: u32) -> Self {
+    pub(crate) const fn new(payments: u64, evening: u32, closes: bool) -> Self {
         Self {
             payments,
             done: false,
@@ -89,6 +93,7 @@ impl Operator {
             known: Vec::new(),
             legs: 0,
             evening,
+            closes,
         }
     }
 
@@ -120,11 +125,17 @@ impl Operator {
             if w.till().open_payments().any(Self::waits_for_people) {
                 return after::clear_up(w);
             }
+            if stalled(w.till()).is_some() {
+                return close::settle_by_hand(w);
+            }
             // Nothing is left to clear up.
             if w.till().open_payments().next().is_none() {
                 w.operator.evening = 0;
             }
             if w.operator.evening == 0 {
+                if std::mem::take(&mut w.operator.closes) {
+                    return close::close_day(w);
+                }
                 w.operator.done = true;
                 return;
             }
@@ -134,6 +145,9 @@ impl Operator {
         match w.rng.below(100) {
             0..20 => after::look_back(w),
             20..26 => after::clear_up(w),
+            26 | 27 => close::close_day(w),
+            28 | 29 => close::night(w),
+            30 | 31 => close::settle_by_hand(w),
             _ => sell::open(w),
         }
     }

@@ -203,6 +203,7 @@ pub(super) fn under_way(w: &mut World, p: Sight) {
             refused(&w.asked(&leg), "W3: a leg began while another is under way", busy);
         }
         9 => super::after::clear_up(w),
+        10 if w.rng.chance(30) => super::close::close_day(w),
         _ => {}
     }
 }
