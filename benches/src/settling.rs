@@ -22,7 +22,7 @@ use crate::till::Bench;
 use crate::{Effort, Outcome};
 
 /// Longest that a settlement may take.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// Measures on a till of its own.
 pub async fn rows(base: &Path, effort: Effort) -> Outcome<Vec<Row>> {
