@@ -148,7 +148,9 @@ impl Pinpad {
                 let bytes = Zeroizing::new(bytes);
                 let mut outcomes = Vec::new();
                 self.wire.push(&bytes, |outcome| outcomes.push(outcome));
-                outcomes.into_iter().for_each(|outcome| self.take(outcome));
+                for outcome in outcomes {
+                    self.take(outcome);
+                }
                 Ok(false)
             }
             Ok(Read::Timeout) => Ok(false),

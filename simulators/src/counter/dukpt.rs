@@ -203,8 +203,14 @@ mod tests {
     fn format_0_blocks_are_those_of_other_libraries() {
         for case in cases("channels-cup-crypto.json").iter().filter(|c| c["family"] == "pinblock") {
             let (pin, pan) = (case["pin"].as_str().unwrap(), case["pan"].as_str().unwrap());
-            assert_eq!(format0(pin, pan).ok(), bytes(case, "clear_pin_block"), "{}", case["id"]);
+            // Those vectors are Q/CUP's, which writes the length as two decimal digits; ISO 9564-1 writes it as one
+            // binary nibble. They are the same below ten digits only, and this pad is ISO's.
+            if pin.len() < 10 {
+                assert_eq!(format0(pin, pan).ok(), bytes(case, "clear_pin_block"), "{}", case["id"]);
+            }
         }
+        let long = format0("123456789012", "6200000000000005").unwrap();
+        assert_eq!(long[..2], [0x0C, 0x12], "twelve digits are a nibble of 12");
         assert_eq!(format0("123", "6200000000000005"), Err(BadPin));
         assert_eq!(format4("12a4", [0; 8]), Err(BadPin));
     }
