@@ -174,7 +174,7 @@ fn run<M: Machine>(
         let mut last = String::new();
         loop {
             let mut now = String::new();
-            let changed = watched.wait(Duration::from_secs(60), |machine| {
+            let changed = watched.wait(Duration::from_mins(1), |machine| {
                 now = show(machine);
                 now != last
             });
