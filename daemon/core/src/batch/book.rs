@@ -120,6 +120,10 @@ impl Batches {
                 let begin = |part: &mut Part| {
                     if part.state.takes_entries() {
                         part.begin(item, a.state == AttemptState::Review);
+                    } else if !part.state.is_closed() {
+                        // Approved after all, once the totals had left: it is named, and counted in the batch that is
+                        // open when it is decided.
+                        part.reopened(item);
                     }
                 };
                 match batch.part_at(&a.channel, a.ids.batch) {

@@ -295,6 +295,13 @@ impl Part {
         }
     }
 
+    /// An item that had ended is under way again, and the totals were struck without it.
+    pub(super) fn reopened(&mut self, item: Item) {
+        if !self.exceptions.iter().any(|e| e.item == Some(item)) {
+            self.except(Exception { item: Some(item), why: Why::Unfinished });
+        }
+    }
+
     /// An exchange begins, or begins again; true when its numbers are new.
     pub(super) fn started(&mut self, ask: Ask, ids: &AttemptIds) -> bool {
         let again = self.exchange.as_ref().filter(|e| e.ids == *ids && e.ask == ask).map(|e| e.tries);

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use till_core::batch::{BatchState, Item, PartId, PartState, Why};
 use till_core::payment::{LegKind, PaymentState, Purpose, Verdict};
 use till_core::{Effect, Input, PaymentId, Record, Refusal};
-use till_plugin::channel::{Outcome, Unknown, UnknownReason};
+use till_plugin::channel::{Outcome, UndoOutcome, Unknown, UnknownReason};
 
-use crate::samples::fen;
+use crate::samples::{approval, fen};
 use crate::shop::{DAY, Fault, HOUR, Shop};
 
 fn item(payment: PaymentId, attempt: u32) -> Item {
@@ -287,7 +287,7 @@ fn s64_a_payment_in_review_is_carried_over_by_name_and_counted_once_when_it_is_d
             (true, _) => Input::Undone {
                 payment: id,
                 attempt: 1,
-                outcome: till_plugin::channel::UndoOutcome::Refused(crate::samples::decline("late")),
+                outcome: UndoOutcome::Refused(crate::samples::decline("late")),
             },
         };
         let _ = shop.try_take(&input);
@@ -398,7 +398,7 @@ fn a_settlement_waits_for_a_channel_that_is_down_and_for_its_pending_reversal() 
     (0..5).for_each(|_| assert!(shop.step()));
     assert_eq!(shop.net.asked.len(), 0);
     shop.take(&Input::Resolve { payment: id, attempt: 1 });
-    let outcome = till_plugin::channel::UndoOutcome::NeverExisted;
+    let outcome = UndoOutcome::NeverExisted;
     shop.take(&Input::Undone { payment: id, attempt: 1, outcome });
     shop.run();
     assert_eq!(shop.part(1, "bank", 1).state, PartState::Closed);
@@ -522,4 +522,30 @@ fn an_empty_day_asks_no_network_and_keeps_its_number() {
     }
     assert_eq!(shop.till.batches().closed().map(|b| b.number).collect::<Vec<_>>(), [3, 2, 1]);
     assert_eq!((shop.net.asked.len(), shop.till.batch("bank")), (0, 1));
+}
+
+/// S64: what was undone, and is approved late while its batch is being ended, is named in that batch (found by the
+/// simulation, seed 116961).
+#[test]
+fn s64_what_is_approved_after_the_totals_left_is_named_in_its_batch() {
+    let mut shop = Shop::new();
+    shop.sell("bank", 1_000);
+    let late = shop.begin("bank", fen(500), None, "", Purpose::Sale).expect("it is taken");
+    shop.prepared(late, 1);
+    let lost = Outcome::Unknown(Unknown::new(UnknownReason::NoAnswer, "lost"));
+    shop.take(&Input::Answered { payment: late, attempt: 1, outcome: lost });
+    shop.take(&Input::Resolve { payment: late, attempt: 1 });
+    let outcome = UndoOutcome::Undone { money_moved: true, reference: None };
+    shop.take(&Input::Undone { payment: late, attempt: 1, outcome });
+    shop.take(&Input::Cancel { payment: late, operator: None });
+    shop.close();
+    while !matches!(shop.queue.front(), Some(Effect::UploadRecords { end: true, .. })) {
+        assert!(shop.step(), "the batch is never ended");
+    }
+    shop.take(&Input::Answered { payment: late, attempt: 1, outcome: Outcome::Approved(approval(fen(500))) });
+    shop.run();
+    let part = shop.part(1, "bank", 1);
+    assert_eq!(part.state, PartState::ClosedWithExceptions);
+    let named: Vec<_> = part.exceptions().iter().map(|e| (e.item, e.why.clone())).collect();
+    assert_eq!(named, [(Some(item(late, 1)), Why::Unfinished)]);
 }
