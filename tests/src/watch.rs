@@ -48,6 +48,11 @@ impl Watch {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Looks at everything so far, without a copy of it: a long day is long.
+    pub fn look<T>(&self, at: impl FnOnce(&[Event]) -> T) -> T {
+        at(&self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Waits until `find` finds what it looks for in everything so far.
     pub async fn wait<T>(
         &self,
@@ -58,7 +63,7 @@ impl Watch {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             grew.borrow_and_update();
-            if let Some(found) = find(&self.all()) {
+            if let Some(found) = self.look(&mut find) {
                 return Ok(found);
             }
             if !matches!(tokio::time::timeout_at(deadline, grew.changed()).await, Ok(Ok(()))) {
@@ -74,17 +79,17 @@ impl Watch {
 
     /// How many refusals there were.
     pub fn refusals(&self) -> usize {
-        refusals(&self.all()).len()
+        self.look(refusals).len()
     }
 
     /// The values a property has been said to have, in order.
     pub fn property(&self, interface: &str, name: &str) -> Vec<String> {
-        property(&self.all(), interface, name)
+        self.look(|seen| property(seen, interface, name))
     }
 
     /// States of the object at the end of this path, in order, with their reasons.
     pub fn states(&self, end: &str) -> Vec<(String, String)> {
-        states(&self.all(), end)
+        self.look(|seen| states(seen, end))
     }
 }
 

@@ -68,7 +68,8 @@ impl Shop {
             Change::PaymentState { seq, .. } => Some(seq),
             _ => None,
         };
-        let new: std::collections::BTreeSet<u64> = self.watch.all().iter().filter_map(seq).collect();
+        let new: std::collections::BTreeSet<u64> =
+            self.watch.look(|seen| seen.iter().filter_map(seq).collect());
         self.told.len() + new.iter().filter(|seq| !self.told.contains_key(seq)).count()
     }
 
