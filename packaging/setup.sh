@@ -32,3 +32,13 @@ need_packages() {
 
 # A linker and libc for Rust, and for the few C parts (ring, test-only aws-lc and SQLite); a CJK font for pictures of receipts.
 NEEDED=(gcc libc6-dev fonts-wqy-microhei)
+
+# need_space FOLDER GIB : says in plain words that the build will not fit, rather than failing halfway through a link.
+need_space() {
+    local folder=$1 free
+    while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+    free=$(df --output=avail -k "$folder" | tail -1)
+    [ "$free" -ge $(($2 * 1024 * 1024)) ] && return 0
+    echo "About $2 GiB are needed below $(cd "$folder" && pwd) for a cold build; $((free / 1024 / 1024)) GiB are free." >&2
+    echo "Free some, or set CARGO_TARGET_DIR to a folder on a larger disk. (A build that is already there needs less: going on.)" >&2
+}
