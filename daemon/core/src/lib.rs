@@ -15,6 +15,7 @@ pub mod batch;
 mod bounds;
 pub mod dispute;
 pub mod effect;
+pub mod emvco;
 mod fold;
 pub mod input;
 mod keys;

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use till_plugin::{Family, Instrument};
 
+use crate::emvco::{CustomerCode, MerchantCode};
+
 /// A payment code's shape: digits only, a length range and a range of its first digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -103,8 +105,12 @@ pub enum Recognised {
     },
 }
 
-/// Start of a customer-presented EMV code: base64 of `85 05 "CPV01"`.
+/// Start of a customer-presented EMV code: base64 of `85 05 "CPV0"`.
 const EMV_CPM: &str = "hQVDUFYwM";
+/// Start of a merchant-presented EMV code: its format indicator.
+const EMV_MPM: &str = "000201";
+/// Registered application provider of UnionPay (ISO/IEC 7816-5).
+const RID_UNIONPAY: [u8; 5] = [0xA0, 0, 0, 0x03, 0x33];
 
 /// Names what was presented.
 pub fn recognise(instrument: &Instrument, table: &Table) -> Recognised {
@@ -118,13 +124,63 @@ pub fn recognise(instrument: &Instrument, table: &Table) -> Recognised {
             let ours = cards(card.pan.expose(), table);
             one_of(ours).unwrap_or_else(|| family(Family::CARD_STRIPE, "stripe"))
         }
-        Instrument::Encrypted(_) => family(Family::CARD_STRIPE, "stripe"),
+        // Its number is not known here, so a card of the shop's own is not either. Its chip is asked for here, where a clear
+        // card's is by the channel: a till that takes chips may have no channel for ciphertext.
+        Instrument::Encrypted(card) => has_chip(card.service_code.as_deref())
+            .unwrap_or_else(|| family(Family::CARD_ENCRYPTED, "encrypted-stripe")),
         Instrument::Chip(card) if card.contactless => family(Family::CARD_CONTACTLESS, "aid"),
         Instrument::Chip(_) => family(Family::CARD_CHIP, "aid"),
         Instrument::StoredValue(_) => family(Family::PREPAID, "stored-value"),
         Instrument::ShowCode => family(Family::QR_SHOWN, "operator"),
         Instrument::Cash { .. } => family(Family::CASH, "operator"),
         _ => Recognised::Unknown { text: "this kind of instrument is not known to this tilld".into() },
+    }
+}
+
+/// The service code says that the card has a chip (ISO/IEC 7813, first digit 2 or 6): the stripe is no way to pay with it.
+fn has_chip(service_code: Option<&str>) -> Option<Recognised> {
+    service_code.is_some_and(|code| code.starts_with(['2', '6'])).then(|| Recognised::Refused {
+        reason: "use-chip".into(),
+        text: "this card has a chip: insert or tap it, or take another way to pay".into(),
+    })
+}
+
+/// A customer's EMV code by the applications that it names.
+fn customer_code(text: &str) -> Recognised {
+    match CustomerCode::parse(text) {
+        Ok(code) if code.aids.iter().any(|aid| aid.starts_with(&RID_UNIONPAY)) => {
+            Recognised::Instrument { family: Family::new(Family::QR_UNIONPAY), evidence: "emv-cpm".into() }
+        }
+        Ok(_) => Recognised::Refused {
+            reason: "other-network".into(),
+            text:
+                "this is the payment code of a network that this till does not know: take another way to pay"
+                    .into(),
+        },
+        Err(fault) => Recognised::Refused {
+            reason: "damaged-code".into(),
+            text: format!("the payment code was not read well ({fault}): scan again"),
+        },
+    }
+}
+
+/// A shop's own EMV code: never paid with, and told apart from one that was misread.
+fn merchant_code(text: &str) -> Recognised {
+    match MerchantCode::parse(text) {
+        Ok(_) => shops_own(),
+        Err(fault) => Recognised::Refused {
+            reason: "damaged-code".into(),
+            text: format!(
+                "this looks like a shop's own code that was not read well ({fault}): ask the customer to open their payment code"
+            ),
+        },
+    }
+}
+
+fn shops_own() -> Recognised {
+    Recognised::Refused {
+        reason: "merchant-code".into(),
+        text: "this is a shop's own code: ask the customer to open their payment code".into(),
     }
 }
 
@@ -140,22 +196,14 @@ fn code_text(raw: &str, table: &Table) -> Recognised {
         return found;
     }
     if text.starts_with(EMV_CPM) {
-        // UnionPay is the only scheme here that uses it; its AID inside is checked by the channel.
-        return Recognised::Instrument {
-            family: Family::new(Family::QR_UNIONPAY),
-            evidence: "emv-cpm".into(),
-        };
+        return customer_code(text);
+    }
+    if text.starts_with(EMV_MPM) {
+        return merchant_code(text);
     }
     let lower = text.get(..8).map(str::to_ascii_lowercase).unwrap_or_default();
-    if lower.starts_with("http://")
-        || lower.starts_with("https://")
-        || text.starts_with("000201")
-        || lower.starts_with("wxp://")
-    {
-        return Recognised::Refused {
-            reason: "merchant-code".into(),
-            text: "this is a shop's own code: ask the customer to open their payment code".into(),
-        };
+    if lower.starts_with("http://") || lower.starts_with("https://") || lower.starts_with("wxp://") {
+        return shops_own();
     }
     Recognised::Unknown {
         text: format!("{} characters that are no payment code this till knows", text.chars().count()),
@@ -242,7 +290,7 @@ mod tests {
         assert_eq!(family(" 281234567890123456\r\n").as_deref(), Some("qr-alipay"));
         assert_eq!(family("134567890123456789").as_deref(), Some("qr-wechat"));
         assert_eq!(family("6212345678901234567").as_deref(), Some("qr-unionpay"));
-        assert_eq!(family("hQVDUFYwMWEbTwegAAADMwEBAQ==").as_deref(), Some("qr-unionpay"));
+        assert_eq!(family("hQVDUFYwMWETTwigAAADMwEBAlcHEjRWeJASNA==").as_deref(), Some("qr-unionpay"));
     }
 
     #[test]
@@ -263,6 +311,47 @@ mod tests {
             assert!(matches!(code(unsure), Recognised::Unknown { .. }), "{unsure}");
         }
         assert!(matches!(code(&"1".repeat(10_000)), Recognised::Unknown { .. }));
+    }
+
+    fn reason(found: &Recognised) -> &str {
+        match found {
+            Recognised::Refused { reason, .. } => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn emv_codes_are_told_apart_and_a_misread_one_is_not_taken_for_another_kind() {
+        // Another network's application, a code cut short, base64 that is none.
+        assert_eq!(reason(&code("hQVDUFYwMWEJTwegAAAAVVVV")), "other-network");
+        assert_eq!(reason(&code("hQVDUFYwMWETTwigAAADMwEB")), "damaged-code");
+        assert_eq!(reason(&code("hQVDUFYwMWET???")), "damaged-code");
+        // A shop's code with its checksum, without, and with a wrong one.
+        assert_eq!(reason(&code("00020153031565802CN63043E05")), "merchant-code");
+        assert_eq!(reason(&code("00020153031565802CN63043E06")), "damaged-code");
+        assert_eq!(reason(&code("00020153031565802CN")), "damaged-code");
+    }
+
+    #[test]
+    fn ciphertext_is_a_family_of_its_own_and_a_chip_behind_it_is_asked_for() {
+        let sealed = |service: Option<&str>| {
+            let card = till_plugin::instrument::EncryptedSwipe {
+                scheme: "dukpt-tdes-data".into(),
+                ksn: vec![1; 10],
+                tracks: Vec::new(),
+                masked: String::new(),
+                expiry: None,
+                service_code: service.map(str::to_owned),
+            };
+            recognise(&Instrument::Encrypted(card), &Table::default())
+        };
+        for chip in ["201", "220", "601"] {
+            assert_eq!(reason(&sealed(Some(chip))), "use-chip");
+        }
+        for stripe in [Some("101"), Some("520"), None] {
+            let Recognised::Instrument { family, .. } = sealed(stripe) else { panic!("{stripe:?}") };
+            assert_eq!(family.as_str(), "card-encrypted", "only a channel that says so is given ciphertext");
+        }
     }
 
     #[test]

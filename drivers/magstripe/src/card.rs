@@ -95,6 +95,39 @@ impl Tracks {
         tracks
     }
 
+    /// Adds a track that the reader gave by itself, with its sentinels or without.
+    pub fn add(&mut self, track: Track, text: &[u8]) {
+        let Some(text) = std::str::from_utf8(text).ok().filter(|text| text.is_ascii()) else {
+            return self.fail(track, TrackFault::BadCharacter { at: 0 });
+        };
+        let (start, starts) = match track {
+            Track::One => ("%", "%"),
+            Track::Two => (";", ";"),
+            Track::Three => ("+", ";+"),
+        };
+        let bare;
+        let text = if text.starts_with(|c| starts.contains(c)) {
+            text
+        } else {
+            bare = Zeroizing::new([start, text, "?"].concat());
+            bare.as_str()
+        };
+        match track {
+            Track::One => put(&mut self.one, parse_track1(text)),
+            Track::Two => put(&mut self.two, parse_track2(text)),
+            Track::Three => put(&mut self.three, parse_track3(text)),
+        }
+    }
+
+    /// Notes a track that the reader gave and that cannot be used.
+    pub fn fail(&mut self, track: Track, fault: TrackFault) {
+        match track {
+            Track::One => put(&mut self.one, Err(fault)),
+            Track::Two => put(&mut self.two, Err(fault)),
+            Track::Three => put(&mut self.three, Err(fault)),
+        }
+    }
+
     /// Track 1 and 2, where both are good, name the same account.
     pub fn pan_consistent(&self) -> bool {
         match (&self.one, &self.two) {

@@ -8,49 +8,29 @@ use std::time::Duration;
 use till_plugin::driver::{
     DeviceState, DriverDescription, DriverEvent, EnableRequest, Health, HealthLevel, ReadFailure, class,
 };
-use till_plugin::host::Read;
-use till_plugin::instrument::StripeCard;
-use till_plugin::{Driver, ErrorCode, Extra, Host, Instrument, PluginError, Sensitive, Settings};
-use till_wedge::{Symbol, Wedge};
+use till_plugin::host::{Level, Read};
+use till_plugin::{Driver, ErrorCode, Extra, Host, PluginError, Settings};
 use zeroize::Zeroizing;
 
-use crate::card::Card;
-use crate::settings::{Config, Input};
-use crate::swipe::{Assembler, Outcome, SwipeFault, Times};
-use crate::track::Parsed;
+use crate::front::Front;
+use crate::settings::Config;
+use crate::sink::Sink;
 
-/// Bytes a read: enough key events for a swipe in a few.
+/// Where the last key serial number is stored.
+const KSN: &str = "ksn";
+
+/// Bytes a read: enough key events for a swipe in a few, and any one report.
 const CHUNK: usize = 4096;
 /// Reads a call, so that a device that never stops sending cannot hold the host.
 const READS: usize = 64;
-/// Equal failures closer than this are told once.
-const QUIET: Duration = Duration::from_millis(250);
-
-#[derive(Default)]
-struct Counters {
-    swipes: u64,
-    failures: u64,
-    repeats: u64,
-    unwanted: u64,
-}
-
-/// A magnetic-stripe reader on an event device, a serial line or a socket.
+/// A magnetic-stripe reader on an event device, a hidraw node, a serial line or a socket.
 pub struct Magstripe {
     host: Host,
     config: Config,
-    wedge: Option<Wedge>,
-    assembler: Assembler,
+    front: Front,
     sink: Sink,
     /// When the last byte or key came, by the host's clock.
     last: Duration,
-}
-
-struct Sink {
-    armed: bool,
-    require_track2: bool,
-    counters: Counters,
-    told: Option<(&'static str, Duration)>,
-    events: Vec<DriverEvent>,
 }
 
 /// What a read came to.
@@ -71,29 +51,16 @@ impl Driver for Magstripe {
             ));
         };
         let config = Config::new(&settings, transport.kind)?;
-        let wedge = match config.input {
-            Input::Text => None,
-            Input::Keys(layout) => Some(Wedge::new(layout, config.caps)),
-        };
-        let sink = Sink {
-            armed: false,
-            require_track2: config.require_track2,
-            counters: Counters::default(),
-            told: None,
-            events: Vec::new(),
-        };
-        let assembler = Assembler::new(config.end, config.silence, config.duplicate);
-        Ok(Self { host, config, wedge, assembler, sink, last: Duration::ZERO })
+        let front = Front::open(&host, &config)?;
+        let sink = Sink::new(&config, host.load(KSN));
+        Ok(Self { host, config, front, sink, last: Duration::ZERO })
     }
 
     fn describe(&self) -> DriverDescription {
         DriverDescription {
             classes: vec![class::MAGSTRIPE.into()],
-            model: match self.config.input {
-                Input::Text => "magnetic stripe reader".into(),
-                Input::Keys(_) => "magnetic stripe reader (keyboard)".into(),
-            },
-            capabilities: vec!["track1".into(), "track2".into(), "track3".into()],
+            model: self.front.model().into(),
+            capabilities: self.front.capabilities(),
             certified: false,
             extra: Extra::new(),
         }
@@ -103,16 +70,17 @@ impl Driver for Magstripe {
         let started = self.now();
         for _ in 0..READS {
             let left = budget.saturating_sub(self.now().saturating_sub(started));
-            if !self.step(left)? || !self.sink.events.is_empty() {
+            if !self.step(left)? || self.sink.has_events() {
                 break;
             }
         }
-        Ok(std::mem::take(&mut self.sink.events))
+        self.remember();
+        Ok(self.sink.take_events())
     }
 
     fn enable(&mut self, _request: EnableRequest) -> Result<(), PluginError> {
         // What already lies in the kernel's buffer was swiped before this payment asked for it.
-        self.sink.armed = false;
+        self.sink.disarm();
         for _ in 0..READS {
             if self.read(Duration::ZERO)? == Got::Nothing {
                 break;
@@ -120,31 +88,32 @@ impl Driver for Magstripe {
         }
         self.settle();
         // And a swipe whose first half came before is not this payment's either.
-        self.assembler.discard();
-        self.sink.events.clear();
-        self.sink.told = None;
-        self.sink.armed = true;
+        self.front.discard();
+        self.sink.arm();
+        self.remember();
         Ok(())
     }
 
     fn disable(&mut self) -> Result<(), PluginError> {
-        self.sink.armed = false;
-        self.sink.events.clear();
-        self.assembler.discard();
+        self.sink.disarm();
+        self.front.discard();
         Ok(())
     }
 
     fn health(&mut self, _level: HealthLevel) -> Result<Health, PluginError> {
-        // A keyboard only talks: that its node is open is all there is to know.
-        let text = if self.sink.armed { "waiting for a card" } else { "open, not armed" };
+        // A reader only talks: that its node is open, and what its last report said, is all there is to know.
+        if self.sink.exhausted() {
+            return Ok(Health {
+                state: DeviceState::Blocked,
+                text: crate::magtek::MagtekFault::Exhausted.to_string(),
+            });
+        }
+        let text = if self.sink.armed() { "waiting for a card" } else { "open, not armed" };
         Ok(Health { state: DeviceState::Ready, text: text.into() })
     }
 
     fn statistics(&mut self) -> Vec<(String, u64)> {
-        let c = &self.sink.counters;
-        [("swipes", c.swipes), ("failures", c.failures), ("repeats", c.repeats), ("unwanted", c.unwanted)]
-            .map(|(name, n)| (name.to_owned(), n))
-            .to_vec()
+        self.sink.statistics()
     }
 }
 
@@ -155,7 +124,7 @@ impl Magstripe {
 
     /// One read and what follows from it; `false` when the budget is used up.
     fn step(&mut self, left: Duration) -> Result<bool, PluginError> {
-        let wait = if self.assembler.pending() {
+        let wait = if self.front.pending() {
             let quiet = self.now().saturating_sub(self.last);
             left.min(self.config.silence.saturating_sub(quiet))
         } else {
@@ -181,7 +150,7 @@ impl Magstripe {
             Ok(Read::Timeout) => Ok(Got::Nothing),
             Ok(Read::Woken) => Ok(Got::Woken),
             Err(gone) => {
-                if self.sink.armed && self.assembler.pending() {
+                if self.sink.armed() && self.front.pending() {
                     // An error drops what poll would return, so this goes out by itself.
                     self.host.emit_driver(&DriverEvent::ReadFailed(ReadFailure {
                         reason: "device-gone".into(),
@@ -189,7 +158,7 @@ impl Magstripe {
                             .into(),
                     }));
                 }
-                self.assembler.reset();
+                self.front.reset();
                 Err(gone.into())
             }
         }
@@ -198,92 +167,26 @@ impl Magstripe {
     /// The kernel has nothing: has the pause been long enough to end a swipe?
     fn settle(&mut self) {
         let now = self.now();
-        if self.assembler.pending()
-            && now.saturating_sub(self.last) >= self.config.silence
-            && let Some(outcome) = self.assembler.idle()
-        {
-            self.sink.take(outcome, now);
+        if self.front.pending() && now.saturating_sub(self.last) >= self.config.silence {
+            self.front.idle(|came| self.sink.take(came, now));
         }
     }
 
     fn feed(&mut self, bytes: &[u8]) {
         let now = self.now();
-        let Self { wedge, assembler, sink, last, .. } = self;
-        let Some(wedge) = wedge else {
+        let Self { front, sink, last, .. } = self;
+        if front.feed(bytes, now, |came| sink.take(came, now)) {
             *last = now;
-            // No time of its own: only an empty read tells a pause.
-            for byte in bytes {
-                assembler
-                    .push(*byte, Times { typed: Duration::ZERO, now }, |outcome| sink.take(outcome, now));
-            }
-            return;
-        };
-        wedge.push(bytes, |typed| {
-            *last = now;
-            let times = Times { typed: typed.at, now };
-            let sink = |outcome| sink.take(outcome, now);
-            match (typed.symbol.byte(), typed.symbol) {
-                (Some(byte), _) => assembler.push(byte, times, sink),
-                (None, Symbol::Dropped) => assembler.damage(SwipeFault::Dropped, times, sink),
-                (None, _) => assembler.damage(SwipeFault::NotText, times, sink),
-            }
-        });
-    }
-}
-
-impl Sink {
-    fn take(&mut self, outcome: Outcome, now: Duration) {
-        if !self.armed {
-            self.counters.unwanted += 1;
-            return;
         }
-        let (reason, text) = match outcome {
-            Outcome::Swipe(text) => match Card::read(&text, self.require_track2) {
-                Ok(card) => {
-                    self.counters.swipes += 1;
-                    self.events.push(DriverEvent::Read(Instrument::Stripe(stripe(&card))));
-                    return;
-                }
-                Err(fault) => (fault.reason(), fault.to_string()),
-            },
-            Outcome::Fault(fault) => (
-                match fault {
-                    SwipeFault::TooLong => "too-long",
-                    SwipeFault::Dropped => "events-lost",
-                    SwipeFault::NotText => "bad-character",
-                },
-                format!("{fault}: draw the card again"),
-            ),
-            Outcome::Again => {
-                self.counters.repeats += 1;
-                return;
-            }
-            Outcome::Unwanted => {
-                self.counters.unwanted += 1;
-                return;
-            }
-        };
-        self.counters.failures += 1;
-        if self.told.is_some_and(|(last, at)| last == reason && now.saturating_sub(at) < QUIET) {
-            return;
-        }
-        self.told = Some((reason, now));
-        self.events.push(DriverEvent::ReadFailed(ReadFailure { reason: reason.into(), text }));
     }
-}
 
-fn stripe(card: &Card) -> StripeCard {
-    let clear = |text: &str| Sensitive::new(text.to_owned());
-    let track = |track: &Option<Parsed>| track.as_ref().map(|t| clear(t.text()));
-    StripeCard {
-        track1: track(&card.one),
-        track2: track(&card.two),
-        track3: card.three.as_ref().map(|text| clear(text)),
-        pan: clear(card.pan()),
-        expiry: card.expiry().map(clear),
-        service_code: card.service_code().map(str::to_owned),
-        masked: card.masked(),
-        luhn: card.luhn(),
+    /// Stores the last key serial number, so that a recording of a swipe is known also after a restart.
+    fn remember(&mut self) {
+        let Some(ksn) = self.sink.unstored() else { return };
+        if let Err(e) = self.host.store(KSN, &ksn) {
+            self.host
+                .log(Level::Warn, format!("the reader's key number is not remembered over a restart: {e}"));
+        }
     }
 }
 

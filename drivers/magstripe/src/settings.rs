@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use till_plugin::PluginError;
 use till_plugin::host::TransportKind;
+use till_plugin::instrument::EncryptedSwipe;
 use till_wedge::{CapsLock, Layout};
 
 use crate::swipe::End;
@@ -16,6 +17,14 @@ pub enum Input {
     Text,
     /// Key events of a reader that pretends to be a keyboard.
     Keys(Layout),
+    /// HID reports of whichever kind the device's descriptor and vendor say.
+    Hid,
+    /// Reports of usage page 8Eh.
+    HidPos,
+    /// MagTek's report.
+    Magtek,
+    /// ID TECH's enhanced encrypted frames, in reports or on a line.
+    Idtech,
 }
 
 /// Settings as they drive the driver.
@@ -33,6 +42,12 @@ pub struct Config {
     pub caps: CapsLock,
     /// Whether track 1 alone is not enough.
     pub require_track2: bool,
+    /// Whether a card that comes in clear is refused.
+    pub require_encryption: bool,
+    /// The key under which an encrypting reader was set up to encrypt; `None`: its maker's usual one.
+    pub variant: Option<&'static str>,
+    /// The HID report descriptor in hex, or `auto`: the kernel knows.
+    pub report_descriptor: String,
 }
 
 /// Settings as written. Key names and meanings stand in `manifest.toml`.
@@ -46,6 +61,9 @@ struct Raw {
     duplicate_ms: u64,
     caps_lock: CapsName,
     require_track2: bool,
+    require_encryption: bool,
+    key_variant: VariantName,
+    report_descriptor: String,
 }
 
 impl Default for Raw {
@@ -58,6 +76,9 @@ impl Default for Raw {
             duplicate_ms: 300,
             caps_lock: CapsName::Ignore,
             require_track2: true,
+            require_encryption: false,
+            key_variant: VariantName::Auto,
+            report_descriptor: "auto".into(),
         }
     }
 }
@@ -68,6 +89,17 @@ enum InputName {
     Auto,
     Text,
     Keys,
+    HidPos,
+    Magtek,
+    Idtech,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum VariantName {
+    Auto,
+    Pin,
+    Data,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,9 +140,21 @@ impl Config {
             InputName::Auto if matches!(transport, TransportKind::Evdev | TransportKind::Unix) => {
                 Input::Keys(layout)
             }
+            InputName::Auto if transport == TransportKind::Hidraw => Input::Hid,
             InputName::Auto | InputName::Text => Input::Text,
             InputName::Keys => Input::Keys(layout),
+            InputName::HidPos => Input::HidPos,
+            InputName::Magtek => Input::Magtek,
+            InputName::Idtech => Input::Idtech,
         };
+        let reports = matches!(input, Input::HidPos | Input::Magtek);
+        let typed = matches!(input, Input::Text | Input::Keys(_));
+        if reports && transport != TransportKind::Hidraw || typed && transport == TransportKind::Hidraw {
+            return Err(PluginError::settings(format!(
+                "`input` does not go with a {} transport: give auto, or hid-pos, magtek or idtech on hidraw",
+                transport.as_str()
+            )));
+        }
         within("silence-ms", raw.silence_ms, 20, 2_000)?;
         within("duplicate-ms", raw.duplicate_ms, 0, 5_000)?;
         Ok(Self {
@@ -126,6 +170,13 @@ impl Config {
                 CapsName::Apply => CapsLock::Apply,
             },
             require_track2: raw.require_track2,
+            require_encryption: raw.require_encryption,
+            variant: match raw.key_variant {
+                VariantName::Auto => None,
+                VariantName::Pin => Some(EncryptedSwipe::TDES_PIN),
+                VariantName::Data => Some(EncryptedSwipe::TDES_DATA),
+            },
+            report_descriptor: raw.report_descriptor,
         })
     }
 }

@@ -78,6 +78,9 @@ pub enum ScanFault {
     /// A keyboard scanner typed a key that is no character.
     #[error("the scanner typed a key that is no character: check its keyboard layout (US) and scan again")]
     BadKey,
+    /// A HID scanner's report has another shape than its descriptor says.
+    #[error("the scanner's report was damaged: scan again")]
+    BadReport,
 }
 
 /// Collects bytes into scans.

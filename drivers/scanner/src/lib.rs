@@ -1,6 +1,7 @@
-//! Driver for code scanners: serial and keyboard wedge.
+//! Driver for code scanners: serial, keyboard wedge and HID POS.
 //!
-//! Without I/O, and usable and testable without a device: [`assemble`] (bytes to scans), [`aim`] and [`gs1`] (what the
+//! Without I/O, and usable and testable without a device: [`assemble`] (bytes to scans), [`hidpos`] (reports to scans),
+//! [`trigger`] (what starts and stops a scanner), [`aim`] and [`gs1`] (what the
 //! scanner says of the symbol), [`code`] (scan to text), [`dedupe`] (one code, one scan). [`plugin`] is the shell that gives
 //! them to the daemon, [`settings`] what may be set.
 
@@ -8,6 +9,9 @@ pub mod aim;
 pub mod assemble;
 pub mod code;
 pub mod dedupe;
+mod front;
 pub mod gs1;
+pub mod hidpos;
 pub mod plugin;
 pub mod settings;
+pub mod trigger;

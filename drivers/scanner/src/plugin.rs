@@ -8,20 +8,24 @@ use std::time::Duration;
 use till_plugin::driver::{
     DeviceState, DriverDescription, DriverEvent, EnableRequest, Health, HealthLevel, ReadFailure, class,
 };
-use till_plugin::host::Read;
+use till_plugin::host::{Level, Read, TransportError};
 use till_plugin::instrument::ScannedCode;
 use till_plugin::{Driver, ErrorCode, Extra, Host, Instrument, PluginError, Sensitive, Settings};
 use till_wedge::{Symbol, Wedge};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::aim::AimFault;
-use crate::assemble::{Assembler, ScanFault};
+use crate::assemble::ScanFault;
 use crate::code::{self, CodeFault};
 use crate::dedupe::Dedupe;
+use crate::front::Front;
 use crate::settings::{Config, Input};
+use crate::trigger::Trigger;
 
-/// Bytes a read; bounds what one poll can report.
+/// Bytes a read; bounds what one poll can report. No report of a scanner is longer.
 const CHUNK: usize = 1024;
+/// Longest that a scanner may take to accept a trigger.
+const TRIGGER: Duration = Duration::from_millis(500);
 /// Reads a call, so that a device that never stops sending cannot hold the host.
 const READS: usize = 64;
 /// Equal failures closer than this are told once: a stuck key or a wrong baud rate makes thousands.
@@ -35,11 +39,14 @@ struct Counters {
     unwanted: u64,
 }
 
-/// A code scanner on a serial line, a socket or an event device.
+/// A code scanner on a serial line, a socket, an event device or a hidraw node.
 pub struct Scanner {
     host: Host,
     config: Config,
     wedge: Option<Wedge>,
+    trigger: Trigger,
+    /// A scanner that does not take its trigger was told of.
+    deaf: bool,
     reader: Reader,
     /// When the last byte or key came, by the host's clock.
     last: Duration,
@@ -47,12 +54,14 @@ pub struct Scanner {
 
 /// Everything behind the transport; apart, so that the assembler can lend its buffer to it.
 struct Reader {
-    assembler: Assembler,
+    front: Front,
     sink: Sink,
 }
 
 struct Sink {
     armed: bool,
+    /// Codes and failures since the scanner was last triggered.
+    done: bool,
     dedupe: Dedupe,
     config: Config,
     counters: Counters,
@@ -79,19 +88,31 @@ impl Driver for Scanner {
         };
         let config = Config::new(&settings, transport.kind)?;
         let wedge = match config.input {
-            Input::Text => None,
+            Input::Text | Input::HidPos => None,
             Input::Keys(layout) => Some(Wedge::new(layout, config.caps)),
         };
         let sink = Sink {
             armed: false,
+            done: false,
             dedupe: Dedupe::new(config.duplicate),
             config: config.clone(),
             counters: Counters::default(),
             told: None,
             events: Vec::new(),
         };
-        let reader = Reader { assembler: Assembler::new(config.framing.clone()), sink };
-        Ok(Self { host, config, wedge, reader, last: Duration::ZERO })
+        let (front, trigger) = Front::open(&host, &config)?;
+        let mut scanner = Self {
+            host,
+            config,
+            wedge,
+            trigger,
+            deaf: false,
+            reader: Reader { front, sink },
+            last: Duration::ZERO,
+        };
+        // What an earlier run left it doing, this one did not ask for.
+        scanner.pull(false)?;
+        Ok(scanner)
     }
 
     fn describe(&self) -> DriverDescription {
@@ -100,8 +121,13 @@ impl Driver for Scanner {
             model: match self.config.input {
                 Input::Text => "code scanner".into(),
                 Input::Keys(_) => "code scanner (keyboard)".into(),
+                Input::HidPos => "code scanner (HID POS)".into(),
             },
-            capabilities: vec!["aim".into()],
+            capabilities: if self.trigger.messages(true).is_empty() {
+                vec!["aim".into()]
+            } else {
+                vec!["aim".into(), "trigger".into()]
+            },
             certified: false,
             extra: Extra::new(),
         }
@@ -118,6 +144,10 @@ impl Driver for Scanner {
                 break;
             }
         }
+        // A triggered scanner ends with its code; while the payment still waits it is to read the next one.
+        if std::mem::take(&mut self.reader.sink.done) && self.reader.sink.armed {
+            self.pull(true)?;
+        }
         Ok(std::mem::take(&mut self.reader.sink.events))
     }
 
@@ -131,18 +161,19 @@ impl Driver for Scanner {
         }
         self.settle();
         // And a code whose first half came before is not this payment's either.
-        self.reader.assembler.discard();
+        self.reader.front.discard();
         self.reader.sink.events.clear();
         self.reader.sink.told = None;
+        self.reader.sink.done = false;
         self.reader.sink.armed = true;
-        Ok(())
+        self.pull(true)
     }
 
     fn disable(&mut self) -> Result<(), PluginError> {
         self.reader.sink.armed = false;
         self.reader.sink.events.clear();
-        self.reader.assembler.discard();
-        Ok(())
+        self.reader.front.discard();
+        self.pull(false)
     }
 
     fn health(&mut self, _level: HealthLevel) -> Result<Health, PluginError> {
@@ -160,15 +191,33 @@ impl Driver for Scanner {
 }
 
 impl Scanner {
+    /// Starts or stops the scanner. One that does not listen is no reason to end: its own button still works.
+    fn pull(&mut self, on: bool) -> Result<(), PluginError> {
+        for message in self.trigger.messages(on) {
+            match self.host.write(&message, TRIGGER) {
+                Ok(()) => self.deaf = false,
+                Err(e) => {
+                    if let Some(gone @ TransportError::Gone { .. }) = e.error {
+                        return Err(gone.into());
+                    }
+                    if !std::mem::replace(&mut self.deaf, true) {
+                        self.host.log(Level::Warn, format!("the scanner does not take its trigger: {e}"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn now(&self) -> Duration {
         Duration::from_millis(self.host.now().boot_ms)
     }
 
     /// One read and what follows from it; `false` when the budget is used up.
     fn step(&mut self, left: Duration) -> Result<bool, PluginError> {
-        let wait = if self.reader.assembler.pending() {
+        let wait = if self.reader.front.pending() {
             let quiet = self.now().saturating_sub(self.last);
-            left.min(self.reader.assembler.patience().saturating_sub(quiet))
+            left.min(self.reader.front.patience().saturating_sub(quiet))
         } else {
             left
         };
@@ -192,7 +241,7 @@ impl Scanner {
             Ok(Read::Timeout) => Ok(Got::Nothing),
             Ok(Read::Woken) => Ok(Got::Woken),
             Err(gone) => {
-                if self.reader.sink.armed && self.reader.assembler.pending() {
+                if self.reader.sink.armed && self.reader.front.pending() {
                     // An error drops what poll would return, so this goes out by itself.
                     self.host.emit_driver(&DriverEvent::ReadFailed(ReadFailure {
                         reason: "device-gone".into(),
@@ -200,7 +249,7 @@ impl Scanner {
                             .into(),
                     }));
                 }
-                self.reader.assembler.reset();
+                self.reader.front.reset();
                 Err(gone.into())
             }
         }
@@ -209,15 +258,23 @@ impl Scanner {
     /// The kernel has nothing: has the pause been long enough to end, or give up, a code?
     fn settle(&mut self) {
         let now = self.now();
-        let Reader { assembler, sink } = &mut self.reader;
-        if assembler.pending() && now.saturating_sub(self.last) >= assembler.patience() {
-            assembler.idle(|scan| sink.take(scan, now));
+        let Reader { front, sink } = &mut self.reader;
+        if front.pending() && now.saturating_sub(self.last) >= front.patience() {
+            front.idle(|scan| sink.take(scan, now));
         }
     }
 
     fn feed(&mut self, bytes: &[u8]) {
         let now = self.now();
-        let Reader { assembler, sink } = &mut self.reader;
+        let Reader { front, sink } = &mut self.reader;
+        let assembler = match front {
+            Front::Bytes(assembler) => assembler,
+            Front::Reports(reader) => {
+                self.last = now;
+                reader.push(bytes, |scan| sink.take(scan, now));
+                return;
+            }
+        };
         let Some(wedge) = &mut self.wedge else {
             self.last = now;
             // No time of its own: bytes that waited in the kernel came when they came. Only an empty read tells a pause.
@@ -243,6 +300,7 @@ impl Scanner {
 
 impl Sink {
     fn take(&mut self, scan: Result<&[u8], ScanFault>, now: Duration) {
+        self.done = true;
         let (reason, text) = match scan {
             Ok(scan) => {
                 // Also while nobody waits: the code still before the scanner when the next sale opens is an old one.
@@ -290,6 +348,7 @@ fn scan_reason(fault: ScanFault) -> &'static str {
         ScanFault::NoPrefix => "no-prefix",
         ScanFault::Dropped => "events-lost",
         ScanFault::BadKey => "bad-character",
+        ScanFault::BadReport => "bad-report",
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Input {
     Text,
     /// Key events of a scanner that pretends to be a keyboard.
     Keys(Layout),
+    /// Reports of usage page 8Ch.
+    HidPos,
 }
 
 /// Settings as they drive the driver.
@@ -34,6 +36,12 @@ pub struct Config {
     pub charset: Charset,
     /// Keyboard scanners: whether Caps Lock counts.
     pub caps: CapsLock,
+    /// HID scanners: whether they are started and stopped by their output report.
+    pub hid_trigger: bool,
+    /// Scanners on a line: the maker's bytes that start and stop one; empty where there are none.
+    pub line_trigger: (Vec<u8>, Vec<u8>),
+    /// The HID report descriptor in hex, or `auto`: the kernel knows.
+    pub report_descriptor: String,
 }
 
 /// Settings as written. Key names and meanings stand in `manifest.toml`.
@@ -51,6 +59,10 @@ struct Raw {
     aim: AimName,
     charset: CharsetName,
     caps_lock: CapsName,
+    trigger: TriggerName,
+    trigger_start: String,
+    trigger_stop: String,
+    report_descriptor: String,
 }
 
 impl Default for Raw {
@@ -67,6 +79,10 @@ impl Default for Raw {
             aim: AimName::Auto,
             charset: CharsetName::Utf8,
             caps_lock: CapsName::Ignore,
+            trigger: TriggerName::Auto,
+            trigger_start: "none".into(),
+            trigger_stop: "none".into(),
+            report_descriptor: "auto".into(),
         }
     }
 }
@@ -77,6 +93,14 @@ enum InputName {
     Auto,
     Text,
     Keys,
+    HidPos,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum TriggerName {
+    Auto,
+    Off,
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,9 +149,17 @@ impl Config {
         };
         let input = match raw.input {
             InputName::Auto if transport == TransportKind::Evdev => Input::Keys(layout),
+            InputName::Auto if transport == TransportKind::Hidraw => Input::HidPos,
             InputName::Auto | InputName::Text => Input::Text,
             InputName::Keys => Input::Keys(layout),
+            InputName::HidPos => Input::HidPos,
         };
+        if (input == Input::HidPos) != (transport == TransportKind::Hidraw) {
+            return Err(PluginError::settings(format!(
+                "`input` does not go with a {} transport: give auto, or hid-pos on hidraw and text or keys elsewhere",
+                transport.as_str()
+            )));
+        }
         within("silence-ms", raw.silence_ms, 10, 2_000)?;
         within("stall-ms", raw.stall_ms, 50, 60_000)?;
         within("duplicate-ms", raw.duplicate_ms, 0, 60_000)?;
@@ -162,6 +194,12 @@ impl Config {
                 CapsName::Ignore => CapsLock::Ignore,
                 CapsName::Apply => CapsLock::Apply,
             },
+            hid_trigger: matches!(raw.trigger, TriggerName::Auto),
+            line_trigger: (
+                command("trigger-start", &raw.trigger_start, input)?,
+                command("trigger-stop", &raw.trigger_stop, input)?,
+            ),
+            report_descriptor: raw.report_descriptor,
         })
     }
 }
@@ -171,6 +209,33 @@ fn within(name: &str, value: u64, least: u64, most: u64) -> Result<(), PluginErr
         return Ok(());
     }
     Err(PluginError::settings(format!("`{name}` is {value}: give a number from {least} to {most}")))
+}
+
+/// A maker's command for a scanner on a line: none, or up to 64 bytes as `0x` and hex digits.
+fn command(setting: &str, text: &str, input: Input) -> Result<Vec<u8>, PluginError> {
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    if input != Input::Text {
+        return Err(PluginError::settings(format!(
+            "`{setting}` is for a scanner on a line (serial, tcp, unix): leave it out here; a HID scanner's `trigger` is auto or off"
+        )));
+    }
+    let digits = text.strip_prefix("0x").filter(|d| (2..=128).contains(&d.len()) && d.is_ascii());
+    digits.and_then(hex_bytes).ok_or_else(|| {
+        PluginError::settings(format!(
+            "`{setting}` is {text:?}: give none, or 1 to 64 bytes such as \"0x1654\""
+        ))
+    })
+}
+
+fn hex_bytes(digits: &str) -> Option<Vec<u8>> {
+    digits
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| std::str::from_utf8(pair).ok().filter(|p| p.len() == 2))
+        .map(|pair| pair.and_then(|p| u8::from_str_radix(p, 16).ok()))
+        .collect()
 }
 
 /// A name of control characters, or one to eight bytes as `0x` and hex digits.

@@ -14,6 +14,9 @@ pub struct Family(String);
 impl Family {
     /// Magnetic stripe card.
     pub const CARD_STRIPE: &'static str = "card-stripe";
+    /// Magnetic stripe card from a reader that encrypts. A family of its own, so that only a channel that names it is given
+    /// ciphertext.
+    pub const CARD_ENCRYPTED: &'static str = "card-encrypted";
     /// Contact chip card.
     pub const CARD_CHIP: &'static str = "card-chip";
     /// Contactless card or phone (QuickPass and others).
@@ -107,14 +110,15 @@ pub struct StripeCard {
     pub luhn: bool,
 }
 
-/// A swipe that left the reader encrypted.
+/// A swipe that left the reader encrypted. Its keys are in the reader and at the acquirer: nothing on the till opens it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncryptedSwipe {
-    /// Key management of the ciphertext, lower-kebab (`dukpt-tdes`, `dukpt-aes128`).
+    /// Key management of the ciphertext, lower-kebab: one of [`EncryptedSwipe::TDES_PIN`] and its neighbours; an open set. A
+    /// channel refuses one that its acquirer does not have.
     pub scheme: String,
-    /// Key serial number.
+    /// Key serial number: 10 bytes (ANSI X9.24-1) or 12 (X9.24-3).
     pub ksn: Vec<u8>,
-    /// Ciphertext by track number.
+    /// Ciphertext by track number (1 to 3), each track by itself (CBC from a zero block, padded with zeros), sentinels inside.
     pub tracks: Vec<(u8, Vec<u8>)>,
     /// Masked account number as the reader gives it.
     pub masked: String,
@@ -122,6 +126,13 @@ pub struct EncryptedSwipe {
     pub expiry: Option<String>,
     /// Service code where the reader shows it.
     pub service_code: Option<String>,
+}
+
+impl EncryptedSwipe {
+    /// DUKPT of ANSI X9.24-1, TDES, under the PIN variant of the transaction key.
+    pub const TDES_PIN: &'static str = "dukpt-tdes-pin";
+    /// DUKPT of ANSI X9.24-1, TDES, under the data key (its variant enciphered by itself).
+    pub const TDES_DATA: &'static str = "dukpt-tdes-data";
 }
 
 /// Chip data for an online authorisation (EMV Book 3; field 55 of the card networks).

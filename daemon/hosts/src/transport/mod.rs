@@ -42,11 +42,12 @@ pub enum TransportSpec {
         /// `host:port`.
         address: String,
     },
-    /// Unix stream socket: a simulated device.
+    /// Unix socket: a simulated device.
     Unix {
         /// Socket.
         path: PathBuf,
-        /// What the stream stands for; [`TransportKind::Evdev`] for a simulated keyboard wedge. `None`: plain bytes.
+        /// What it stands for; [`TransportKind::Evdev`] for a simulated keyboard wedge, [`TransportKind::Hidraw`] for a
+        /// device of reports (then the socket is of packets, one a report, else a stream). `None`: plain bytes.
         kind: Option<TransportKind>,
     },
     /// Input device, grabbed exclusively before it is read.
@@ -114,7 +115,7 @@ impl TransportSpec {
                 blocking(path, move || serial::open(&file, baud)).await
             }
             Self::Tcp { address } => net::tcp(address, timeout).await,
-            Self::Unix { path, .. } => net::unix(path, timeout).await,
+            Self::Unix { path, kind } => net::unix(path, *kind == Some(TransportKind::Hidraw), timeout).await,
             Self::Evdev { path, also } => evdev::open(path, also).await,
             Self::Device { path, .. } => {
                 let file = path.clone();

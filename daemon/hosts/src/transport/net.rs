@@ -1,4 +1,4 @@
-//! TCP and unix stream sockets.
+//! TCP and unix sockets.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::net::sockopt;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout as within;
 
@@ -40,8 +40,12 @@ pub(super) async fn tcp(address: &str, limit: Duration) -> Result<Opened, OpenEr
     Ok(OwnedFd::from(stream).into())
 }
 
-/// Connects to a simulated device.
-pub(super) async fn unix(path: &Path, limit: Duration) -> Result<Opened, OpenError> {
+/// Connects to a simulated device. One that gives reports keeps them apart, as a hidraw node does.
+pub(super) async fn unix(path: &Path, packets: bool, limit: Duration) -> Result<Opened, OpenError> {
+    if packets {
+        // The connection is made at once or not at all: a unix socket has no network in between.
+        return seqpacket(path).map(Opened::from).map_err(|e| OpenError::file(path, &e));
+    }
     match within(limit, UnixStream::connect(path)).await {
         Err(_) => Err(OpenError::Silent { address: path.display().to_string(), timeout: limit }),
         Ok(Err(e)) => Err(OpenError::file(path, &e)),
@@ -50,6 +54,20 @@ pub(super) async fn unix(path: &Path, limit: Duration) -> Result<Opened, OpenErr
             Ok(OwnedFd::from(stream).into())
         }
     }
+}
+
+fn seqpacket(path: &Path) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
+
+/// Two ends over which packets stay packets; both non-blocking.
+pub(super) fn packet_pair() -> io::Result<(std::os::unix::net::UnixStream, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (ours, theirs) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    Ok((ours.into(), theirs))
 }
 
 /// Sets `O_NONBLOCK`.

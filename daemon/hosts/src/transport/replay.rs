@@ -9,7 +9,8 @@
 //! 900 gone
 //! ```
 //!
-//! A line is milliseconds since the start, a direction and bytes in hex. `in` goes to the plugin at its time; `out` is
+//! A line is milliseconds since the start, a direction and bytes in hex. `in` goes to the plugin at its time (of kind
+//! `hidraw`: as one report); `out` is
 //! what the plugin must have written before the recording goes on (within ten seconds of its time); `gone` unplugs. After
 //! the last line the device stays, silent. Recordings must not hold real card data: make them with test cards.
 
@@ -23,6 +24,7 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::net::packet_pair;
 use super::{Held, OpenError, OpenTransport};
 
 const FIRST_LINE: &str = "# till-recording 1 ";
@@ -144,8 +146,7 @@ pub(super) fn open(path: &Path) -> Result<OpenTransport, OpenError> {
     }
     let text = std::fs::read_to_string(path).map_err(|e| file(&e))?;
     let recording = Recording::parse(&text).map_err(bad)?;
-    let (ours, theirs) = UnixStream::pair().map_err(|e| file(&e))?;
-    let fd: OwnedFd = theirs.into_std().map_err(|e| file(&e))?.into();
+    let (ours, fd) = ends(recording.kind).map_err(|e| file(&e))?;
     let (stop, stopped) = oneshot::channel();
     let name = path.display().to_string();
     let info = TransportInfo { kind: recording.kind, name: name.clone() };
@@ -160,6 +161,16 @@ pub(super) fn open(path: &Path) -> Result<OpenTransport, OpenError> {
     });
     let label = info.name.clone();
     Ok(OpenTransport { info, label, fd, claim: None, _held: Held::Player { _stop: stop } })
+}
+
+/// The player's end and the plugin's; reports stay apart, as a hidraw node keeps them.
+fn ends(kind: TransportKind) -> std::io::Result<(UnixStream, OwnedFd)> {
+    if kind == TransportKind::Hidraw {
+        let (ours, theirs) = packet_pair()?;
+        return Ok((UnixStream::from_std(ours)?, theirs));
+    }
+    let (ours, theirs) = UnixStream::pair()?;
+    Ok((ours, theirs.into_std()?.into()))
 }
 
 async fn play(mut device: UnixStream, steps: Vec<(Duration, Step)>) -> Result<(), String> {

@@ -143,3 +143,47 @@ async fn a_recording_of_a_kind_that_the_driver_cannot_use_is_refused() {
     let state = within(good.ready()).await.unwrap_err();
     assert!(state.reason().contains("hidraw"), "{state:?}");
 }
+
+#[tokio::test]
+async fn reports_stay_apart_from_a_simulated_hid_device_and_from_a_recording() {
+    let bench = Bench::new(&["good"]);
+    let mut reports = Vec::new();
+    let path = bench.dir.path().join("hid.rec");
+    // Two reports at one time: on a stream the plugin would read them as one.
+    std::fs::write(&path, "# till-recording 1 hidraw\n0 in 0231\n0 in 0232\n40 in 0233\n60 gone\n").unwrap();
+    let recorded = TransportSpec::Replay { path }.open(LIMIT).await.unwrap();
+    assert_eq!(recorded.info.kind, TransportKind::Hidraw);
+
+    let path = bench.dir.path().join("hid.sock");
+    let listener = rustix::net::socket_with(
+        rustix::net::AddressFamily::UNIX,
+        rustix::net::SocketType::SEQPACKET,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )
+    .unwrap();
+    rustix::net::bind(&listener, &rustix::net::SocketAddrUnix::new(&path).unwrap()).unwrap();
+    rustix::net::listen(&listener, 1).unwrap();
+    let spec = TransportSpec::Unix { path, kind: Some(TransportKind::Hidraw) };
+    let simulated = spec.open(LIMIT).await.unwrap();
+    let device = rustix::net::accept(&listener).unwrap();
+    for report in [b"\x021", b"\x022", b"\x023"] {
+        assert_eq!(rustix::io::write(&device, report).unwrap(), 2);
+    }
+    drop(device);
+
+    for transport in [recorded, simulated] {
+        let end = tokio::net::UnixStream::from_std(transport.fd.into()).unwrap();
+        loop {
+            within(end.readable()).await.unwrap();
+            let mut bytes = [0; 64];
+            match end.try_read(&mut bytes) {
+                Ok(0) => break,
+                Ok(n) => reports.push(bytes[..n].to_vec()),
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(e) => panic!("{e}"),
+            }
+        }
+    }
+    assert_eq!(reports, [b"\x021", b"\x022", b"\x023", b"\x021", b"\x022", b"\x023"]);
+}

@@ -483,6 +483,8 @@ impl Actor {
             Instrument::Stripe(card) => card.pan.expose().as_bytes(),
             Instrument::Chip(card) => card.pan.expose().as_bytes(),
             Instrument::StoredValue(card) => card.identifier.expose(),
+            // Not the card's, which is unknown: this swipe's. The same one again is a recording of it.
+            Instrument::Encrypted(card) => &card.ksn,
             _ => return String::new(),
         };
         blake3::keyed_hash(&self.parts.token_key, clear).to_hex()[..32].to_owned()

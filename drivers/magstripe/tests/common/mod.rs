@@ -1,4 +1,5 @@
 //! A keyboard to play with: writes key events as the kernel does.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::time::Duration;
 
