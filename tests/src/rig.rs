@@ -1,5 +1,6 @@
 //! The rig: simulators in this process, `tilld` as a program.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -61,6 +62,10 @@ pub struct RigOptions {
     pub printer: PrinterConfig,
     /// Environment of `tilld` beyond this process's own.
     pub env: Vec<(String, String)>,
+    /// What is started as the plugins' process; None: the one beside `tilld`.
+    pub plugin_host: Option<PathBuf>,
+    /// `clock.trust`.
+    pub clock_trust: &'static str,
 }
 
 impl Default for RigOptions {
@@ -75,6 +80,8 @@ impl Default for RigOptions {
             show_log: false,
             printer: PrinterConfig::default(),
             env: Vec::new(),
+            plugin_host: None,
+            clock_trust: "always",
         }
     }
 }
@@ -99,6 +106,7 @@ pub struct Rig {
     /// The card reader.
     pub reader: ReaderSocket,
     till: Option<Child>,
+    cards: Mutex<BTreeSet<String>>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -147,6 +155,7 @@ impl Rig {
             scanner,
             reader,
             till: None,
+            cards: Mutex::default(),
             log: Arc::default(),
         };
         rig.write_config()?;
@@ -180,6 +189,7 @@ impl Rig {
         let [first, every, until, pause] = self.options.wallet_ms;
         let gateway = self.gateway.https_url().unwrap_or_else(|| self.gateway.url());
         let insecure = !self.options.https;
+        let host = self.options.plugin_host.as_ref().map(|host| format!("host = \"{}\"\n", host.display()));
         format!(
             r#"# Written by the rig: simulated devices and networks, test keys.
 [terminal]
@@ -201,12 +211,12 @@ free-floor-mib = 16
 [plugins]
 dirs = ["{dir}/plugins"]
 state-dir = "{dir}/state/plugins"
-
+{host}
 [secrets]
 dir = "{dir}/secrets"
 
 [clock]
-trust = "always"
+trust = "{trust}"
 
 [device.scanner]
 plugin = "org.tilld.scanner"
@@ -258,6 +268,8 @@ plugin = "org.tilld.cash"
 name = "现金"
 priority = 30
 {extra}"#,
+            host = host.as_deref().unwrap_or_default(),
+            trust = self.options.clock_trust,
             tid = terminal.tid,
             mid = terminal.mid,
             bus = self.bus.address(),
@@ -362,6 +374,16 @@ priority = 30
     /// A new front-end.
     pub async fn client(&self) -> Result<Client, RigError> {
         Ok(Client::connect(self.bus.address()).await?)
+    }
+
+    /// A card of the shop's own that is used in this test: the books then look at its ledger too.
+    pub fn know_card(&self, number: &str) {
+        self.cards.lock().unwrap_or_else(PoisonError::into_inner).insert(number.to_owned());
+    }
+
+    /// The shop's own cards of this test.
+    pub fn known_cards(&self) -> Vec<String> {
+        self.cards.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Process id of `tilld`.

@@ -67,6 +67,7 @@ async fn cash_goes_back_in_parts_across_a_restart_and_never_more_than_was_paid()
     assert_eq!((row.id.as_str(), row.state.as_str()), (id.as_str(), "returned"));
     assert_eq!((row.amount, row.paid, row.returned), (10_000, 10_000, 10_000));
     assert_eq!((row.channel.as_str(), row.operator.as_str()), ("cash", "001"));
+    rig.at_rest(&client).await.unwrap();
 }
 
 /// A sale paid in cash, by somebody.
@@ -113,6 +114,7 @@ async fn s46_a_receipt_is_given_as_data_at_any_later_time_and_says_the_same() {
     assert!(matches!(none, Err(Error::WrongState(_))), "{none:?}");
     let never = after.receipt(&"ab".repeat(16), Options::new()).await;
     assert!(matches!(never, Err(Error::NotFound(_))), "{never:?}");
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,6 +165,7 @@ async fn s53_a_bill_is_asked_by_what_is_wanted_and_its_pages_stand_while_sales_g
         }
     }
     assert_eq!(seen, ids);
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,4 +208,5 @@ async fn s54_a_payment_is_found_by_every_number_it_carries_and_its_history_tells
     assert_eq!(who("leg-created"), Some(("007", "refund cold")));
     assert_eq!(who("copy-requested").map(|w| w.0), Some("008"));
     assert!(steps.is_sorted_by_key(|s| s.seq));
+    rig.at_rest(&client).await.unwrap();
 }

@@ -75,6 +75,7 @@ async fn a_front_end_that_asks_for_nonsense_is_told_so_and_changes_nothing() {
     assert_eq!(refused(client.open(2_000, "order-1").await), "KeyReuse");
     assert_eq!(client.all_payments().await.unwrap().len(), 1);
     assert_eq!(client.details("order-1").await.unwrap().state, "paid");
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,6 +138,7 @@ async fn a_code_that_is_no_payment_is_refused_with_a_reason_and_the_next_one_pay
     second.wait(&["paid"]).await.unwrap();
     let books = rig.books(&client).await.unwrap();
     assert_eq!(books.wallet, 1_500);
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,6 +193,6 @@ async fn a_card_that_cannot_be_read_is_swiped_again_and_a_chip_card_is_sent_to_i
     watch.refusal(before).await.unwrap();
     rig.reader.swipe(&Swipe::new(TRACKS).with(SwipeFault::Double { gap_ms: 40 })).unwrap();
     payment.wait(&["paid"]).await.unwrap();
-    let books = rig.closed_books(&client).await.unwrap();
+    let books = rig.at_rest(&client).await.unwrap();
     assert_eq!((books.card, books.payments[0].attempts.len()), (1_000, 2));
 }

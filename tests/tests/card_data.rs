@@ -177,7 +177,7 @@ async fn no_card_number_track_code_or_key_is_left_anywhere() {
     rig.acquirer.faults().clear();
     rig.start_till().unwrap();
     let client = rig.wait_ready().await.unwrap();
-    let books = rig.closed_books(&client).await.unwrap();
+    let books = rig.at_rest(&client).await.unwrap();
     assert_eq!((books.card, books.wallet), (1_000, 2_500));
     needles.extend(working_keys(&rig));
     // What a front-end can read of all payments, and the export of the journal, cross the bus here.

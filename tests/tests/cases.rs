@@ -79,6 +79,7 @@ async fn s48_notices_come_at_least_once_over_a_kill_and_each_receiver_has_its_ow
     let receivers = till.list_receivers(Options::new()).await.unwrap();
     assert_eq!((receivers.len(), receivers[0].name.as_str(), receivers[0].seq), (1, "voice", upto));
     assert!(matches!(till.list("no spaces", Options::new()).await, Err(Error::InvalidArgs(_))));
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,6 +126,7 @@ async fn s52_a_dispute_links_payment_refund_and_evidence_over_a_restart_and_move
     let lost = till.list([("state", "lost".into())].into()).await.unwrap();
     assert_eq!(lost, [row]);
     assert_eq!(after.find("CB-4711", Options::new()).await.unwrap(), [id]);
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,5 +182,6 @@ async fn s71_keys_are_replaced_while_sales_go_on_and_everything_stays_readable()
     assert_ne!(rig.wait_end(), Some(0), "a till ran with the old master key");
     std::fs::write(keys.join("master-key"), &new).unwrap();
     rig.start_till().unwrap();
-    rig.wait_ready().await.unwrap();
+    let client = rig.wait_ready().await.unwrap();
+    rig.at_rest(&client).await.unwrap();
 }

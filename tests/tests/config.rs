@@ -165,5 +165,5 @@ async fn a_bad_device_or_plugin_shows_its_reason_and_the_rest_sells() {
     let payment = client.ready(1_000).await.unwrap();
     payment.pay_code(&till_tests::scene::wallet_code(1)).await.unwrap();
     payment.wait(&["paid"]).await.unwrap();
-    rig.books(&client).await.unwrap();
+    rig.at_rest(&client).await.unwrap();
 }

@@ -72,6 +72,7 @@ async fn s18_a_tapped_card_is_recognised_authorised_and_printed_and_its_number_i
     let found =
         search::bytes("log", rig.log_lines().join("\n").as_bytes(), &[Needle::digits("card number", PAN)]);
     assert!(found.is_empty(), "{found:?}");
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +95,7 @@ async fn s18_two_cards_and_a_card_removed_early_are_told_and_tried_again_with_no
     assert!(reader.tap(Hand::with(Card::unionpay()), LONG));
     payment.wait(&["paid"]).await.unwrap();
     assert_eq!(rig.acquirer.ledger().len(), 1);
-    rig.books(&client).await.unwrap();
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,4 +114,5 @@ async fn s18_a_reader_pulled_out_in_the_middle_of_a_tap_comes_back_and_reads_the
     assert!(reader.tap(Hand::with(Card::visa()), LONG));
     payment.wait(&["paid"]).await.unwrap();
     assert_eq!((reader.seen().cryptograms, rig.acquirer.ledger().len()), (1, 1));
+    rig.at_rest(&client).await.unwrap();
 }

@@ -148,6 +148,7 @@ async fn the_customer_reads_and_hears_the_payments_amount_and_the_drawer_opens_o
     assert!(counter.hears(&[said[0], said[1], "请支付三元", "支付成功三元"]), "{:?}", counter.heard());
     assert_eq!(counter.pulses(), 2, "once each, over a kill -9");
     assert!(counter.display.look(|d| d.unknown().is_empty()));
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,4 +178,5 @@ async fn a_display_that_hangs_or_dies_never_delays_a_sale_and_catches_up() {
     let back = || async { (client.device("display").await.ok()?.0 == "ready").then_some(()) };
     until("the display is ready again", back).await.unwrap();
     assert!(counter.drawer.wait(LONG, |chip| !chip.edges("RELAY").is_empty()));
+    rig.at_rest(&client).await.unwrap();
 }

@@ -26,6 +26,7 @@ async fn a_scanned_wallet_code_is_paid_and_its_receipt_printed() {
     assert!(rig.printer.unknown().is_empty(), "{:?}", rig.printer.unknown());
     let ledger = rig.gateway.ledger();
     assert_eq!(ledger.trades.len(), 1);
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,6 +40,7 @@ async fn a_swiped_card_is_authorised_at_the_acquirer() {
     let text = rig.printer.wait_receipts(1, LONG).expect("a receipt is printed")[0].text();
     assert!(text.contains("620000******0005") && text.contains("88.00"), "{text}");
     assert_eq!(rig.acquirer.ledger().len(), 1);
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,6 +53,7 @@ async fn cash_gives_change_and_opens_the_drawer() {
     let text = rig.printer.wait_receipts(1, LONG).expect("a receipt is printed")[0].text();
     assert!(text.contains("找零") && text.contains("7.50"), "{text}");
     assert!(rig.printer.wait(LONG, |p| !p.pulses().is_empty()), "the drawer opens");
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,4 +66,5 @@ async fn a_lost_wallet_answer_is_asked_for_and_kept() {
     payment.wait_attempt(&["querying"]).await.unwrap();
     payment.wait(&["paid"]).await.unwrap();
     assert_eq!(rig.gateway.ledger().totals.paid, rig.gateway.ledger().totals.kept);
+    rig.at_rest(&client).await.unwrap();
 }

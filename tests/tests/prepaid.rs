@@ -48,10 +48,11 @@ async fn s34_a_card_of_the_shop_is_declined_on_this_machine_and_the_bank_never_h
     rig.wait_ready().await.unwrap();
     let client = rig.client().await.unwrap();
     assert_eq!(client.channel("prepaid").await.unwrap().0, "ready");
-    rig.books(&client).await.unwrap();
+    rig.at_rest(&client).await.unwrap();
 }
 
 const NUMBER: &str = "8600000000000005";
+const OTHER: &str = "8600000000000013";
 
 fn by(operator: &str) -> Options<'_> {
     [("operator", operator.into())].into()
@@ -93,7 +94,11 @@ async fn top_up(client: &Client, number: &str, minor: i64, key: &str) -> Payment
 }
 
 async fn with_cards() -> Rig {
-    Rig::start(RigOptions { extra_config: CONFIG.into(), ..RigOptions::default() }).await.unwrap()
+    let rig = Rig::start(RigOptions { extra_config: CONFIG.into(), ..RigOptions::default() }).await.unwrap();
+    // At the end of each test the books are compared with the ledger of these.
+    rig.know_card(NUMBER);
+    rig.know_card(OTHER);
+    rig
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,7 +128,7 @@ async fn s56_s57_s58_issued_topped_up_with_cash_paid_with_refunded_and_the_balan
     let payment = top_up(&client, NUMBER, 10_000, "top-up-1").await;
     let same = proxy.top_up(&card, 10_000, Options::from([("key", "top-up-1".into())])).await.unwrap();
     assert_eq!(same.as_str(), payment.path.as_str());
-    let other = present(&client, "8600000000000013").await;
+    let other = present(&client, OTHER).await;
     proxy.issue(&other, by("007")).await.unwrap();
     let reuse = proxy.top_up(&other, 10_000, Options::from([("key", "top-up-1".into())])).await;
     assert!(matches!(reuse, Err(Error::KeyReuse(_))), "{reuse:?}");
@@ -176,6 +181,7 @@ async fn s56_s57_s58_issued_topped_up_with_cash_paid_with_refunded_and_the_balan
     assert_eq!(entries.iter().map(|e| e.change).sum::<i64>(), report.balance);
     assert_eq!(rig.acquirer.ledger().len(), 0, "the shop's card went to the bank");
     assert!(!rig.log_lines().iter().any(|l| l.contains(NUMBER)), "a card's number is in the log");
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,6 +219,7 @@ async fn a_blocked_card_takes_no_money_and_a_swipe_is_a_ticket_too() {
     let cash = paths::channel("cash").unwrap();
     let cash = Prepaid1Proxy::builder(client.connection()).path(cash).build().await.unwrap();
     assert!(cash.query(&card, Options::new()).await.is_err());
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -249,4 +256,5 @@ async fn s57_killed_between_the_cash_and_the_load_it_is_both_or_neither() {
     let (proxy, card) = (cards(&client).await, present(&client, NUMBER).await);
     let (entries, _) = proxy.history(&card, 0, Options::new()).await.unwrap();
     assert_eq!(entries.iter().map(|e| e.change).sum::<i64>(), loaded);
+    rig.at_rest(&client).await.unwrap();
 }

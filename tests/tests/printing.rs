@@ -54,6 +54,7 @@ async fn a_printer_that_is_off_gets_every_receipt_in_order_once_when_it_is_back(
     assert_eq!(numbers(&rig), expected, "each once, in the order of the payments");
     assert!(rig.printer.receipts()[0].text().contains("1.00"));
     assert!(rig.printer.unknown().is_empty());
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,6 +77,7 @@ async fn paper_that_ends_inside_a_receipt_holds_it_until_there_is_more() {
     assert!(first + again >= 1 && first <= 1 && again <= 1, "{first} and {again} marked");
     let ready = || async { (client.device("printer").await.ok()?.0 == "ready").then_some(()) };
     until("the printer is well again", ready).await.unwrap();
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,6 +99,7 @@ async fn a_receipt_torn_by_a_crash_is_voided_and_printed_again_before_the_next_o
         rig.printer.receipts().iter().map(till_simulators::printer::Receipt::text).collect();
     assert!(papers.iter().all(|p| p.matches("单号").count() <= 1), "two receipts on one paper: {papers:#?}");
     assert!(papers[0].contains("作废"), "the torn half says that it is void: {}", papers[0]);
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,6 +117,7 @@ async fn a_slow_printer_gets_its_time_and_the_till_sells_on() {
     rig.printer.command(&Command::ReadRate { bytes_per_second: Some(2_000) });
     let expected = vec![on_paper(&client, &slow).await, on_paper(&client, &next).await];
     assert_eq!(numbers(&rig), expected);
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,4 +141,5 @@ async fn a_printer_that_tells_nothing_prints_once_and_is_not_asked_again() {
     on_paper(&client, &second).await;
     assert!(rig.printer.wait_receipts(2, LONG).is_some());
     assert_eq!(prints(&rig, number), (1, 0), "what may be on paper is not printed a second time by itself");
+    rig.at_rest(&client).await.unwrap();
 }

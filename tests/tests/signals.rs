@@ -72,6 +72,7 @@ async fn every_state_is_told_once_in_order_and_who_comes_late_reads_the_same() {
         let record = journal.iter().find(|r| r["seq"] == seq).unwrap();
         assert_eq!(record["payment"].as_str(), Some(first.id().as_str()), "a signal names its record");
     }
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,4 +100,5 @@ async fn a_payment_can_be_called_from_the_moment_its_name_is_given() {
         }
     }
     assert_eq!(added, paths, "and each is announced once");
+    rig.at_rest(&client).await.unwrap();
 }

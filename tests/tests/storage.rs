@@ -87,6 +87,7 @@ async fn a_full_disk_refuses_new_sales_and_finishes_what_was_begun() {
     third.pay_cash(3_000).await.unwrap();
     third.wait(&["paid"]).await.unwrap();
     assert_eq!(client.verify_journal().await.unwrap().1, Vec::<String>::new());
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,6 +122,7 @@ async fn a_read_only_disk_is_a_clear_error_and_an_exit_code() {
     rig.start_till().unwrap();
     let client = rig.wait_ready().await.unwrap();
     assert_eq!(client.details(&payment.id()).await.unwrap().state, "paid");
+    rig.at_rest(&client).await.unwrap();
 }
 
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -169,4 +171,5 @@ async fn a_damaged_store_is_rebuilt_with_an_alarm_and_every_payment_is_there() {
         assert_eq!(same["hash"], record["hash"]);
     }
     assert_eq!(client.verify_journal().await.unwrap().1, Vec::<String>::new());
+    rig.at_rest(&client).await.unwrap();
 }

@@ -65,7 +65,7 @@ async fn a_switch_is_durable_told_once_to_everybody_and_refused_while_money_is_o
         .map(|r| r["record"]["ChannelSelected"]["channel"].as_str().unwrap_or("").to_owned())
         .collect();
     assert_eq!(switches, ["bankcard", "cash", "", "bankcard"]);
-    rig.books(&client).await.unwrap();
+    rig.at_rest(&client).await.unwrap();
 }
 
 /// The acquirer `bankcard` talks to is down; a second bank-card channel, `backup`, has one of its own that works.
@@ -122,4 +122,5 @@ tls = false
     payment.wait(&["paid"]).await.unwrap();
     assert_eq!(payment.channel().await.unwrap(), "backup");
     assert_eq!(second.ledger().len(), 1);
+    rig.at_rest(&client).await.unwrap();
 }

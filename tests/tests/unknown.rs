@@ -72,7 +72,7 @@ async fn no_wallet_answer_however_broken_makes_a_wrong_payment() {
     rig.scanner.scan(&Scan::new(wallet_code(99))).unwrap();
     assert_eq!(ended(&payment).await, "reversed");
     rig.gateway.faults().clear();
-    let books = rig.closed_books(&client).await.unwrap();
+    let books = rig.at_rest(&client).await.unwrap();
     assert_eq!(books.wallet, paid);
 }
 
@@ -111,7 +111,7 @@ async fn with_the_gateway_away_the_payment_goes_on_in_the_background_and_the_til
     faults.clear();
     lost.wait(&["cancelled"]).await.unwrap();
     assert_eq!(lost.attempt_state().await.unwrap(), "reversed");
-    let books = rig.closed_books(&client).await.unwrap();
+    let books = rig.at_rest(&client).await.unwrap();
     assert_eq!((books.wallet, books.cash), (0, 900));
     assert_eq!(rig.gateway.ledger().totals.kept.yuan(), "0.00");
 }
@@ -167,7 +167,7 @@ async fn an_acquirer_answer_that_cannot_be_trusted_sends_the_armed_reversal() {
     assert_eq!(ended(&payment).await, "not-sent");
     payment.pay_cash(3_000).await.unwrap();
     payment.wait(&["paid"]).await.unwrap();
-    rig.books(&client).await.unwrap();
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,6 +81,7 @@ async fn s65_the_day_is_closed_once_by_the_clock_over_kills_power_off_and_steps(
     assert_eq!(till.rig.acquirer.closed().len(), 1);
     let (_, problems) = till.client.verify_journal().await.unwrap();
     assert_eq!(problems, Vec::<String>::new());
+    till.rest().await;
 }
 
 const TERMS: &str = r#"
@@ -112,6 +113,7 @@ async fn s67_a_batch_and_its_slip_say_when_the_money_comes_and_how_much() {
     for says in ["预计到账", &day.to_string(), "109.44", "0.56", "银行卡", "现金"] {
         assert!(slip.contains(says), "{says} is not on\n{slip}");
     }
+    till.rest().await;
 }
 
 /// Slips on paper: whether each is a copy.
@@ -154,4 +156,5 @@ async fn s67_the_slip_is_printed_once_and_again_as_a_numbered_copy() {
     assert!(last.contains("重印件 2"), "{last}");
     let open = settlement.reprint_slip(2, by("007")).await;
     assert!(matches!(open, Err(Error::WrongState(_))), "{open:?}");
+    till.rest().await;
 }

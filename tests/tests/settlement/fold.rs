@@ -115,4 +115,5 @@ async fn s50_totals_by_channel_operator_and_day_are_a_full_fold_of_the_journal()
     }
     till.start().await;
     assert_eq!(told(&till, 2).await, live, "a restart counts the same");
+    till.rest().await;
 }

@@ -47,4 +47,5 @@ async fn s66_a_hold_is_completed_in_the_next_batch_though_the_keys_of_its_own_ar
     till.wait_closed(2).await;
     assert_eq!(till.part(2, "bankcard").await.debits, 8_000);
     assert!(till.rig.acquirer.closed()[1].balanced);
+    till.rest().await;
 }

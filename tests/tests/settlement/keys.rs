@@ -82,4 +82,5 @@ async fn s66_after_the_close_nobody_opens_what_was_sealed_and_totals_still_verif
     let closed = till.records(&["batch-closed"]).await;
     assert_eq!(closed[0]["record"]["Batch"]["Closed"]["count"], 3);
     assert_eq!((till.part(1, "bankcard").await.debits, till.part(1, "cash").await.debits), (2_100, 500));
+    till.rest().await;
 }

@@ -68,6 +68,7 @@ async fn s72_limits_hold_by_name_over_restarts_and_begin_anew_with_the_business_
     till.cash(1_000).await;
     no_cash(&till, 1).await;
     till.card(3_000).await;
+    till.rest().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,4 +92,5 @@ async fn a_batch_is_closed_by_the_till_before_its_network_would_take_no_more() {
     let rows = till.settlement().await.list_parts(3, Options::new()).await.unwrap();
     assert_eq!(rows, []);
     assert!(till.rig.acquirer.closed().iter().all(|c| c.balanced && c.host.debit_count == 2));
+    till.rest().await;
 }

@@ -105,6 +105,13 @@ impl Till {
         p
     }
 
+    /// The end of a test: our ledger equals the networks', and nothing is under way or waits to be printed.
+    async fn rest(&self) {
+        if let Err(e) = self.rig.at_rest(&self.client).await {
+            panic!("{e}\n{}", self.rig.log_lines().join("\n"));
+        }
+    }
+
     async fn close(&self) -> u32 {
         self.settlement().await.close(by("007")).await.unwrap()
     }

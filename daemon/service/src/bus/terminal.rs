@@ -167,6 +167,10 @@ impl Terminal1 {
         options::only(&options, &[])?;
         let payment = lookup::payment(&self.world, id_or_key)?;
         let published = &self.world.handle.published;
+        if published.get(payment.id).is_none() && payment.open_attempt().is_some_and(|a| a.wants_instrument) {
+            // The record is on disk before the readers are armed: the card is asked for once the till is through with it.
+            self.world.handle.look(|_| ()).await?;
+        }
         let printed = match published.get(payment.id) {
             // In the moment after "paid" the receipt is owed before any job is seen.
             Some(view) => view.printed,

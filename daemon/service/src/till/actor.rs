@@ -282,6 +282,18 @@ impl Actor {
                 effects
             }
         };
+        let (readers, effects) = effects.into_iter().partition::<Vec<_>, _>(|e| {
+            matches!(e, till_core::Effect::Arm { .. } | till_core::Effect::Disarm)
+        });
+        let asks = readers.iter().any(|e| matches!(e, till_core::Effect::Arm { .. }));
+        for effect in readers {
+            self.effects.run(effect, self.parts.shell.till());
+        }
+        if asks {
+            // Whoever hears that something may be presented presents it in the next instant: a reader that is armed
+            // after that takes it for what lay about before, and it is lost.
+            self.effects.readers.settled().await;
+        }
         for effect in effects {
             match effect {
                 till_core::Effect::PaymentChanged(id) => self.publish(id, None),

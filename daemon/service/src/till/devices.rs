@@ -20,7 +20,7 @@ use super::{Change, Handle, Message, Presentation};
 /// Longest for arming, disarming, opening the drawer.
 const CALL: Duration = Duration::from_secs(5);
 
-/// Longest that a caller waits for the readers to be armed.
+/// Longest that people are kept from hearing that something may be presented, while a reader is not armed yet.
 const ARMED: Duration = Duration::from_secs(1);
 
 /// Readers and drawers that are ready, and the payment that readers are to be armed for.
@@ -40,6 +40,8 @@ struct Ready {
     classes: Vec<String>,
     /// The number of the newest wish that the reader has carried out; None: it is no reader.
     reached: Option<u64>,
+    /// It was waited for in vain, and has carried out nothing since.
+    late: bool,
     task: Option<AbortHandle>,
 }
 
@@ -56,6 +58,13 @@ enum For {
     Payment(PaymentId),
     /// Something about a card of this channel.
     Card(String),
+}
+
+impl Ready {
+    /// Whether it has carried a wish out; what is no reader has nothing to carry out.
+    fn has(&self, wanted: u64) -> bool {
+        self.reached.is_none_or(|n| n >= wanted)
+    }
 }
 
 fn reads(classes: &[String]) -> bool {
@@ -128,7 +137,7 @@ impl Readers {
             loop {
                 reached.borrow_and_update();
                 let wanted = self.wanted.borrow().number;
-                if self.ready().values().all(|r| r.reached.is_none_or(|n| n >= wanted)) {
+                if self.ready().values().all(|r| r.late || r.has(wanted)) {
                     return;
                 }
                 if reached.changed().await.is_err() {
@@ -136,8 +145,17 @@ impl Readers {
                 }
             }
         };
-        // A reader that hangs is the reader's trouble: the customer can pay another way.
-        let _late = tokio::time::timeout(ARMED, all).await;
+        // A reader that hangs is the reader's trouble: the customer can pay another way, and nobody waits for it twice.
+        if tokio::time::timeout(ARMED, all).await.is_err() {
+            let wanted = self.wanted.borrow().number;
+            self.ready().values_mut().for_each(|r| r.late = !r.has(wanted));
+        }
+    }
+
+    /// What a reader reads for, once it has been armed for that: what it read before was for somebody else.
+    fn reads_for(&self, reader: &str) -> Option<(u64, For)> {
+        let armed = self.armed_for()?;
+        self.ready().get(reader).is_some_and(|r| r.has(armed.0)).then_some(armed)
     }
 
     fn armed_for(&self) -> Option<(u64, For)> {
@@ -149,7 +167,8 @@ impl Readers {
     fn up(self: &Arc<Self>, instance: &Instance, classes: Vec<String>) {
         let reader = reads(&classes);
         let task = reader.then(|| tokio::spawn(self.clone().follow(instance.clone())).abort_handle());
-        let ready = Ready { instance: instance.clone(), classes, reached: reader.then_some(0), task };
+        let ready =
+            Ready { instance: instance.clone(), classes, reached: reader.then_some(0), late: false, task };
         let before = self.ready().insert(instance.id().to_owned(), ready);
         if let Some(task) = before.and_then(|b| b.task) {
             task.abort();
@@ -186,6 +205,7 @@ impl Readers {
             }
             if let Some(r) = self.ready().get_mut(reader.id()) {
                 r.reached = Some(now.number);
+                r.late = false;
             }
             self.reached.send_replace(());
             if wanted.changed().await.is_err() {
@@ -339,7 +359,7 @@ impl Follower {
             DriverEvent::Read(instrument) => {
                 // A reader that is not armed has nothing to say; what it read is wiped here.
                 let device = Some(self.view.id.clone());
-                let payment = match self.readers.armed_for() {
+                let payment = match self.readers.reads_for(&self.view.id) {
                     Some((_, For::Payment(payment))) => payment,
                     // The first card is the one; a payment may have taken the readers over this very moment.
                     Some((number, For::Card(channel))) if self.readers.disarm_card(number) => {
