@@ -152,6 +152,29 @@ async fn the_customer_reads_and_hears_the_payments_amount_and_the_drawer_opens_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_away_shows_the_open_amount_again_and_says_it_no_second_time() {
+    let (_dir, mut rig, counter, client) = stand().await;
+    let _open = ready(&client, 4_200).await;
+    assert!(counter.shows("42.00") && counter.hears(&["请支付四十二元"]));
+    // Its plug is pulled and put back; the voice's process dies.
+    counter.display.touch(Display::power_cycle);
+    counter.display.hang_up();
+    assert!(rig.kill_host("voice"));
+    assert!(counter.shows("42.00"), "the customer still stands there");
+    let voice = || async { (client.device("voice").await.ok()?.0 == "ready").then_some(()) };
+    until("the voice is back", voice).await.unwrap();
+    // A restart of the till ends a payment that nobody had begun to pay: its amount must not stand there any more.
+    rig.kill_till();
+    rig.start_till().unwrap();
+    let client = rig.wait_ready().await.unwrap();
+    assert!(counter.display.wait(LONG, |d| d.lines()[0] == "欢迎光临" && d.amount().is_none()));
+    // What was said twice would come before the next amount.
+    let _next = ready(&client, 300).await;
+    assert!(counter.hears(&["请支付四十二元", "请支付三元"]), "{:?}", counter.heard());
+    assert_eq!(counter.pulses(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_display_that_hangs_or_dies_never_delays_a_sale_and_catches_up() {
     let (_dir, rig, counter, client) = stand().await;
     let took = |begun: Instant| begun.elapsed();
