@@ -7,10 +7,12 @@ use till_plugin::{Currency, Sensitive};
 mod after;
 mod cases;
 mod prepaid;
+mod template;
 
 pub use after::{Bill, Case, Leg, LegOptions, PartLeg, ReviewCommand, Verdict};
 pub use cases::{DisputeCommand, Notices, Outcome};
 pub use prepaid::{CardArgs, PrepaidCommand};
+pub use template::{Lang, Look as TemplateLook, TemplateCommand, Width};
 
 /// Drive and look at the till.
 ///
@@ -109,13 +111,18 @@ pub enum Command {
     },
     /// Payments with what was paid and what went back, oldest first; with --operator those that this person opened.
     Bill(Bill),
-    /// A payment's receipt at any later time, as text or with --json as data.
+    /// A payment's receipt at any later time, as text or with --json as data; or work on a receipt template, without a till.
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Receipt {
         /// Payment id, idempotency key, or `active`.
-        payment: String,
+        #[arg(required = true)]
+        payment: Option<String>,
         /// Number of the receipt or slip [default: the payment's own].
         #[arg(long, value_name = "N")]
         receipt: Option<u64>,
+        /// Work on a template.
+        #[command(subcommand)]
+        template: Option<TemplateCommand>,
     },
     /// Everything that happened to a payment, record by record.
     History {

@@ -16,7 +16,7 @@ use crate::args::{Cli, Command, DeviceCommand, EvidenceCommand, JournalCommand};
 use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
-use crate::{after, bill, cases, day, evidence, monitor, offline, pay, prepaid, view};
+use crate::{after, bill, cases, day, evidence, monitor, offline, pay, prepaid, receipt, view};
 
 /// Runs what was asked; gives the exit code.
 pub async fn run(cli: Cli) -> Result<u8, Failure> {
@@ -31,6 +31,7 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Evidence(EvidenceCommand::Verify { file, key }) => {
             return evidence::verify(&look, cli.json, file, key.as_deref());
         }
+        Command::Receipt { template: Some(command), .. } => return receipt::run(&look, cli.json, command),
         Command::Monitor => return monitor::run(&bus, &look, cli.json).await,
         _ => {}
     }
@@ -152,7 +153,9 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
             s.did(&format!("{channel}: {shown}  {}", clean(&text)), &json)
         }
         Command::Find { number } => bill::find(s, &number).await,
-        Command::Receipt { payment, receipt } => bill::receipt(s, &payment, receipt).await,
+        Command::Receipt { payment, receipt, .. } => {
+            bill::receipt(s, &payment.unwrap_or_default(), receipt).await
+        }
         Command::History { payment } => bill::history(s, &payment).await,
         Command::Dispute(command) => cases::dispute(s, &command).await,
         Command::Notices(args) => cases::notices(s, &args).await,

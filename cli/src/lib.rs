@@ -17,6 +17,7 @@ mod monitor;
 mod offline;
 mod pay;
 pub mod prepaid;
+pub mod receipt;
 pub mod redact;
 mod secret_line;
 mod session;

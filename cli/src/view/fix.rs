@@ -38,6 +38,10 @@ pub fn fix(look: &Look, blocker: &Blocker) -> String {
             format!("mend what the reason says, then `tillctl device restart {id}`"),
             format!("按原因处理后执行 `tillctl device restart {id}`"),
         ),
+        "receipt-template" => (
+            "mend the template (`tillctl receipt check FILE`), then `systemctl restart tilld`".into(),
+            "修正模板（`tillctl receipt check FILE`），然后执行 `systemctl restart tilld`".into(),
+        ),
         _ => ("`journalctl -u tilld` tells the story".into(), "详见 `journalctl -u tilld`".into()),
     };
     look.say(&en, &zh).to_owned()

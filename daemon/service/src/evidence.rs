@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 use till_core::PaymentId;
-use till_core::receipt::{self, Shop};
+use till_core::receipt;
 use till_core::record::{KIND, Record};
 use till_evidence::{Entry, Evidence, Identity, KeyError, MakeError, PublicKey};
 use till_journal::{Journal, JournalError};
 
 use crate::keys::{Keys, KeysError};
+use crate::receipts::Receipts;
 use crate::till::{Handle, history};
 
 /// Columns of the receipt's text.
@@ -43,7 +44,7 @@ pub fn public_key(keys: &Keys) -> Result<PublicKey, EvidenceError> {
 /// The evidence file of a payment, and how many records are in it. Blocking work.
 pub fn make(
     (journal, keys, handle): (&Journal, &Keys, &Handle),
-    (shop, terminal): (&Shop, &str),
+    receipts: &Receipts,
     id: PaymentId,
 ) -> Result<(Vec<u8>, u64), EvidenceError> {
     let slice = journal.evidence(&id.0)?;
@@ -61,13 +62,13 @@ pub fn make(
         .as_ref()
         .and_then(|p| {
             let number = p.receipt_number.unwrap_or(0);
-            receipt::document(p, shop, &crate::till::effects::facts(handle, shop, p, number))
+            receipts.receipt(p, number, &crate::till::effects::facts(handle, &receipts.shop, p, number))
         })
-        .map(|document| receipt::text(&document, COLUMNS));
+        .map(|printable| receipt::text(&printable.document, COLUMNS));
     let records = entries.len() as u64;
     let evidence = Evidence {
         software: concat!("tilld ", env!("CARGO_PKG_VERSION")).into(),
-        terminal: terminal.to_owned(),
+        terminal: receipts.shop.terminal.clone(),
         payment: id.0,
         exported_ms: jiff::Timestamp::now().as_millisecond(),
         journal: slice.journal,

@@ -4,6 +4,7 @@
 //! * [`till`] is the shell around the pure core: one actor that decides, makes durable, publishes and runs effects, and
 //!   the tasks that watch channels, readers and the printer;
 //! * [`bus`] serves it all on D-Bus;
+//! * [`receipts`] as the merchant wants them;
 //! * [`evidence`] of one payment for third parties;
 //! * [`secrets`], [`keys`], [`logging`], [`service`] are what a daemon needs besides.
 
@@ -13,6 +14,7 @@ pub mod evidence;
 pub mod keys;
 pub mod logging;
 pub mod offline;
+pub mod receipts;
 pub mod secrets;
 pub mod service;
 pub mod till;

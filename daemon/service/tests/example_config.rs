@@ -143,9 +143,17 @@ fn its_devices_and_channels_fit_their_plugins() {
     }
     let mut config = load(&Sources::file(&example())).unwrap();
     config.plugin_dirs = vec![dir.path().join("plugins")];
+    config.shop.receipt_template = Some(root.join("daemon/receipt/templates/receipt.zh.txt"));
     config.secrets_dir = Some(secrets);
     assert_eq!(tilld::service::problems(&config), Vec::<String>::new());
     // And it would have been noticed.
     config.channels.get_mut("cash").unwrap().settings.insert("roundign_step".into(), 5.into());
     assert_eq!(tilld::service::problems(&config).len(), 1);
+    // So would a template with a field that no receipt has.
+    let template = dir.path().join("receipt.txt");
+    fs::write(&template, "{{ number }} {{ total }}\n{{ shop.nmae }}\n").unwrap();
+    config.shop.receipt_template = Some(template);
+    let problems = tilld::service::problems(&config);
+    assert_eq!(problems.len(), 2);
+    assert!(problems[1].ends_with("receipt.txt: line 2: there is no field `shop.nmae`: docs/integrators.md lists the fields of receipts"), "{}", problems[1]);
 }

@@ -274,3 +274,26 @@ fn a_slow_printer_gets_the_whole_receipt() {
     assert_eq!(states.last(), Some(&PrintState::Done));
     count(&bench.texts()[0], 10);
 }
+
+/// One metre is 266 lines at 30 dots. What any printer needs of it: the text, a line feed each, the initialisation, the cut.
+#[test]
+fn a_metre_of_receipt_over_tcp_costs_few_bytes_more_than_its_text() {
+    let lines = 266;
+    let document = (0..lines)
+        .fold(Document::new(), |doc, n| doc.pair(format!("商品{n:03}"), format!("￥{n}.00")))
+        .with(Block::Cut);
+    // 48 columns, a byte each (a double-byte character is two of both), and its line feed.
+    let minimal = 2 + lines * (48 + 1) + 4;
+    let mut bench = Bench::new();
+    bench
+        .driver
+        .print(PrintJob { job: 18, document, copy: 0, restarted: false, extra: Extra::new() })
+        .unwrap();
+    let states = bench.until(PrintState::is_final).unwrap();
+    assert_eq!(states.last(), Some(&PrintState::Done));
+    let sent = bench.printer.received().len();
+    println!("1 m of receipt: {sent} bytes sent, {minimal} are the least: {} more", sent - minimal);
+    assert!(sent >= minimal, "every line is there");
+    // Status questions and fences: less than one byte in twenty.
+    assert!((sent - minimal) * 20 < minimal, "{sent} bytes for {minimal}");
+}

@@ -17,24 +17,15 @@
 //! # Ok::<(), till_simulators::printer::PrinterError>(())
 //! ```
 
-mod barcode;
-mod charset;
-mod command;
-pub mod font;
-mod machine;
-mod page;
-mod picture;
-mod print;
 mod server;
 #[cfg(test)]
 mod tests;
-mod text;
-pub mod token;
 
 use crate::background::Background;
-pub use command::{Command, Fault, NotACommand};
-pub use machine::{Machine, Model, Pulse, Status};
-pub use page::{Bitmap, Block, Cell, Content, Cut, LINE, Receipt, Style, Symbol};
+pub use till_paper::{
+    Bitmap, Block, Cell, Command, Content, Cut, Fault, LINE, Machine, Model, NotACommand, Pulse, Receipt, Status, Style, Symbol,
+    font, token,
+};
 use server::{Inner, Shared};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

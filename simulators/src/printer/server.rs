@@ -1,8 +1,6 @@
 //! The printer on TCP: one connection at a time, as print servers do; the next one waits.
 
-use super::command::Command;
-use super::machine::Machine;
-use super::{Event, Observer};
+use super::{Command, Event, Machine, Observer};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};

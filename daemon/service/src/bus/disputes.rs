@@ -172,7 +172,7 @@ impl Disputes1 {
         let mut file = File::from(std::os::fd::OwnedFd::from(file));
         let made = tokio::task::spawn_blocking(move || {
             let till = (&world.journal, &world.keys, &world.handle);
-            let (bytes, records) = evidence::make(till, (&world.shop, &world.config.terminal), id)
+            let (bytes, records) = evidence::make(till, &world.receipts, id)
                 .map_err(|e| Error::JournalUnavailable(e.to_string()))?;
             let written = file.write_all(&bytes);
             written.map_err(|e| Error::InvalidArgs(format!("the evidence file: {e}")))?;

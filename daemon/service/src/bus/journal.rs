@@ -98,7 +98,7 @@ impl Journal1 {
         let mut file = File::from(std::os::fd::OwnedFd::from(file));
         let made = tokio::task::spawn_blocking(move || {
             let till = (&world.journal, &world.keys, &world.handle);
-            let (bytes, records) = evidence::make(till, (&world.shop, &world.config.terminal), id)?;
+            let (bytes, records) = evidence::make(till, &world.receipts, id)?;
             Ok::<_, EvidenceError>((bytes, records))
         });
         let made = made.await.map_err(|e| Error::JournalUnavailable(e.to_string()))?;

@@ -25,7 +25,6 @@ mod told;
 
 use std::sync::Arc;
 
-use till_core::receipt::Shop;
 use till_hosts::{Catalog, Supervisor};
 use till_journal::Journal;
 use till_plugin::Currency;
@@ -34,6 +33,7 @@ use zbus::fdo::RequestNameFlags;
 
 use crate::config::Config;
 use crate::keys::Keys;
+use crate::receipts::Receipts;
 use crate::till::{Change, Handle};
 use errors::Error;
 
@@ -52,8 +52,8 @@ pub struct World {
     pub supervisor: Arc<Supervisor>,
     /// Configuration.
     pub config: Arc<Config>,
-    /// The shop on receipts.
-    pub shop: Arc<Shop>,
+    /// Makes receipts.
+    pub receipts: Arc<Receipts>,
     /// Keys: the identity that signs evidence.
     pub keys: Keys,
     /// Roles.
@@ -108,6 +108,14 @@ impl World {
                 ));
             }
         }
+        if let Some(trouble) = self.receipts.trouble() {
+            blockers.push((
+                "receipt".into(),
+                "receipt-template".into(),
+                format!("receipts are printed in the built-in layout: {trouble}"),
+                format!("小票按内置版式打印：{trouble}"),
+            ));
+        }
         let state = match (any, blockers.is_empty()) {
             (false, _) => "blocked",
             (true, true) => "ready",
@@ -145,18 +153,18 @@ pub struct Parts {
     pub supervisor: Arc<Supervisor>,
     /// Configuration.
     pub config: Arc<Config>,
-    /// The shop on receipts.
-    pub shop: Arc<Shop>,
+    /// Makes receipts.
+    pub receipts: Arc<Receipts>,
     /// Keys: the identity that signs evidence.
     pub keys: Keys,
 }
 
 /// Serves all objects, then takes the name.
 pub async fn serve(parts: Parts, changes: mpsc::UnboundedReceiver<Change>) -> zbus::Result<zbus::Connection> {
-    let Parts { handle, journal, catalog, supervisor, config, shop, keys } = parts;
+    let Parts { handle, journal, catalog, supervisor, config, receipts, keys } = parts;
     let address = config.bus.clone();
     let access = access::Access::new(config.access.clone());
-    let world = Arc::new(World { handle, journal, catalog, supervisor, config, shop, keys, access });
+    let world = Arc::new(World { handle, journal, catalog, supervisor, config, receipts, keys, access });
     let builder = match address.as_str() {
         "system" => zbus::connection::Builder::system(),
         "session" => zbus::connection::Builder::session(),

@@ -257,11 +257,12 @@ impl Payment1 {
         let columns = options::number(&options, "columns")?.unwrap_or(32).clamp(20, 80);
         let view = self.view()?;
         let number = view.payment.receipt_number.unwrap_or(0);
-        let facts = crate::till::effects::facts(&self.world.handle, &self.world.shop, &view.payment, number);
-        let document = receipt::document(&view.payment, &self.world.shop, &facts).ok_or_else(|| {
+        let receipts = &self.world.receipts;
+        let facts = crate::till::effects::facts(&self.world.handle, &receipts.shop, &view.payment, number);
+        let printable = receipts.receipt(&view.payment, number, &facts).ok_or_else(|| {
             Error::WrongState(format!("payment {} is not paid: it has no receipt", self.id))
         })?;
-        Ok(receipt::text(&document, columns as usize))
+        Ok(receipt::text(&printable.document, columns as usize))
     }
 
     #[zbus(signal, name = "StateChanged")]

@@ -210,7 +210,7 @@ impl Settlement1 {
         let closed = found.into_iter().find(|b| b.state == BatchState::Closed).ok_or_else(|| {
             Error::WrongState(format!("batch {batch} is not closed: it has no settlement slip yet"))
         })?;
-        let slip = crate::till::effects::slip(&self.world.handle, &self.world.shop, &closed, 0);
+        let slip = crate::till::effects::slip(&self.world.handle, &self.world.receipts.shop, &closed, 0);
         Ok(receipt::text(&slip, columns as usize))
     }
 

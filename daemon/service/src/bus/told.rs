@@ -22,9 +22,9 @@ pub(super) fn receipt(
 ) -> Result<Dict, Error> {
     let none = |what: &str| Error::WrongState(format!("payment {} {what}", p.id));
     let number = number.or(p.receipt_number).ok_or_else(|| none("is not paid: it has no receipt"))?;
-    let facts = crate::till::effects::facts(&world.handle, &world.shop, p, number);
+    let facts = crate::till::effects::facts(&world.handle, &world.receipts.shop, p, number);
     let attempt = p.attempts.iter().find(|a| a.receipt == Some(number));
-    let document = receipt::slip(p, number, &world.shop, &facts);
+    let document = world.receipts.receipt(p, number, &facts).map(|printable| printable.document);
     let (Some(a), Some(document)) = (attempt, document) else {
         return Err(none(&format!("has no receipt {number}: `tillctl show` lists its numbers")));
     };
@@ -42,8 +42,8 @@ pub(super) fn receipt(
     put(&mut d, "currency", p.amount.currency().code());
     put(&mut d, "channel", facts.channel_name.clone());
     put(&mut d, "time", facts.local_time.clone());
-    put(&mut d, "shop", world.shop.name.clone());
-    put(&mut d, "terminal", world.shop.terminal.clone());
+    put(&mut d, "shop", world.receipts.shop.name.clone());
+    put(&mut d, "terminal", world.receipts.shop.terminal.clone());
     put(&mut d, "operator", a.operator.as_ref().or(p.operator.as_ref()).cloned().unwrap_or_default());
     put(&mut d, "subject", p.subject.clone());
     put(&mut d, "copies", a.copies);

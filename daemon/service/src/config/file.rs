@@ -40,6 +40,7 @@ pub(super) struct Shop {
     pub lines: Option<Vec<String>>,
     pub footer: Option<Vec<String>>,
     pub language: Option<LanguageName>,
+    pub receipt_template: Option<PathBuf>,
 }
 
 #[derive(Copy, Clone, Debug, Deserialize)]

@@ -143,6 +143,7 @@ fn merge(to: &mut File, from: File) {
         shop.lines,
         shop.footer,
         shop.language,
+        shop.receipt_template,
         journal.dir,
         journal.force_filesystem,
         journal.free_floor_mib,
@@ -242,6 +243,7 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
                 Some(LanguageName::English) => Language::English,
                 Some(LanguageName::Chinese) | None => Language::Chinese,
             },
+            receipt_template: file.shop.receipt_template,
         },
         journal: JournalConfig {
             dir: file.journal.dir.unwrap_or_else(|| "/var/lib/tilld/journal".into()),

@@ -78,6 +78,8 @@ pub struct ShopConfig {
     pub footer: Vec<String>,
     /// Language of the labels.
     pub language: Language,
+    /// File with the merchant's receipt template; None: the built-in layout.
+    pub receipt_template: Option<PathBuf>,
 }
 
 /// Where the journal lies.

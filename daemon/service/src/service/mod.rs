@@ -11,7 +11,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use till_core::receipt::Shop;
 use till_hosts::{Catalog, ClockTrust, Supervisor, SupervisorConfig};
 use till_journal::JournalError;
 use till_plugin::driver::class;
@@ -20,6 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::config::{ClockConfig, Config};
 use crate::keys;
+use crate::receipts::Receipts;
 use crate::till::{self, Parts, Sealing};
 use clock::TillClock;
 use recover::{Recovered, own_probe, recover};
@@ -62,7 +62,11 @@ const DAY_MS: i64 = 86_400_000;
 
 /// What is wrong with devices and channels that would still let the till start, one line each.
 pub fn problems(config: &Config) -> Vec<String> {
-    instances::problems(config, &Catalog::scan(&config.plugin_dirs))
+    let mut problems = instances::problems(config, &Catalog::scan(&config.plugin_dirs));
+    problems.extend(
+        config.shop.receipt_template.as_deref().and_then(|path| crate::receipts::template(path).err()),
+    );
+    problems
 }
 
 /// Card data passes through this process: no core file, no reading of its memory by others (channels.md C5).
@@ -87,6 +91,7 @@ pub(crate) fn die() -> ! {
 /// Runs until told to stop.
 pub async fn run(config: Config) -> Result<(), ServiceError> {
     let config = Arc::new(config);
+    let receipts = Arc::new(Receipts::new(&config));
     let clock = Arc::new(TillClock::new(config.clock));
     // Blocking work, off the runtime's threads.
     let (theirs, its_clock) = (config.clone(), clock.clone());
@@ -133,7 +138,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
         rules: config.rules.clone(),
         token_key: keys.token_key()?,
         sealing: Sealing::new(keys.keyring().clone()),
-        shop: shop(&config),
+        receipts: receipts.clone(),
     };
     let till::Started { handle, changes, devices, channels, run } = till::start(parts);
     instances::start(&config, &catalog, &supervisor, &devices, &channels);
@@ -147,7 +152,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
             catalog,
             supervisor: supervisor.clone(),
             config: config.clone(),
-            shop: Arc::new(shop(&config)),
+            receipts,
             keys: keys.clone(),
         },
         changes,
@@ -188,16 +193,6 @@ async fn end_poisoned(handle: &till::Handle, connection: &zbus::Connection, erro
     };
     let _in_time = tokio::time::timeout(LAST_WORDS, tell).await;
     die()
-}
-
-fn shop(config: &Config) -> Shop {
-    Shop {
-        name: config.shop.name.clone(),
-        lines: config.shop.lines.clone(),
-        terminal: config.terminal.clone(),
-        footer: config.shop.footer.clone(),
-        language: config.shop.language,
-    }
 }
 
 /// The configured receipt printer, else the first device whose plugin prints.

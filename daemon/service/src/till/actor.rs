@@ -55,8 +55,8 @@ pub struct Parts {
     pub token_key: Zeroizing<[u8; 32]>,
     /// Seals recovery data.
     pub sealing: super::Sealing,
-    /// The shop on receipts.
-    pub shop: till_core::receipt::Shop,
+    /// Makes receipts.
+    pub receipts: Arc<crate::receipts::Receipts>,
 }
 
 pub(super) struct Actor {
@@ -110,18 +110,18 @@ pub fn start(parts: Parts) -> Started {
         cards: Arc::default(),
     };
     let vault = Arc::new(Vault::default());
-    let printer = super::printer::start(handle.clone(), parts.printer.clone());
+    let printer = super::printer::start(handle.clone(), parts.printer.clone(), parts.receipts.clone());
     let effects = Effects {
         handle: handle.clone(),
         vault: vault.clone(),
         readers: readers.clone(),
         printer: printer.clone(),
-        shop: Arc::new(parts.shop.clone()),
+        receipts: parts.receipts.clone(),
         journal: parts.journal.clone(),
         timers: Arc::default(),
     };
     let counter = Arc::new(super::counter::Counter::default());
-    super::counter::start(handle.clone(), counter.clone(), parts.shop.language, notices);
+    super::counter::start(handle.clone(), counter.clone(), parts.receipts.shop.language, notices);
     let devices = super::devices::Starter { handle: handle.clone(), readers, printer, counter };
     let channels = super::channels::Starter { handle: handle.clone() };
     let actor = Actor { parts, published, routes, vault, effects, stopping: false };

@@ -26,6 +26,7 @@ use super::request::{self, Request};
 use super::settlement;
 use super::vault::Vault;
 use super::{Change, Handle};
+use crate::receipts::{Printable, Receipts};
 
 /// Longest a channel may take to prepare (it talks to nobody).
 const PREPARE: Duration = Duration::from_secs(10);
@@ -42,7 +43,7 @@ pub(super) struct Effects {
     pub vault: Arc<Vault>,
     pub readers: Arc<Readers>,
     pub printer: PrinterHandle,
-    pub shop: Arc<Shop>,
+    pub receipts: Arc<Receipts>,
     pub journal: Journal,
     pub timers: Arc<Timers>,
 }
@@ -109,7 +110,10 @@ impl Effects {
                 }
             }
             Effect::PrintSlip { job, batch, copy, restarted, .. } => match till.batches().get(batch) {
-                Some(b) => self.printer.print(job, copy, slip(&self.handle, &self.shop, b, copy), restarted),
+                Some(b) => {
+                    let slip = slip(&self.handle, &self.receipts.shop, b, copy);
+                    self.printer.print(job, copy, slip.into(), restarted);
+                }
                 None => self.printer.give_up(job, "its batch has left memory; the journal has it"),
             },
             Effect::OpenDrawer { reason } => {
@@ -162,9 +166,9 @@ impl Effects {
     }
 
     /// A receipt or slip of a payment as a document.
-    fn receipt(&self, payment: &till_core::Payment, number: u64, copy: u32) -> Option<Document> {
-        let facts = receipt::Facts { copy, ..facts(&self.handle, &self.shop, payment, number) };
-        receipt::slip(payment, number, &self.shop, &facts)
+    fn receipt(&self, payment: &till_core::Payment, number: u64, copy: u32) -> Option<Printable> {
+        let facts = receipt::Facts { copy, ..facts(&self.handle, &self.receipts.shop, payment, number) };
+        self.receipts.receipt(payment, number, &facts)
     }
 
     fn client(&self, channel: &str) -> Option<ChannelClient> {

@@ -1,19 +1,20 @@
 //! The receipt printer: one job at a time, each owed until the printer confirms it, whatever happens in between.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use till_core::PaymentId;
 use till_core::input::Input;
-use till_hosts::{DriverClient, Instance};
-use till_plugin::Extra;
-use till_plugin::document::Document;
+use till_hosts::{DriverClient, HostError, Instance};
 use till_plugin::driver::{PrintJob, PrintState};
+use till_plugin::{ErrorCode, Extra};
 use tokio::sync::mpsc;
 
 use super::Handle;
 use super::devices::print_state;
 use super::view::JobView;
+use crate::receipts::{Printable, Receipts};
 
 /// Longest for handing a job over (not for printing it).
 const CALL: Duration = Duration::from_secs(10);
@@ -22,7 +23,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 enum Command {
     Queue(u64, PaymentId),
-    Print(u64, u32, Document, bool),
+    Print(u64, u32, Printable, bool),
     Cancel(u64),
     GiveUp(u64, String),
     Moved(u64, PrintState),
@@ -46,8 +47,8 @@ impl PrinterHandle {
     }
 
     /// A job that is durably on its way goes to the printer now.
-    pub(super) fn print(&self, job: u64, copy: u32, document: Document, restarted: bool) {
-        self.send(Command::Print(job, copy, document, restarted));
+    pub(super) fn print(&self, job: u64, copy: u32, receipt: Printable, restarted: bool) {
+        self.send(Command::Print(job, copy, receipt, restarted));
     }
 
     /// A job is not wanted any more.
@@ -77,11 +78,12 @@ impl PrinterHandle {
 }
 
 /// Starts the task.
-pub(super) fn start(handle: Handle, printer: Option<String>) -> PrinterHandle {
+pub(super) fn start(handle: Handle, printer: Option<String>, receipts: Arc<Receipts>) -> PrinterHandle {
     let (commands, receiver) = mpsc::unbounded_channel();
     let task = Task {
         handle,
         printer,
+        receipts,
         commands: commands.clone(),
         waiting: VecDeque::new(),
         current: None,
@@ -95,6 +97,7 @@ pub(super) fn start(handle: Handle, printer: Option<String>) -> PrinterHandle {
 struct Task {
     handle: Handle,
     printer: Option<String>,
+    receipts: Arc<Receipts>,
     commands: mpsc::UnboundedSender<Command>,
     waiting: VecDeque<(u64, PaymentId)>,
     current: Option<(u64, PaymentId)>,
@@ -114,8 +117,8 @@ impl Task {
                         self.show(job, payment, "queued", "");
                     }
                 }
-                Command::Print(job, copy, document, restarted) => {
-                    self.print(job, copy, document, restarted).await;
+                Command::Print(job, copy, receipt, restarted) => {
+                    self.print(job, copy, receipt, restarted).await;
                 }
                 Command::Cancel(job) => self.cancel(job).await,
                 Command::GiveUp(job, why) => self.end(job, PrintState::Cancelled, &why).await,
@@ -174,13 +177,22 @@ impl Task {
         }
     }
 
-    async fn print(&mut self, job: u64, copy: u32, document: Document, restarted: bool) {
-        let request = PrintJob { job, document, copy, restarted, extra: Extra::new() };
-        let result = match self.instance.clone() {
-            Some(instance) => DriverClient::new(instance)
-                .print(&request, CALL)
-                .await
-                .map_err(|e| (e.nothing_happened(), e.to_string())),
+    async fn print(&mut self, job: u64, copy: u32, receipt: Printable, restarted: bool) {
+        let mut request = PrintJob { job, document: receipt.document, copy, restarted, extra: Extra::new() };
+        let result = match self.instance.clone().map(DriverClient::new) {
+            Some(printer) => {
+                let mut result = printer.print(&request, CALL).await;
+                // What this printer cannot print must not keep the customer from a receipt.
+                if let (Err(HostError::Refused { error, .. }), Some(plain)) = (&result, receipt.plain)
+                    && error.code == ErrorCode::BadRequest
+                {
+                    self.receipts
+                        .failed(format!("receipt template: the printer refused its receipt: {error}"));
+                    request.document = plain;
+                    result = printer.print(&request, CALL).await;
+                }
+                result.map_err(|e| (e.nothing_happened(), e.to_string()))
+            }
             None => Err((true, "the printer went away".into())),
         };
         if let Err((nothing_happened, reason)) = result {

@@ -5,7 +5,7 @@ use super::page::{Block, Cell, Content, LINE, Receipt, Symbol};
 /// Dots of one text column.
 const COLUMN: u32 = 12;
 
-pub(super) fn render(receipt: &Receipt, draw_symbols: bool) -> String {
+pub(crate) fn render(receipt: &Receipt, draw_symbols: bool) -> String {
     let mut out = String::new();
     for block in &receipt.blocks {
         match &block.content {

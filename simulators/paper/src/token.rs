@@ -32,7 +32,7 @@ pub enum Token {
 
 impl Token {
     /// Whether it must not wait in the buffer.
-    pub(super) fn is_real_time(&self) -> bool {
+    pub(crate) fn is_real_time(&self) -> bool {
         matches!(self, Self::RealTime(..))
     }
 }

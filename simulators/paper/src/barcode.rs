@@ -30,7 +30,7 @@ enum Set {
 
 /// CODE128 as ESC/POS writes it: `{A`, `{B`, `{C` choose the set, `{1` to `{4` are FNC, `{{` is a brace. In set C each
 /// byte is a value from 0 to 99. Answers the readable text and the modules; `None` where a byte does not exist in its set.
-pub(super) fn code128(data: &[u8]) -> Option<(String, Vec<bool>)> {
+pub(crate) fn code128(data: &[u8]) -> Option<(String, Vec<bool>)> {
     let mut text = String::new();
     let mut values: Vec<usize> = Vec::new();
     let mut set = None;
@@ -107,7 +107,7 @@ const PARITY: [&str; 10] =
     ["OOOOOO", "OOEOEE", "OOEEOE", "OOEEEO", "OEOOEE", "OEEOOE", "OEEEOO", "OEOEOE", "OEOEEO", "OEEOEO"];
 
 /// The digits with their check digit: 7 or 12 digits get one, 8 or 13 must carry the right one or none is drawn.
-pub(super) fn ean(data: &[u8]) -> Option<(String, Vec<bool>)> {
+pub(crate) fn ean(data: &[u8]) -> Option<(String, Vec<bool>)> {
     let mut digits: Vec<usize> =
         data.iter().map(|b| b.is_ascii_digit().then(|| usize::from(b - b'0'))).collect::<Option<_>>()?;
     let body = match digits.len() {

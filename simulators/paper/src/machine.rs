@@ -73,13 +73,13 @@ pub struct Status {
 }
 
 /// A raster picture of which rows are still to print.
-pub(super) struct Unfinished {
-    pub(super) rows: VecDeque<Vec<bool>>,
+pub(crate) struct Unfinished {
+    pub(crate) rows: VecDeque<Vec<bool>>,
 }
 
 /// The machine.
 pub struct Machine {
-    pub(super) model: Model,
+    pub(crate) model: Model,
     tokenizer: Tokenizer,
     queue: VecDeque<(Token, Vec<u8>)>,
     queued: usize,
@@ -92,15 +92,15 @@ pub struct Machine {
     asb: u8,
     told: [u8; 4],
     replies: Vec<u8>,
-    pub(super) modes: Modes,
-    pub(super) unfinished: Option<Unfinished>,
-    pub(super) blocks: Vec<Block>,
-    pub(super) raw: Vec<u8>,
-    pub(super) paper_changes: Vec<usize>,
-    pub(super) receipts: Vec<Receipt>,
-    pub(super) pulses: Vec<Pulse>,
-    pub(super) unknown: Vec<Vec<u8>>,
-    pub(super) notes: Vec<String>,
+    pub(crate) modes: Modes,
+    pub(crate) unfinished: Option<Unfinished>,
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) paper_changes: Vec<usize>,
+    pub(crate) receipts: Vec<Receipt>,
+    pub(crate) pulses: Vec<Pulse>,
+    pub(crate) unknown: Vec<Vec<u8>>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Machine {
@@ -175,7 +175,7 @@ impl Machine {
         self.paper.is_some_and(|dots| dots <= self.model.near_end.saturating_mul(LINE))
     }
 
-    pub(super) fn can_print(&self) -> bool {
+    pub(crate) fn can_print(&self) -> bool {
         !self.paper_out() && !self.cover_open && !self.switched_off_line && self.fault.is_none()
     }
 
@@ -195,7 +195,7 @@ impl Machine {
     }
 
     /// Moves the paper. A line that begins on the roll is printed whole.
-    pub(super) fn advance(&mut self, dots: u32) {
+    pub(crate) fn advance(&mut self, dots: u32) {
         if let Some(paper) = &mut self.paper {
             *paper = paper.saturating_sub(dots);
         }
@@ -212,13 +212,13 @@ impl Machine {
         }
     }
 
-    pub(super) fn begin_raster(&mut self, bitmap: Bitmap, x: u32) {
+    pub(crate) fn begin_raster(&mut self, bitmap: Bitmap, x: u32) {
         self.open_image(bitmap.width(), x);
         self.unfinished = Some(Unfinished { rows: bitmap.into_rows().into() });
         self.print_rows();
     }
 
-    pub(super) fn reply(&mut self, bytes: &[u8]) {
+    pub(crate) fn reply(&mut self, bytes: &[u8]) {
         self.replies.extend_from_slice(bytes);
     }
 
@@ -281,7 +281,7 @@ impl Machine {
     }
 
     /// GS a: which changes are told unasked. Switching it on tells the state at once.
-    pub(super) fn enable_automatic_status(&mut self, mask: u8) {
+    pub(crate) fn enable_automatic_status(&mut self, mask: u8) {
         self.asb = mask;
         if mask != 0 {
             self.told = self.automatic_status();
@@ -304,7 +304,7 @@ impl Machine {
     }
 
     /// The answer to GS r and ESC v: paper (1) or drawer (2).
-    pub(super) fn transmit_status(&mut self, n: u8) {
+    pub(crate) fn transmit_status(&mut self, n: u8) {
         let status = match n {
             1 | 49 if self.near_end() => 0x03,
             2 | 50 => u8::from(self.drawer_high),
@@ -354,7 +354,7 @@ impl Machine {
     }
 
     /// Cuts what is on the paper off. Blank paper makes no receipt.
-    pub(super) fn end_receipt(&mut self, cut: Cut) {
+    pub(crate) fn end_receipt(&mut self, cut: Cut) {
         let raw = std::mem::take(&mut self.raw);
         let paper_changes = std::mem::take(&mut self.paper_changes);
         let blocks = std::mem::take(&mut self.blocks);

@@ -11,7 +11,7 @@ const TALLEST: u32 = 40_000;
 const PAPER: Luma<u8> = Luma([250]);
 const INK: Luma<u8> = Luma([16]);
 
-pub(super) fn png(receipt: &Receipt, fonts: &Fonts) -> Result<Vec<u8>, ImageError> {
+pub(crate) fn png(receipt: &Receipt, fonts: &Fonts) -> Result<Vec<u8>, ImageError> {
     let height = receipt.blocks.iter().map(|b| b.advance).fold(0u32, u32::saturating_add).min(TALLEST);
     let mut image = GrayImage::from_pixel(receipt.width + 2 * MARGIN, height + 2 * MARGIN, PAPER);
     let mut y = MARGIN;

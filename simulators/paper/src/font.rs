@@ -89,7 +89,7 @@ impl Fonts {
 
     /// Calls `dot` for each black dot of a character in a cell of `width` by `height` dots. `wide_cell` says that the
     /// character is one of the double-byte set.
-    pub(super) fn draw(
+    pub(crate) fn draw(
         &self,
         ch: char,
         width: u32,

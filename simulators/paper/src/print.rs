@@ -13,7 +13,7 @@ const GS: u8 = 0x1D;
 
 /// Everything ESC @ puts back.
 #[derive(Debug, Clone)]
-pub(super) struct Modes {
+pub(crate) struct Modes {
     /// Single-byte characters.
     ascii: Style,
     /// Double-byte characters; ESC ! does not touch them, FS ! does, GS ! sets both.
@@ -67,7 +67,7 @@ impl Default for Modes {
 }
 
 impl Machine {
-    pub(super) fn execute(&mut self, token: Token) {
+    pub(crate) fn execute(&mut self, token: Token) {
         // Only ESC = ends what is meant for the display.
         if self.modes.display && !matches!(token, Token::Command(ESC, b'=' | b'@', _)) {
             return;
@@ -169,7 +169,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         let spacing = self.modes.spacing;
         self.print_line(spacing);
     }
@@ -446,11 +446,11 @@ impl Machine {
         self.begin_raster(cropped, x);
     }
 
-    pub(super) fn open_image(&mut self, width: u32, x: u32) {
+    pub(crate) fn open_image(&mut self, width: u32, x: u32) {
         self.blocks.push(Block { content: Content::Image(Bitmap::new(width)), x, advance: 0 });
     }
 
-    pub(super) fn add_row(&mut self, row: Vec<bool>) {
+    pub(crate) fn add_row(&mut self, row: Vec<bool>) {
         if let Some(Block { content: Content::Image(bitmap), advance, .. }) = self.blocks.last_mut() {
             bitmap.push_row(row);
             *advance += 1;

@@ -3,7 +3,7 @@
 use encoding_rs::{Encoding, GB18030, IBM866, WINDOWS_1252};
 
 /// What prints where a byte stands for nothing.
-pub(super) const JUNK: char = '\u{25A1}';
+pub(crate) const JUNK: char = '\u{25A1}';
 
 const CP437: &str = concat!(
     "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»",
@@ -18,11 +18,11 @@ const CP850: &str = concat!(
 
 /// The code page that ESC t selects; numbers as on the widespread Epson models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct CodePage(pub(super) u8);
+pub(crate) struct CodePage(pub(super) u8);
 
 impl CodePage {
     /// The character for a byte, [`JUNK`] where this printer has no such page.
-    pub(super) fn character(self, byte: u8) -> char {
+    pub(crate) fn character(self, byte: u8) -> char {
         if byte < 0x80 {
             return char::from(byte);
         }
@@ -45,7 +45,7 @@ impl CodePage {
     }
 
     /// Whether the page is drawn at all.
-    pub(super) fn is_known(self) -> bool {
+    pub(crate) fn is_known(self) -> bool {
         [0, 2, 16, 17, 19].contains(&self.0)
     }
 }
@@ -56,7 +56,7 @@ fn one(encoding: &'static Encoding, bytes: &[u8]) -> char {
 }
 
 /// A double-byte (or four-byte) character.
-pub(super) fn hanzi(bytes: &[u8]) -> char {
+pub(crate) fn hanzi(bytes: &[u8]) -> char {
     one(GB18030, bytes)
 }
 

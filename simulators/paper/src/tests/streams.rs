@@ -2,8 +2,7 @@
 
 use super::super::token::{Charset, Token, Tokenizer};
 use super::super::{Machine, Model};
-use super::printed;
-use crate::vectors::cases;
+use super::{cases, printed};
 
 #[test]
 fn every_known_command_is_cut_right() {

@@ -44,7 +44,7 @@ impl Bitmap {
         self.rows.push(row);
     }
 
-    pub(super) fn into_rows(self) -> Vec<Vec<bool>> {
+    pub(crate) fn into_rows(self) -> Vec<Vec<bool>> {
         self.rows
     }
 
