@@ -38,7 +38,7 @@ pub use quarantine::QuarantineEntry;
 pub use redact::redact;
 pub use spec::{InstanceSpec, SpecError};
 pub use supervisor::{ClockTrust, StartError, Supervisor, SupervisorConfig, SupervisorError, Timing};
-pub use transport::{OpenError, TransportSpec, UdevSpec};
+pub use transport::{OpenError, TransportSpec, UdevSpec, UsbSpec};
 
 /// The SDK whose messages cross.
 pub use till_plugin;

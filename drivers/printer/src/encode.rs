@@ -305,8 +305,13 @@ impl<'a> Encoder<'a> {
                 let mut out = Vec::new();
                 self.looks(&mut out, Align::Centre, Style::PLAIN);
                 let hunger = code.len();
+                // The printer draws the code without its quiet zone of four modules; text beside it would keep phones from it.
+                let quiet = (4 * usize::from(size)).div_ceil(LINE_DOTS);
+                let feed = command::feed(u8::try_from(quiet).unwrap_or(1));
+                out.extend(feed);
                 out.extend(code);
-                let lines = modules * usize::from(size) / LINE_DOTS + 1;
+                out.extend(feed);
+                let lines = modules * usize::from(size) / LINE_DOTS + 1 + 2 * quiet;
                 self.push(out, lines as u64, hunger);
             }
             QrKind::Raster => {

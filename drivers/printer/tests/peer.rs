@@ -11,11 +11,13 @@ use till_driver_printer::profile::Profile;
 use till_paper::{Content, Machine, Model};
 use till_plugin::document::{Align, Block, Document, Style};
 
+/// Character, left edge, times wide, times tall, bold.
+type Glyph = (char, u32, u32, u32, bool);
+
 /// What a person, a phone and a drawer get.
 #[derive(Debug, PartialEq, Eq)]
 struct Effect {
-    /// Character, left edge, times wide, times tall, bold; a line each.
-    lines: Vec<Vec<(char, u32, u32, u32, bool)>>,
+    lines: Vec<Vec<Glyph>>,
     /// Kind and content.
     symbols: Vec<(&'static str, String)>,
     cuts: usize,

@@ -344,7 +344,7 @@ pub enum TransportKind {
     Evdev,
     /// HID reports, one a read.
     Hidraw,
-    /// USB device file (usbfs): opened by the driver from the fd.
+    /// USB printer: the byte stream of its bulk endpoints, which the daemon has claimed.
     Usb,
     /// I2C adapter.
     I2c,

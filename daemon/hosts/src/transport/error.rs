@@ -99,6 +99,24 @@ pub enum OpenError {
         /// What.
         path: PathBuf,
     },
+    /// No USB printer is plugged in, or not this one.
+    #[error(
+        "no {wanted} is plugged in; USB printers (class 07) there are: {there}. Switch it on, or correct `id` and `serial`"
+    )]
+    NoUsbPrinter {
+        /// What was looked for.
+        wanted: String,
+        /// What there is.
+        there: String,
+    },
+    /// A USB device that cannot be driven as a printer.
+    #[error("{path} cannot be driven as a USB printer: {detail}; use its serial or network port")]
+    NoPrinter {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        detail: String,
+    },
     /// udev has nothing that fits.
     #[error("no device matches {wanted}; plugged in? the plugin knows: {known}")]
     NoDevice {

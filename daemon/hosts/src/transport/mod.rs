@@ -11,6 +11,7 @@ mod ports;
 mod replay;
 mod serial;
 mod udev;
+mod usb;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use error::OpenError;
 pub(crate) use ports::{Appeared, Ports};
 pub use replay::{Recording, RecordingError, Step};
 pub use udev::UdevSpec;
+pub use usb::UsbSpec;
 
 /// Longest that opening may take where the configuration says nothing.
 pub const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,6 +71,8 @@ pub enum TransportSpec {
         /// Label, as `gpiodetect` shows it.
         chip: String,
     },
+    /// A USB printer, claimed by its class; no kernel driver between.
+    Usb(UsbSpec),
     /// A recording, played with its own timing.
     Replay {
         /// Recording file.
@@ -88,6 +92,7 @@ impl TransportSpec {
             Self::Unix { kind: None, .. } => Some(TransportKind::Unix),
             Self::Evdev { .. } => Some(TransportKind::Evdev),
             Self::Gpio { .. } => Some(TransportKind::CharDevice),
+            Self::Usb(_) => Some(TransportKind::Usb),
             Self::Replay { .. } | Self::Udev(_) => None,
         }
     }
@@ -103,6 +108,7 @@ impl TransportSpec {
             Self::Tcp { address } => address.clone(),
             Self::Gpio { chip } => format!("GPIO chip {chip}"),
             Self::Udev(wish) => wish.name(),
+            Self::Usb(printer) => printer.name(),
         }
     }
 
@@ -125,6 +131,7 @@ impl TransportSpec {
                 let label = chip.clone();
                 blocking(Path::new("/dev"), move || gpio::open(&label)).await
             }
+            Self::Usb(printer) => usb::open(Path::new("/"), printer).await,
             Self::Replay { path } => return replay::open(path),
             Self::Udev(wish) => {
                 let search = udev::Search { root: Path::new("/"), rules: &[], usable: None };

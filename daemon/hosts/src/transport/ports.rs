@@ -81,6 +81,7 @@ impl TransportSpec {
     fn nodes(&self) -> Vec<&PathBuf> {
         match self {
             Self::Serial { path, .. } | Self::Device { path, .. } => vec![path],
+            Self::Usb(printer) => printer.path.iter().collect(),
             Self::Evdev { path, also } => [path].into_iter().chain(also).collect(),
             // Drawer and lamps share a GPIO chip; the kernel gives no line to two.
             Self::Tcp { .. }
@@ -99,6 +100,7 @@ impl TransportSpec {
                 | Self::Device { .. }
                 | Self::Evdev { .. }
                 | Self::Udev(_)
+                | Self::Usb(_)
                 | Self::Gpio { .. }
         )
     }

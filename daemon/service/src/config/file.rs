@@ -233,6 +233,13 @@ pub(super) enum Transport {
     Gpio {
         chip: String,
     },
+    /// A USB printer (class 07), found by what it says of itself.
+    Usb {
+        path: Option<PathBuf>,
+        /// `vendor:product`, four hexadecimal digits each.
+        id: Option<String>,
+        serial: Option<String>,
+    },
     Replay {
         path: PathBuf,
     },

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use till_core::receipt::Language;
 use till_core::recognise::Table;
-use till_hosts::{TransportSpec, UdevSpec};
+use till_hosts::{TransportSpec, UdevSpec, UsbSpec};
 use till_plugin::Family;
 use till_plugin::host::TransportKind;
 
@@ -293,6 +293,7 @@ fn beside_us() -> PathBuf {
 
 fn device(id: String, d: super::file::Device) -> Result<DeviceConfig, ConfigError> {
     check_id("device", &id)?;
+    let id_of_device = id.clone();
     let transport = match d.transport {
         Transport::Serial { path, baud } => {
             check_baud(&id, baud)?;
@@ -305,6 +306,16 @@ fn device(id: String, d: super::file::Device) -> Result<DeviceConfig, ConfigErro
         Transport::Gpio { chip } => TransportSpec::Gpio { chip },
         Transport::CharDevice { path } => TransportSpec::Device { path, kind: TransportKind::CharDevice },
         Transport::Replay { path } => TransportSpec::Replay { path },
+        Transport::Usb { path, id, serial } => {
+            let id = id.map(|text| usb_id(&text).ok_or(text)).transpose();
+            let id = id.map_err(|text| {
+                let message = format!(
+                    "{text:?} is no USB id: write vendor:product, such as \"04b8:0e15\" (`lsusb` shows it)"
+                );
+                bad(format!("device.{id_of_device}.transport.id"), message)
+            })?;
+            TransportSpec::Usb(UsbSpec { path, id, serial })
+        }
         Transport::Udev { properties, baud } => {
             check_baud(&id, baud)?;
             check_properties(&id, &properties)?;
@@ -320,6 +331,16 @@ fn device(id: String, d: super::file::Device) -> Result<DeviceConfig, ConfigErro
         secrets: d.secrets,
         settings: d.settings,
     })
+}
+
+/// `04b8:0e15`.
+fn usb_id(text: &str) -> Option<(u16, u16)> {
+    let hex = |part: &str| {
+        let good = part.len() == 4 && part.bytes().all(|b| b.is_ascii_hexdigit());
+        good.then(|| u16::from_str_radix(part, 16).ok()).flatten()
+    };
+    let (vendor, product) = text.split_once(':')?;
+    Some((hex(vendor)?, hex(product)?))
 }
 
 fn check_baud(id: &str, baud: u32) -> Result<(), ConfigError> {
@@ -375,7 +396,8 @@ fn check_ports(devices: &BTreeMap<String, DeviceConfig>) -> Result<(), ConfigErr
     for d in devices.values().filter(|d| d.enabled) {
         // Which port that is shows when it is plugged in; the supervisor gives no port to two.
         // A GPIO chip has many lines; the kernel gives no line to two.
-        if matches!(d.transport, TransportSpec::Udev(_) | TransportSpec::Gpio { .. }) {
+        if matches!(d.transport, TransportSpec::Udev(_) | TransportSpec::Usb(_) | TransportSpec::Gpio { .. })
+        {
             continue;
         }
         let mut names = vec![d.transport.name()];
@@ -471,6 +493,7 @@ mod tests {
             ),
             ("[device.s]\nplugin='x.y'\ntransport={kind='serial',path='/dev/x',baud=7}", "baud"),
             ("[device.s]\nplugin='x.y'\ntransport={kind='carrier-pigeon'}", "carrier-pigeon"),
+            ("[device.s]\nplugin='x.y'\ntransport={kind='usb',id='4b8:e15'}", "vendor:product"),
             ("[device.s]\nplugin='x.y'\ntransport={kind='udev',baud=7}", "baud"),
             ("[device.s]\nplugin='x.y'\ntransport={kind='udev',path='/dev/x'}", "path"),
             ("[device.s]\nplugin='x.y'\ntransport={kind='udev',properties={'A=B'='x'}}", "A=B"),

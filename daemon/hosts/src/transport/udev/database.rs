@@ -39,7 +39,7 @@ pub(super) struct Record {
 pub(super) struct Node {
     /// The node itself, such as `/dev/input/event3`.
     pub(super) path: PathBuf,
-    /// `input`, `tty`, `hidraw`, `usbmisc`.
+    /// `input`, `tty`, `hidraw`, `usbmisc`; `usb` for a whole device.
     pub(super) subsystem: String,
     /// What udev says of it; `None` as long as udev has not said anything.
     pub(super) record: Option<Record>,
@@ -59,6 +59,10 @@ pub(super) fn read(root: &Path) -> Option<Vec<Node>> {
     for class in CLASSES {
         let Ok(entries) = fs::read_dir(root.join("sys/class").join(class)) else { continue };
         nodes.extend(entries.flatten().take(MAX_NODES).filter_map(|e| node(root, &data, class, &e.path())));
+    }
+    // Devices themselves, for drivers that need no kernel driver; interfaces (`1-1:1.0`) have no node.
+    if let Ok(entries) = fs::read_dir(root.join("sys/bus/usb/devices")) {
+        nodes.extend(entries.flatten().take(MAX_NODES).filter_map(|e| node(root, &data, "usb", &e.path())));
     }
     nodes.sort_by(|a, b| natural(&a.path).cmp(&natural(&b.path)));
     Some(nodes)

@@ -81,6 +81,10 @@ pub(super) fn choose<'a>(nodes: &'a [Node], wish: Wish<'_>, now: u64) -> Choice<
             if grouped { sisters(nodes, node).map(|n| n.path.as_path()).collect() } else { Vec::new() };
         found.push(Candidate { kind, node, also });
     }
+    // A device and a node that a kernel driver made of it are one: the node is what a site's rule can mark.
+    let nodes_of_drivers: Vec<_> =
+        found.iter().filter(|c| c.kind != TransportKind::Usb).map(|c| c.node.physical.clone()).collect();
+    found.retain(|c| c.kind != TransportKind::Usb || !nodes_of_drivers.contains(&c.node.physical));
     found.sort_by(|a, b| natural(&a.node.path).cmp(&natural(&b.node.path)));
     match found.pop() {
         None => Choice::None { ignored, unusable },
@@ -143,6 +147,7 @@ fn kind(node: &Node) -> TransportKind {
         "input" => TransportKind::Evdev,
         "tty" => TransportKind::Serial,
         "hidraw" => TransportKind::Hidraw,
+        "usb" => TransportKind::Usb,
         _ => TransportKind::CharDevice,
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use till_plugin::host::TransportKind;
 
-use super::{OpenError, TransportSpec};
+use super::{OpenError, TransportSpec, UsbSpec};
 use matching::{Choice, Table, Wish};
 
 /// Which device to look for, beyond what the plugin's manifest says of it.
@@ -93,6 +93,7 @@ impl Search<'_> {
             TransportKind::Serial => {
                 TransportSpec::Serial { path, baud: if spec.baud == 0 { 9600 } else { spec.baud } }
             }
+            TransportKind::Usb => TransportSpec::Usb(UsbSpec { path: Some(path), ..UsbSpec::default() }),
             kind => TransportSpec::Device { path, kind },
         };
         Ok(Ok(Found { spec, label }))

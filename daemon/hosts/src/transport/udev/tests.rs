@@ -72,8 +72,40 @@ impl Tree {
         }
     }
 
+    /// A USB printer as a device, and the node that usblp made of it.
+    fn printer(&self, port: &str, minor: u32, marks: &str) {
+        let at = format!("pci0/usb1/{port}");
+        self.put(&format!("sys/devices/{at}/idVendor"), "0416\n");
+        self.put(&format!("sys/devices/{at}/dev"), &format!("189:{minor}\n"));
+        self.put(
+            &format!("sys/devices/{at}/uevent"),
+            &format!("DEVNAME=bus/usb/001/{minor:03}\nDEVTYPE=usb_device\n"),
+        );
+        self.put(
+            &format!("run/udev/data/c189:{minor}"),
+            &format!("E:ID_USB_INTERFACES=:070102:\nE:ID_SERIAL=POS_{port}\n"),
+        );
+        let devices = self.0.path().join("sys/bus/usb/devices");
+        fs::create_dir_all(&devices).unwrap();
+        symlink(self.0.path().join("sys/devices").join(&at), devices.join(port)).unwrap();
+        // An interface is in the same folder and has no node.
+        self.put(&format!("sys/devices/{at}/{port}:1.0/bInterfaceClass"), "07\n");
+        symlink(
+            self.0.path().join(format!("sys/devices/{at}/{port}:1.0")),
+            devices.join(format!("{port}:1.0")),
+        )
+        .unwrap();
+        self.node(
+            "usbmisc",
+            &format!("{at}/{port}:1.0/usbmisc/lp{minor}"),
+            minor,
+            Some(&format!("I:1\n{marks}")),
+        );
+    }
+
     fn try_find(&self, rules: &[Table], properties: Table) -> Result<Result<Found, Duration>, OpenError> {
-        let usable = [TransportKind::Evdev, TransportKind::Serial, TransportKind::CharDevice];
+        let usable =
+            [TransportKind::Evdev, TransportKind::Serial, TransportKind::CharDevice, TransportKind::Usb];
         let search = Search { root: self.0.path(), rules, usable: Some(&usable) };
         let nodes = database::read(self.0.path()).expect("the tree has a database");
         search.judge(&UdevSpec { properties, baud: 0 }, &nodes, NOW)
@@ -292,4 +324,32 @@ fn the_shipped_rules_find_their_hardware() {
     assert!(matches!(reader.spec, TransportSpec::Evdev { path, .. } if path == tree.dev("input/event2")));
     let scanner = tree.find(&rules("scanner"), Table::new()).unwrap();
     assert_eq!(scanner.spec, TransportSpec::Serial { path: tree.dev("ttyACM0"), baud: 9600 });
+}
+
+#[test]
+fn a_usb_printer_is_driven_without_usblp_unless_its_node_is_marked() {
+    let rules = [
+        table(&[("SUBSYSTEM", "usb"), ("ID_USB_INTERFACES", ":070102:")]),
+        table(&[("SUBSYSTEM", "usbmisc"), ("TILLD_CLASS", "printer")]),
+    ];
+    let tree = Tree::new();
+    tree.printer("1-2", 7, "");
+    let node = tree.dev("bus/usb/001/007");
+    let found = tree.find(&rules, Table::new()).unwrap();
+    let usb = |path: PathBuf| TransportSpec::Usb(UsbSpec { path: Some(path), ..UsbSpec::default() });
+    assert_eq!(found.spec, usb(node.clone()));
+    assert!(found.label.contains("POS_1-2"), "{}", found.label);
+    // Two are told apart by what udev says of each.
+    tree.printer("1-3", 8, "E:TILLD_CLASS=printer\n");
+    assert!(matches!(tree.find(&rules, Table::new()), Err(OpenError::Several { .. })));
+    let one = tree.find(&rules, table(&[("ID_SERIAL", "POS_1-2")])).unwrap();
+    assert_eq!(one.spec, usb(node));
+    // The site wants the kernel's driver for this one: its node and the device are one printer.
+    let marked = tree.find(&rules[1..], Table::new()).unwrap();
+    let path = tree.dev("usb/lp8");
+    assert_eq!(marked.spec, TransportSpec::Device { path: path.clone(), kind: TransportKind::CharDevice });
+    let only = Tree::new();
+    only.printer("1-3", 8, "E:TILLD_CLASS=printer\n");
+    let spec = only.find(&rules, Table::new()).unwrap().spec;
+    assert_eq!(spec, TransportSpec::Device { path: only.dev("usb/lp8"), kind: TransportKind::CharDevice });
 }
