@@ -9,7 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use till_journal::{DeviceKey, HASH_LEN, HEADER_LEN, Journal, NewRecord, Options, SystemClock, Urgency};
+use till_journal::{
+    DeviceKey, HASH_LEN, HEADER_LEN, Journal, Keyring, NewRecord, Options, SystemClock, Urgency,
+};
 
 use crate::Outcome;
 
@@ -109,17 +111,19 @@ fn raw(kind: Kind, dir: &Path) -> Outcome<RawLog> {
 
 /// Opens a journal of the measurement's own key in `dir`.
 pub fn open_journal(dir: &Path) -> Outcome<Journal> {
-    open_keyed(&dir.join("journal"), &[1; 32])
+    // Sealed, as a till's is.
+    let keyring = Keyring::load(&dir.join("keyring"), &[2; 32])?;
+    open_keyed(&dir.join("journal"), DeviceKey::new(&[1; 32]).sealing(keyring))
 }
 
 /// Opens the journal `dir` that belongs to `key`. The running program must answer `probe DIRECTORY` with
 /// [`till_journal::probe_main`].
-pub fn open_keyed(dir: &Path, key: &[u8; 32]) -> Outcome<Journal> {
+pub fn open_keyed(dir: &Path, key: DeviceKey) -> Outcome<Journal> {
     let mut options = Options::new(dir);
     options.force_filesystem = true;
     options.probe =
         till_journal::Probe::Command { program: std::env::current_exe()?, args: vec!["probe".into()] };
-    let (journal, report) = Journal::open(options, DeviceKey::new(key), Arc::new(SystemClock::new()))?;
+    let (journal, report) = Journal::open(options, key, Arc::new(SystemClock::new()))?;
     if report.has_alarm() {
         return Err(format!("{:?}", report.events).into());
     }

@@ -10,7 +10,7 @@ use till_plugin::{Extra, Family};
 use crate::routing::{Candidate, Decision, Exclusion, Verdict};
 
 /// Largest encoded record, bytes: what one journal frame carries (`till_journal::MAX_PAYLOAD`, compared by a test).
-pub const MAX_RECORD: usize = 3952;
+pub const MAX_RECORD: usize = 3903;
 
 /// Largest sealed recovery data, bytes: the 2 KiB that a plugin may have, and the seal around them.
 pub const MAX_RECOVERY: usize = 2048 + 64;

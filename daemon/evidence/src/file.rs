@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 pub(crate) const FORMAT: &str = "till-evidence";
+/// Version 2 has sealed frames, with the key of each beside it; a file without them is of version 1.
 pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION_SEALED: u32 = 2;
 /// Before what is signed, so that no other signature of the device is one of evidence.
 pub(crate) const DOMAIN: &str = "org.tilld evidence v1\n";
 
@@ -63,6 +65,8 @@ pub(crate) struct RecordLine {
     pub(crate) clock_ok: bool,
     pub(crate) says: serde_json::Value,
     pub(crate) frame: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
     pub(crate) path: Vec<String>,
 }
 

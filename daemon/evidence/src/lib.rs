@@ -10,9 +10,12 @@
 //! |---|---|
 //! | `head` | whose till, which payment, where the journal stood |
 //! | `stretch` | one a stretch of up to 1024 records that a record of the payment lies in: its Merkle root |
-//! | `record` | one a record: the frame as it lies on disk, its way to the stretch's root, and what it says, readable |
+//! | `record` | one a record: the frame as it lies on disk, its key when it is sealed there, its way to the stretch's root, and what it says, readable |
 //! | `receipt` | the receipt as text; `null` when there is none |
 //! | `seal` | BLAKE3 of every line before it, and the Ed25519 signature (RFC 8032) over them |
+//!
+//! The key beside a frame opens that frame and no other (version 2 of the file; one of version 1 has frames in clear, and
+//! is verified like ever). The verifier opens each, and computes its mark again: a sealed frame says one text only.
 //!
 //! A stretch is always the same 1024 records (1 to 1024, 1025 to 2048 …), only the journal's newest and oldest may be
 //! partial. So two evidence files of one till, for two payments, exported at two times, must name the same root for the

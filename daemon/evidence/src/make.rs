@@ -1,9 +1,9 @@
 //! Making an evidence file.
 
 use crate::file::{
-    FORMAT, Head, JournalState, Line, RecordLine, Seal, StretchLine, VERSION, digest, message,
+    FORMAT, Head, JournalState, Line, RecordLine, Seal, StretchLine, VERSION, VERSION_SEALED, digest, message,
 };
-use crate::frame::{Frame, FrameFault};
+use crate::frame::{self, Frame, FrameFault};
 use crate::identity::Identity;
 use crate::merkle::{self, Hash};
 
@@ -41,6 +41,8 @@ pub struct Stretch {
 pub struct Entry {
     /// Its frame.
     pub frame: Vec<u8>,
+    /// What opens the frame, and nothing else; `None` when it is not sealed.
+    pub key: Option<[u8; 64]>,
     /// What kind of record it is, for people.
     pub kind: String,
     /// What it says, for people; null when it cannot be read.
@@ -74,12 +76,18 @@ impl Evidence {
         let frames = self
             .entries
             .iter()
-            .map(|e| Frame::read(&e.frame).map_err(|fault| MakeError::Frame { seq: 0, fault }))
+            .map(|e| {
+                let opened = frame::open(&e.frame, e.key.as_ref());
+                opened.map_err(|fault| {
+                    let seq = Frame::read(&e.frame).map_or(0, |f| f.seq);
+                    MakeError::Frame { seq, fault }
+                })
+            })
             .collect::<Result<Vec<Frame>, _>>()?;
         let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Err(MakeError::Empty) };
         let mut lines = vec![Line::Head(Head {
             format: FORMAT.into(),
-            version: VERSION,
+            version: if self.entries.iter().any(|e| e.key.is_some()) { VERSION_SEALED } else { VERSION },
             software: self.software.clone(),
             terminal: self.terminal.clone(),
             public_key: hex::encode(identity.public().0),
@@ -113,6 +121,7 @@ impl Evidence {
                 clock_ok: frame.clock_ok,
                 says: entry.says.clone(),
                 frame: hex::encode(&entry.frame),
+                key: entry.key.map(hex::encode),
                 path: path.iter().map(hex::encode).collect(),
             }));
         }

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::file::{FORMAT, Head, Line, RecordLine, Seal, StretchLine, VERSION, digest, message};
-use crate::frame::Frame;
+use crate::file::{
+    FORMAT, Head, Line, RecordLine, Seal, StretchLine, VERSION, VERSION_SEALED, digest, message,
+};
+use crate::frame::{self, Frame};
 use crate::identity::PublicKey;
 use crate::{JournalState, merkle, stretch_of};
 
@@ -96,8 +98,10 @@ pub struct ReportRecord {
     pub wall_ms: i64,
     /// Whether the till trusted its clock.
     pub clock_ok: bool,
-    /// What it says.
+    /// What it says, as the till puts it.
     pub says: serde_json::Value,
+    /// The record's own bytes, opened, hexadecimal.
+    pub bytes: String,
 }
 
 /// A stretch.
@@ -192,7 +196,7 @@ fn read(lines: &[&str], key_was_given: bool) -> Result<Report> {
     });
     let fail = |line: usize, detail: &str| Err(EvidenceError::Content { line, detail: detail.into() });
     let Some(Ok((Line::Head(head), _))) = parsed.next() else { return fail(1, "no head") };
-    if head.format != FORMAT || head.version != VERSION {
+    if head.format != FORMAT || !(VERSION..=VERSION_SEALED).contains(&head.version) {
         return fail(1, "a later form of evidence: use a newer tillctl");
     }
     let (Some(key), Some(payment)) = (named_key(&head), bytes::<16>(&head.payment)) else {
@@ -216,7 +220,8 @@ fn read(lines: &[&str], key_was_given: bool) -> Result<Report> {
                     check_record(&record, payment, &stretches, records.last()).map_err(|e| bad(&e))?;
                 used.insert(first);
                 let RecordLine { seq, kind, wall_ms, clock_ok, says, .. } = record;
-                records.push((frame, ReportRecord { seq, kind, wall_ms, clock_ok, says }));
+                let bytes = hex::encode(&frame.payload);
+                records.push((frame, ReportRecord { seq, kind, wall_ms, clock_ok, says, bytes }));
             }
             Line::Receipt(text) => receipt = Some(text),
             _ => return Err(bad("not in its place")),
@@ -278,7 +283,12 @@ fn check_record(
     let seq = record.seq;
     let wrong = |why: &str| format!("record {seq}: {why}");
     let raw = hex::decode(&record.frame).map_err(|_| wrong("the frame is not hexadecimal"))?;
-    let frame = Frame::read(&raw).map_err(|e| wrong(&e.to_string()))?;
+    let key = match record.key.as_deref().map(bytes::<64>) {
+        None => None,
+        Some(Some(key)) => Some(key),
+        Some(None) => return Err(wrong("its key is not hexadecimal")),
+    };
+    let frame = frame::open(&raw, key.as_ref()).map_err(|e| wrong(&e.to_string()))?;
     if (frame.seq, frame.wall_ms, frame.clock_ok) != (seq, record.wall_ms, record.clock_ok) {
         return Err(wrong("number or time differ from the frame's"));
     }

@@ -59,6 +59,7 @@ fn evidence(first: u64, head: u64, ours: &[u64]) -> Evidence {
         .iter()
         .map(|seq| Entry {
             frame: of(*seq).clone(),
+            key: None,
             kind: "sent".into(),
             says: json!({ "amount": 12_850, "seq": seq }),
         })
@@ -217,6 +218,9 @@ fn a_signed_file_that_does_not_hold_together_is_refused() {
         },
         "record 4: it does not follow the record before it",
     );
+    let mut keyed = evidence(1, 20, &[3]);
+    keyed.entries[0].key = Some([0; 64]);
+    assert!(keyed.sign(&identity()).unwrap_err().to_string().contains("not sealed"));
     let mut broken = evidence(1, 20, &[3]);
     broken.entries[0].frame[120] ^= 1;
     assert!(broken.sign(&identity()).is_err());

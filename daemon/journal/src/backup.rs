@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::disk;
 use crate::error::{JournalError, Result};
-use crate::frame::{Hash, Record};
+use crate::frame::{Frame, Hash};
 use crate::journal::Journal;
 use crate::key::DeviceKey;
 use crate::maintain::Progress;
 use crate::options::Options;
-use crate::read::walk;
+use crate::read::walk_frames;
 use crate::segment::{self, Header};
 use crate::shared::lock;
 use crate::tar;
@@ -45,6 +45,11 @@ pub struct BackupSummary {
     pub head_hash: Hash,
     /// Bytes of the file.
     pub bytes: u64,
+    /// Epochs whose records are sealed: each needs its `record-<epoch>` of the keyring to be read again.
+    pub sealed_epochs: Vec<u32>,
+    /// After a restore: records whose chain holds, but whose key is not there. The journal goes on; what they say is back
+    /// with the keyring of the backup's day.
+    pub unopened: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -64,6 +69,9 @@ struct Manifest {
     /// Hash the first record follows, and hash of the last.
     prev_hash: String,
     head_hash: String,
+    /// Epochs with sealed records: each is read with its `record-<epoch>` of the keyring.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sealed_epochs: Vec<u32>,
     segments: Vec<Entry>,
 }
 
@@ -131,6 +139,7 @@ impl Journal {
             records: 0,
             prev_hash: hex::encode([0; 32]),
             head_hash: hex::encode(head_hash),
+            sealed_epochs: Vec::new(),
             segments: Vec::new(),
         };
         let mut at = first;
@@ -140,12 +149,16 @@ impl Journal {
             // A stretch at a time: what is written must not wait in memory.
             let to = head.min(at.saturating_add(4095));
             let mut full: Vec<(Header, Vec<u8>, u64)> = Vec::new();
-            walk(shared, at, Some(to), |record| {
+            walk_frames(shared, at, Some(to), |record| {
                 if manifest.records == 0 {
                     manifest.prev_hash = hex::encode(record.prev_hash);
                 }
+                if record.sealed && manifest.sealed_epochs.last() != Some(&record.epoch) {
+                    manifest.sealed_epochs.push(record.epoch);
+                }
                 manifest.records += 1;
                 full.extend(gather.add(record, room, &shared.options, &shared.key));
+                Ok(())
             })?;
             for segment in full {
                 write_segment(&mut out, &mut manifest, segment)?;
@@ -162,7 +175,15 @@ impl Journal {
         tar::put(&mut out, MANIFEST, seconds, &[&text]).map_err(|e| failed(&e))?;
         tar::put(&mut out, MAC, seconds, &[mac.as_bytes()]).map_err(|e| failed(&e))?;
         tar::end(&mut out).and_then(|()| out.flush()).map_err(|e| failed(&e))?;
-        Ok(BackupSummary { first, last: head, records: manifest.records, head_hash, bytes: out.bytes })
+        Ok(BackupSummary {
+            first,
+            last: head,
+            records: manifest.records,
+            head_hash,
+            bytes: out.bytes,
+            sealed_epochs: manifest.sealed_epochs,
+            unopened: 0,
+        })
     }
 }
 
@@ -170,7 +191,7 @@ impl Gather {
     /// Takes a record; gives a segment back that is full with the records before it.
     fn add(
         &mut self,
-        record: &Record,
+        record: &Frame,
         room: usize,
         options: &Options,
         key: &DeviceKey,
@@ -373,5 +394,7 @@ fn prove(
         records: manifest.records,
         head_hash: head.hash,
         bytes: manifest.segments.iter().map(|s| s.bytes).sum(),
+        sealed_epochs: manifest.sealed_epochs.clone(),
+        unopened: report.unopened,
     })
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
+use crate::body::{self, EpochKeys};
 use crate::checkpoint::{self, Checkpoint};
 use crate::clock::Stamp;
 use crate::disk;
 use crate::error::{JournalError, Result};
-use crate::frame::{self, Hash, KIND_CHECKPOINT, Record, Subject};
+use crate::frame::{self, Frame, Hash, KIND_CHECKPOINT, Record, Subject};
 use crate::landmarks::Landmarks;
 use crate::map::{Epoch, SegmentAt};
 use crate::recover::create_store;
+use crate::report::OpenEvent;
 use crate::retain::KIND_SUMMARY;
 use crate::rotation::{KIND_KEY_LINK, KeyLink, Rotation, not_kept};
 use crate::segment::{self, Header, Writer};
@@ -63,6 +65,8 @@ pub(crate) struct Committer {
     boot_id: [u8; 16],
     epoch: u32,
     epoch_first: u64,
+    /// What the epoch's records are sealed with.
+    sealer: Option<Arc<EpochKeys>>,
     /// Newest record encoded (durable once its commit is).
     seq: u64,
     /// Its time.
@@ -95,7 +99,7 @@ impl Committer {
         shared: Arc<Shared>,
         writer: Writer,
         (marks, epoch_began): (Landmarks, Option<i64>),
-        spare: Sender<Chore>,
+        (sealer, spare): (Option<Arc<EpochKeys>>, Sender<Chore>),
     ) -> Self {
         let (seq, hash) = shared.head();
         let (epoch, epoch_first) = {
@@ -110,6 +114,7 @@ impl Committer {
             spare,
             epoch,
             epoch_first,
+            sealer,
             seq,
             stamp: Stamp::default(),
             hash,
@@ -198,7 +203,7 @@ impl Committer {
             answer.give(Err(e));
             return Ok(());
         }
-        let bytes: usize = records.iter().map(|r| frame::frame_len(r.payload.len())).sum();
+        let bytes: usize = records.iter().map(|r| self.frame_len(r)).sum();
         match self.check_space(urgency).and_then(|()| self.make_room(bytes, urgency)) {
             Ok(()) => {}
             // Nothing of this request was written: it is refused, the journal goes on.
@@ -217,13 +222,34 @@ impl Committer {
         let count = records.len();
         for (index, record) in records.into_iter().enumerate() {
             let left = u16::try_from(count - index - 1).unwrap_or(u16::MAX);
-            self.encode(record, left);
+            if let Err(e) = self.encode(record, left) {
+                self.drop_commit(&e);
+                answer.give(Err(e.clone()));
+                return Err(e);
+            }
         }
         self.answers.push((answer, Appended { first, last: self.seq, stamp: self.stamp }));
         Ok(())
     }
 
-    fn encode(&mut self, record: NewRecord, group_left: u16) {
+    /// Bytes that a record takes in the segment.
+    fn frame_len(&self, record: &NewRecord) -> usize {
+        let sealed = self.sealer.is_some() && body::is_sealed_kind(record.kind);
+        let len = record.payload.len();
+        frame::frame_len(if sealed { body::sealed_len(len) } else { len })
+    }
+
+    /// What waits in the buffer is never written: half of an append may be in it.
+    fn drop_commit(&mut self, why: &JournalError) {
+        self.shared.poison(why);
+        self.buffer.clear();
+        self.items.clear();
+        for (answer, _) in self.answers.drain(..) {
+            answer.give(Err(why.clone()));
+        }
+    }
+
+    fn encode(&mut self, record: NewRecord, group_left: u16) -> Result<()> {
         self.seq = self.seq.saturating_add(1);
         self.stamp = self.shared.clock.now();
         let mut record = Record {
@@ -248,7 +274,8 @@ impl Committer {
             self.epoch_began = Some(record.stamp.wall_ms);
         }
         let start = self.buffer.len();
-        record.seal_into(&self.shared.key, &mut self.buffer);
+        let made = Frame::make_into(&mut record, &self.shared.key, self.sealer.as_deref(), &mut self.buffer);
+        made.ok_or_else(|| JournalError::RecordKeys { detail: "the cipher refused the record".into() })?;
         self.hash = record.hash;
         self.items.push(TailItem {
             seq: record.seq,
@@ -256,6 +283,7 @@ impl Committer {
             checkpoint: record.kind == KIND_CHECKPOINT,
             frame: Arc::from(&self.buffer[start..]),
         });
+        Ok(())
     }
 
     /// Writes, syncs, publishes, answers: in this order and no other.
@@ -339,6 +367,16 @@ impl Committer {
     /// Closes the epoch and begins the next: a new store, then (what makes it real) a new segment.
     fn begin_epoch(&mut self) -> Result<()> {
         let next = self.epoch.saturating_add(1);
+        // Durable before the epoch's first record. Without it the old epoch goes on under its own.
+        let sealer = match self.shared.key.sealer(next) {
+            Ok(sealer) => sealer,
+            Err(e) => {
+                lock(&self.shared.events).push(OpenEvent::RecordKeyTrouble { why: e.to_string() });
+                self.next_epoch_at = self.seq.saturating_add(checkpoint::EVERY);
+                self.epoch_began = None;
+                return Ok(());
+            }
+        };
         match self.add_key_link(next) {
             // No space even for the hand-over: as below.
             Err(e) if e.is_full() => {
@@ -367,6 +405,7 @@ impl Committer {
             Err(e) => return Err(e),
         };
         self.epoch = next;
+        self.sealer = sealer;
         self.epoch_began = None;
         self.epoch_first = self.seq.saturating_add(1);
         self.next_epoch_at = self.epoch_first.saturating_add(self.shared.options.epoch_records);
@@ -395,6 +434,10 @@ impl Committer {
         if let Err(e) = self.begin_epoch() {
             self.shared.poison(&e);
             answer.give(Err(e));
+        } else if self.epoch != next && self.shared.key.sealer(next).is_err() {
+            let detail =
+                "the key of the next epoch's records was not made; the new key takes over with it".into();
+            answer.give(Err(JournalError::RecordKeys { detail }));
         } else if self.epoch != next {
             answer.give(Err(JournalError::StorageFull {
                 free: self.free,
@@ -410,8 +453,7 @@ impl Committer {
         let Some(payload) = KeyLink::encode(&self.shared.key, next, &self.hash) else { return Ok(()) };
         self.make_room(frame::frame_len(payload.len()), Urgency::Finish)?;
         // Room may have been made by a segment, never by a record: the chain still stands where the link says.
-        self.encode(NewRecord { kind: KIND_KEY_LINK, subject: [0; 16], payload }, 0);
-        Ok(())
+        self.encode(NewRecord { kind: KIND_KEY_LINK, subject: [0; 16], payload }, 0)
     }
 
     fn add_checkpoint(&mut self, clean_stop: bool) -> Result<()> {
@@ -426,7 +468,7 @@ impl Committer {
         .encode();
         match self.make_room(frame::frame_len(payload.len()), Urgency::Finish) {
             Ok(()) => {
-                self.encode(NewRecord { kind: KIND_CHECKPOINT, subject: [0; 16], payload }, 0);
+                self.encode(NewRecord { kind: KIND_CHECKPOINT, subject: [0; 16], payload }, 0)?;
                 self.marks.checkpoint = self.seq;
                 Ok(())
             }

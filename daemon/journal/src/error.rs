@@ -4,6 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::frame::OpenError;
+use crate::keyring::KeyringError;
+
 /// Every way the journal can refuse or fail.
 ///
 /// The errors are `Clone` because one failed commit answers many callers.
@@ -127,6 +130,32 @@ pub enum JournalError {
         /// The journal directory.
         dir: PathBuf,
     },
+    /// The key of an epoch's records is not there. Nothing was touched.
+    #[error(
+        "the key record-{epoch} of the keyring, which the journal's records of epoch {epoch} are sealed with, is not \
+         there ({detail}); put the folder of keys back that belongs to this journal, nothing was changed"
+    )]
+    NoRecordKey {
+        /// The epoch.
+        epoch: u32,
+        /// Why it is not there.
+        detail: String,
+    },
+    /// The key of an epoch's records is another journal's. Nothing was touched.
+    #[error(
+        "the key record-{epoch} of the keyring does not open the journal's records of epoch {epoch}: it is another \
+         journal's; put the folder of keys back that belongs to this journal, nothing was changed"
+    )]
+    WrongRecordKey {
+        /// The epoch.
+        epoch: u32,
+    },
+    /// The key that an epoch's records are to be sealed with could not be made, or an old one not be destroyed.
+    #[error("the keys of the journal's records cannot be kept: {detail}")]
+    RecordKeys {
+        /// The keyring's reason, with what to do.
+        detail: String,
+    },
     /// A new device key could not be made durable. Nothing was changed.
     #[error(
         "the new device key was not stored ({detail}); the old one stays in force, mend that and try again"
@@ -200,6 +229,21 @@ pub enum JournalError {
         /// What is wrong with it.
         detail: String,
     },
+}
+
+impl From<OpenError> for JournalError {
+    fn from(e: OpenError) -> Self {
+        match e {
+            OpenError::NoKey { epoch, detail } => Self::NoRecordKey { epoch, detail },
+            OpenError::WrongKey { epoch } => Self::WrongRecordKey { epoch },
+        }
+    }
+}
+
+impl From<KeyringError> for JournalError {
+    fn from(e: KeyringError) -> Self {
+        Self::RecordKeys { detail: e.to_string() }
+    }
 }
 
 impl JournalError {

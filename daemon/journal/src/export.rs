@@ -1,8 +1,9 @@
 //! Evidence: records as JSON lines with their chain, to be checked anywhere, without the journal.
 //!
 //! The first line names the range and the link before it; then one line a record; the last line closes it. A record
-//! whose payload is withheld (another payment's) carries the payload's keyed digest instead, which the chain covers:
-//! one payment's evidence holds without showing anybody else's.
+//! whose payload is withheld (another payment's) carries the keyed digest of its body instead, which the chain covers:
+//! one payment's evidence holds without showing anybody else's. A record that is sealed in the journal is shown open,
+//! with the key that sealed it alone: from both comes the body that the chain covers.
 
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -10,9 +11,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::body::RecordKey;
 use crate::clock::Stamp;
 use crate::error::{JournalError, Result};
-use crate::frame::{Hash, Record, Subject};
+use crate::frame::{Frame, FrameHead, Hash, Subject};
 use crate::journal::Journal;
 use crate::key::DeviceKey;
 
@@ -62,9 +64,16 @@ struct Line {
     boottime_ms: u64,
     clock_ok: bool,
     subject: String,
+    /// Whether the journal keeps it sealed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sealed: bool,
+    /// Length of its body.
     payload_len: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<String>,
+    /// With the payload of a sealed record: what it was sealed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload_digest: Option<String>,
     prev_hash: String,
@@ -88,7 +97,7 @@ impl Journal {
 
     /// Writes the stretch from one payment's first to its last record, all other payloads withheld.
     pub fn export_subject(&self, subject: &Subject, out: &mut dyn Write) -> Result<ExportSummary> {
-        let records = self.by_subject(subject)?;
+        let records = self.frames_by_subject(subject)?;
         let (Some(first), Some(last)) = (records.first(), records.last()) else {
             return Err(JournalError::NotFound {
                 seq: 0,
@@ -103,12 +112,12 @@ impl Journal {
         &self,
         first: u64,
         last: u64,
-        shown: impl Fn(&Record) -> bool,
+        shown: impl Fn(&FrameHead) -> bool,
         out: &mut dyn Write,
     ) -> Result<ExportSummary> {
         let key = &self.shared().key;
-        let begin = self.get(first)?;
-        self.get(last.max(first))?;
+        let begin = self.frame(first)?;
+        self.frame(last.max(first))?;
         let mut summary = ExportSummary {
             first,
             last: last.max(first),
@@ -130,13 +139,13 @@ impl Journal {
         let mut at = first;
         while at <= summary.last {
             let want = usize::try_from(summary.last - at + 1).unwrap_or(usize::MAX).min(256);
-            let page = self.range(at, want)?;
-            for record in &page {
-                let show = shown(record);
+            let page = self.frames(at, want)?;
+            for frame in &page {
+                let show = shown(frame);
                 summary.records += 1;
                 summary.withheld += u64::from(!show);
-                summary.head_hash = record.hash;
-                put(out, &line(record, key, show))?;
+                summary.head_hash = frame.hash;
+                put(out, &self.line(frame, show)?)?;
             }
             match page.last() {
                 Some(record) => at = record.seq.saturating_add(1),
@@ -149,23 +158,36 @@ impl Journal {
     }
 }
 
-fn line(record: &Record, key: &DeviceKey, show: bool) -> Line {
-    Line {
-        seq: record.seq,
-        epoch: record.epoch,
-        kind: record.kind,
-        group_left: record.group_left,
-        commit_index: record.commit_index,
-        boot_id: hex::encode(record.boot_id),
-        wall_ms: record.stamp.wall_ms,
-        boottime_ms: record.stamp.boottime_ms,
-        clock_ok: record.stamp.clock_ok,
-        subject: hex::encode(record.subject),
-        payload_len: record.payload.len(),
-        payload: show.then(|| hex::encode(&record.payload)),
-        payload_digest: (!show).then(|| hex::encode(key.payload_digest(record.epoch, &record.payload))),
-        prev_hash: hex::encode(record.prev_hash),
-        hash: hex::encode(record.hash),
+impl Journal {
+    fn line(&self, frame: &Frame, show: bool) -> Result<Line> {
+        let shared = self.shared();
+        let (payload, sealed_with) = match (show, frame.sealed) {
+            (false, _) => (None, None),
+            (true, false) => (Some(frame.body.clone()), None),
+            (true, true) => {
+                let (payload, key) = shared.key.open(frame, &frame.body)?;
+                (Some(payload), Some(key))
+            }
+        };
+        Ok(Line {
+            seq: frame.seq,
+            epoch: frame.epoch,
+            kind: frame.kind,
+            group_left: frame.group_left,
+            commit_index: frame.commit_index,
+            boot_id: hex::encode(frame.boot_id),
+            wall_ms: frame.stamp.wall_ms,
+            boottime_ms: frame.stamp.boottime_ms,
+            clock_ok: frame.stamp.clock_ok,
+            subject: hex::encode(frame.subject),
+            sealed: frame.sealed,
+            payload_len: frame.body.len(),
+            payload: payload.map(hex::encode),
+            key: sealed_with.map(|key| hex::encode(key.to_bytes())),
+            payload_digest: (!show).then(|| hex::encode(shared.key.payload_digest(frame.epoch, &frame.body))),
+            prev_hash: hex::encode(frame.prev_hash),
+            hash: hex::encode(frame.hash),
+        })
     }
 }
 
@@ -217,16 +239,16 @@ pub fn verify_export(input: impl BufRead, key: Option<&DeviceKey>) -> Result<Exp
     for seq in head.first..=head.last {
         let (text, number) = next("its last record")?;
         let line: Line = parse(&text, number)?;
-        let (record, digest) = read_line(&line, key, number)?;
-        if record.seq != seq || record.prev_hash != summary.head_hash {
+        let (head, hash, digest) = read_line(&line, key, number)?;
+        if head.seq != seq || head.prev_hash != summary.head_hash {
             return bad(number, "the record does not follow the one before it");
         }
         if let (Some(key), Some(digest)) = (key, digest)
-            && record.expected_hash(key, line.payload_len, &digest) != record.hash
+            && Frame::expected_hash(&head, key, line.payload_len, &digest) != hash
         {
             return bad(number, "the record's hash does not match: it was altered");
         }
-        summary.head_hash = record.hash;
+        summary.head_hash = hash;
         summary.records += 1;
         summary.withheld += u64::from(line.payload.is_none());
     }
@@ -244,21 +266,11 @@ pub fn verify_export(input: impl BufRead, key: Option<&DeviceKey>) -> Result<Exp
     }
 }
 
-/// The record of a line and, when it can be told, the digest of its payload.
-fn read_line(line: &Line, key: Option<&DeviceKey>, number: u64) -> Result<(Record, Option<Hash>)> {
+/// The head and the hash of a line's record and, when it can be told, the digest of its body.
+fn read_line(line: &Line, key: Option<&DeviceKey>, number: u64) -> Result<(FrameHead, Hash, Option<Hash>)> {
     let bad = |detail: &str| JournalError::BadExport { line: number, detail: detail.into() };
-    let payload = match &line.payload {
-        Some(text) => Some(hex::decode(text).map_err(|_| bad("payload is not hexadecimal"))?),
-        None => None,
-    };
-    let digest = match (&payload, &line.payload_digest) {
-        (Some(payload), None) if payload.len() == line.payload_len => {
-            key.map(|k| k.payload_digest(line.epoch, payload))
-        }
-        (None, Some(text)) => Some(bytes(text, number)?),
-        _ => return Err(bad("a record carries its payload or the payload's digest")),
-    };
-    let record = Record {
+    let head = FrameHead {
+        sealed: line.sealed,
         seq: line.seq,
         epoch: line.epoch,
         kind: line.kind,
@@ -267,11 +279,31 @@ fn read_line(line: &Line, key: Option<&DeviceKey>, number: u64) -> Result<(Recor
         boot_id: bytes(&line.boot_id, number)?,
         stamp: Stamp { wall_ms: line.wall_ms, boottime_ms: line.boottime_ms, clock_ok: line.clock_ok },
         subject: bytes(&line.subject, number)?,
-        payload: payload.unwrap_or_default(),
         prev_hash: bytes(&line.prev_hash, number)?,
-        hash: bytes(&line.hash, number)?,
     };
-    Ok((record, digest))
+    let shown = match (&line.payload, &line.payload_digest) {
+        (Some(text), None) => Some(hex::decode(text).map_err(|_| bad("payload is not hexadecimal"))?),
+        (None, Some(_)) => None,
+        _ => return Err(bad("a record carries its payload or the payload's digest")),
+    };
+    let digest = match (shown, &line.payload_digest) {
+        (Some(payload), _) => {
+            let body = match (&line.key, line.sealed) {
+                (None, false) => payload,
+                (Some(text), true) => RecordKey::from_bytes(&bytes(text, number)?)
+                    .body_of(&head, &payload)
+                    .ok_or_else(|| bad("the payload cannot be sealed again"))?,
+                _ => return Err(bad("a sealed record that is shown carries its key, another does not")),
+            };
+            if body.len() != line.payload_len {
+                return Err(bad("the payload's length is another one"));
+            }
+            key.map(|k| k.payload_digest(line.epoch, &body))
+        }
+        (None, Some(text)) => Some(bytes(text, number)?),
+        (None, None) => None,
+    };
+    Ok((head, bytes(&line.hash, number)?, digest))
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str, line: u64) -> Result<T> {

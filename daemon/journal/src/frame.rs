@@ -1,11 +1,11 @@
-//! The frame: one record as bytes on disk, the same in the store, the segments and an export.
+//! The frame: one record as bytes on disk, the same in the store, the segments and a backup.
 //!
 //! All integers little endian. `hash` is the next frame's `prev_hash`: that is the chain.
 //!
 //! | at | bytes | what |
 //! |---|---|---|
 //! | 0 | 4 | magic `TILJ` |
-//! | 4 | 1 | version, 1 |
+//! | 4 | 1 | version: 1 body in clear, 2 body sealed |
 //! | 5 | 1 | flags: bit 0 = wall clock believed right; others zero |
 //! | 6 | 2 | kind |
 //! | 8 | 4 | length of the whole frame |
@@ -19,13 +19,16 @@
 //! | 56 | 8 | `CLOCK_BOOTTIME`, ms |
 //! | 64 | 16 | subject (payment id; zero: none) |
 //! | 80 | 32 | `prev_hash` |
-//! | 112 | n | payload |
-//! | 112+n | 32 | hash: keyed BLAKE3 over bytes 0–11, 16–111 and the payload's keyed digest |
+//! | 112 | n | body: the payload, or its sealed form (see `body.rs`) |
+//! | 112+n | 32 | hash: keyed BLAKE3 over bytes 0–11, 16–111 and the body's keyed digest |
 //!
-//! The hash covers a digest of the payload, so a proof can leave out another payment's payload and still hold.
+//! The hash covers the body as it lies there, so the chain is checked without opening anything; and it covers a digest
+//! of it, so a proof can leave out another payment's body and still hold.
 
 use std::fmt;
+use std::ops::Deref;
 
+use crate::body;
 use crate::clock::Stamp;
 use crate::key::DeviceKey;
 
@@ -41,15 +44,16 @@ pub const MAX_FRAME: usize = 4096;
 pub const HEADER_LEN: usize = 112;
 /// Bytes after the payload.
 pub const HASH_LEN: usize = 32;
-/// Largest payload of one record.
-pub const MAX_PAYLOAD: usize = MAX_FRAME - HEADER_LEN - HASH_LEN;
+/// Largest payload of one record: what fits a frame with its seal.
+pub const MAX_PAYLOAD: usize = body::room_for(MAX_FRAME - HEADER_LEN - HASH_LEN);
 /// Smallest kind that belongs to the journal itself.
 pub const FIRST_RESERVED_KIND: u16 = 0xff00;
 /// Kind of the checkpoint records.
 pub const KIND_CHECKPOINT: u16 = 0xffff;
 
 pub(crate) const MAGIC: [u8; 4] = *b"TILJ";
-const VERSION: u8 = 1;
+const CLEAR: u8 = 1;
+const SEALED: u8 = 2;
 const FLAG_CLOCK_OK: u8 = 1;
 
 /// Why bytes are not a frame.
@@ -77,9 +81,66 @@ pub enum FrameError {
     /// The keyed hash does not hold: altered, or another device's key.
     #[error("frame hash does not match")]
     Hash,
+    /// A sealed frame where only one in clear can be read.
+    #[error("the frame is sealed: its body is opened with the key of its epoch")]
+    Sealed,
 }
 
-/// One record, as read.
+/// Why a frame's body does not open.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The key is not there; the text says why.
+    #[error("the key of the records of epoch {epoch} is not there: {detail}")]
+    NoKey {
+        /// The epoch.
+        epoch: u32,
+        /// Why, when that is known.
+        detail: String,
+    },
+    /// The key is another one.
+    #[error("the key of the records of epoch {epoch} does not open them")]
+    WrongKey {
+        /// The epoch.
+        epoch: u32,
+    },
+}
+
+/// What a frame says of itself in clear: what is needed to find, order and date it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct FrameHead {
+    /// Whether the body is sealed.
+    pub sealed: bool,
+    /// Place in the journal, from 1, strictly one more than the frame before.
+    pub seq: u64,
+    /// The epoch (store directory) it belongs to.
+    pub epoch: u32,
+    /// What it is, as the writer says; at or above [`FIRST_RESERVED_KIND`] the journal's own.
+    pub kind: u16,
+    /// Frames of the same atomic append that follow this one.
+    pub group_left: u16,
+    /// Frames of the same commit that came before this one.
+    pub commit_index: u16,
+    /// The boot it was written in.
+    pub boot_id: [u8; 16],
+    /// When it was written.
+    pub stamp: Stamp,
+    /// The payment it is about; zero for none.
+    pub subject: Subject,
+    /// Hash of the frame before.
+    pub prev_hash: Hash,
+}
+
+/// One record as it lies on disk: checked and copied without being opened.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame {
+    pub(crate) head: FrameHead,
+    pub(crate) body: Vec<u8>,
+    /// Keyed hash: the link for the frame after.
+    pub hash: Hash,
+}
+
+/// One record, as read: its body open.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// Place in the journal, from 1, strictly one more than the record before.
@@ -120,18 +181,66 @@ impl fmt::Debug for Record {
     }
 }
 
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("seq", &self.seq)
+            .field("epoch", &self.epoch)
+            .field("kind", &self.kind)
+            .field("sealed", &self.sealed)
+            .field("body_len", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Deref for Frame {
+    type Target = FrameHead;
+
+    fn deref(&self) -> &FrameHead {
+        &self.head
+    }
+}
+
 impl Record {
     /// Whether the journal wrote this record for itself (a checkpoint).
     pub fn is_control(&self) -> bool {
         self.kind >= FIRST_RESERVED_KIND
     }
 
-    /// First record of the commit this one was synced with.
-    pub(crate) fn commit_first(&self) -> u64 {
-        self.seq.saturating_sub(u64::from(self.commit_index))
+    /// Whether the record was written in clear with `key` and not altered since. What was sealed is checked as a
+    /// [`Frame`].
+    pub fn is_authentic(&self, key: &DeviceKey) -> bool {
+        is_authentic(&self.head(), &self.payload, &self.hash, key)
     }
 
-    fn header(&self, total: u32) -> [u8; HEADER_LEN] {
+    /// Sets the hash and appends the frame to `out` with its body in clear: a frame of version 1. The caller has checked
+    /// the payload's length ([`MAX_PAYLOAD`]).
+    pub fn seal_into(&mut self, key: &DeviceKey, out: &mut Vec<u8>) {
+        let head = self.head();
+        self.hash =
+            expected_hash(&head, key, self.payload.len(), &key.payload_digest(self.epoch, &self.payload));
+        encode(&head, &self.payload, &self.hash, out);
+    }
+
+    fn head(&self) -> FrameHead {
+        FrameHead {
+            sealed: false,
+            seq: self.seq,
+            epoch: self.epoch,
+            kind: self.kind,
+            group_left: self.group_left,
+            commit_index: self.commit_index,
+            boot_id: self.boot_id,
+            stamp: self.stamp,
+            subject: self.subject,
+            prev_hash: self.prev_hash,
+        }
+    }
+}
+
+impl FrameHead {
+    /// The header's bytes, the CRC zero, of a frame of `total` bytes.
+    pub(crate) fn bytes(&self, total: u32) -> [u8; HEADER_LEN] {
         let mut out = [0u8; HEADER_LEN];
         let mut at = 0;
         let mut put = |bytes: &[u8]| {
@@ -139,7 +248,7 @@ impl Record {
             at += bytes.len();
         };
         put(&MAGIC);
-        put(&[VERSION, if self.stamp.clock_ok { FLAG_CLOCK_OK } else { 0 }]);
+        put(&[if self.sealed { SEALED } else { CLEAR }, if self.stamp.clock_ok { FLAG_CLOCK_OK } else { 0 }]);
         put(&self.kind.to_le_bytes());
         put(&total.to_le_bytes());
         put(&[0; 4]);
@@ -155,43 +264,178 @@ impl Record {
         out
     }
 
-    /// The hash this record must carry, from its fields and the digest of its payload.
-    pub(crate) fn expected_hash(&self, key: &DeviceKey, payload_len: usize, digest: &Hash) -> Hash {
-        let total = u32::try_from(frame_len(payload_len)).unwrap_or(u32::MAX);
-        // A forgotten key makes no hash; zeros are never one that is found to match.
-        key.link(self.epoch, &self.header(total), digest).unwrap_or_default()
+    /// First frame of the commit this one was synced with.
+    pub(crate) fn commit_first(&self) -> u64 {
+        self.seq.saturating_sub(u64::from(self.commit_index))
     }
 
-    /// Whether the record was written with `key` and not altered since.
-    pub fn is_authentic(&self, key: &DeviceKey) -> bool {
-        let digest = key.payload_digest(self.epoch, &self.payload);
-        // Not a secret comparison: whoever can try frames here already writes to the disk.
-        self.hash != [0; 32] && self.expected_hash(key, self.payload.len(), &digest) == self.hash
-    }
-
-    /// Sets the hash and appends the frame to `out`, as the committer does. The caller has checked the payload's length
-    /// ([`MAX_PAYLOAD`]).
-    pub fn seal_into(&mut self, key: &DeviceKey, out: &mut Vec<u8>) {
-        let digest = key.payload_digest(self.epoch, &self.payload);
-        self.hash = self.expected_hash(key, self.payload.len(), &digest);
-        self.encode_into(out);
-    }
-
-    /// Appends the frame to `out`, with the hash the record carries.
-    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
-        let total = u32::try_from(frame_len(self.payload.len())).unwrap_or(u32::MAX);
-        let start = out.len();
-        out.extend_from_slice(&self.header(total));
-        out.extend_from_slice(&self.payload);
-        out.extend_from_slice(&self.hash);
-        let crc = checksum(&out[start..]);
-        out[start + 12..start + 16].copy_from_slice(&crc.to_le_bytes());
+    fn into_record(self, payload: Vec<u8>, hash: Hash) -> Record {
+        Record {
+            seq: self.seq,
+            epoch: self.epoch,
+            kind: self.kind,
+            group_left: self.group_left,
+            commit_index: self.commit_index,
+            boot_id: self.boot_id,
+            stamp: self.stamp,
+            subject: self.subject,
+            payload,
+            prev_hash: self.prev_hash,
+            hash,
+        }
     }
 }
 
-/// Bytes of a frame with that much payload.
-pub(crate) fn frame_len(payload: usize) -> usize {
-    HEADER_LEN + payload + HASH_LEN
+impl Frame {
+    /// Reads the frame at the start of `bytes`; returns it and its length. Bytes after it are not looked at.
+    ///
+    /// Checks form and CRC. Whether the keyed hash holds is asked with [`is_authentic`](Self::is_authentic).
+    pub fn decode(bytes: &[u8]) -> Result<(Self, usize), FrameError> {
+        if bytes.len() < MAGIC.len() {
+            return Err(FrameError::Truncated);
+        }
+        if bytes[..4] != MAGIC {
+            return Err(FrameError::NoMagic);
+        }
+        if bytes.len() < HEADER_LEN + HASH_LEN {
+            return Err(FrameError::Truncated);
+        }
+        let announced = u32::from_le_bytes(take(bytes, 8));
+        let total = usize::try_from(announced).map_err(|_| FrameError::Length(announced))?;
+        if !(HEADER_LEN + HASH_LEN..=MAX_FRAME).contains(&total) {
+            return Err(FrameError::Length(announced));
+        }
+        let frame = bytes.get(..total).ok_or(FrameError::Truncated)?;
+        if checksum(frame) != u32::from_le_bytes(take(frame, 12)) {
+            return Err(FrameError::Checksum);
+        }
+        // After the checksum: a version or flag that is read here was written so.
+        let sealed = match frame[4] {
+            CLEAR => false,
+            SEALED => true,
+            other => return Err(FrameError::Version(other)),
+        };
+        if frame[5] & !FLAG_CLOCK_OK != 0 {
+            return Err(FrameError::Flags(frame[5]));
+        }
+        if sealed && total < HEADER_LEN + body::OVERHEAD + HASH_LEN {
+            return Err(FrameError::Length(announced));
+        }
+        let head = FrameHead {
+            sealed,
+            kind: u16::from_le_bytes(take(frame, 6)),
+            epoch: u32::from_le_bytes(take(frame, 16)),
+            group_left: u16::from_le_bytes(take(frame, 20)),
+            commit_index: u16::from_le_bytes(take(frame, 22)),
+            seq: u64::from_le_bytes(take(frame, 24)),
+            boot_id: take(frame, 32),
+            stamp: Stamp {
+                wall_ms: i64::from_le_bytes(take(frame, 48)),
+                boottime_ms: u64::from_le_bytes(take(frame, 56)),
+                clock_ok: frame[5] & FLAG_CLOCK_OK != 0,
+            },
+            subject: take(frame, 64),
+            prev_hash: take(frame, 80),
+        };
+        let body = frame[HEADER_LEN..total - HASH_LEN].to_vec();
+        Ok((Self { head, body, hash: take(frame, total - HASH_LEN) }, total))
+    }
+
+    /// Reads a frame that fills `bytes` exactly and carries a valid keyed hash.
+    pub fn decode_exact(bytes: &[u8], key: &DeviceKey) -> Result<Self, FrameError> {
+        let (frame, len) = Self::decode(bytes)?;
+        if len != bytes.len() {
+            return Err(FrameError::Length(u32::try_from(len).unwrap_or(u32::MAX)));
+        }
+        if !frame.is_authentic(key) {
+            return Err(FrameError::Hash);
+        }
+        Ok(frame)
+    }
+
+    /// Whether the frame was made with `key` and not altered since. Needs no key of the body.
+    pub fn is_authentic(&self, key: &DeviceKey) -> bool {
+        is_authentic(&self.head, &self.body, &self.hash, key)
+    }
+
+    /// Bytes of the whole frame.
+    #[allow(clippy::len_without_is_empty)] // there is no empty frame
+    pub fn len(&self) -> usize {
+        frame_len(self.body.len())
+    }
+
+    /// The record, its body opened with the key of its epoch.
+    pub fn open(self, key: &DeviceKey) -> Result<Record, OpenError> {
+        let payload = if self.sealed { key.open(&self.head, &self.body)?.0 } else { self.body };
+        Ok(self.head.into_record(payload, self.hash))
+    }
+
+    /// The record of a kind that is never sealed; `None` for one that is.
+    pub(crate) fn in_clear(&self) -> Option<Record> {
+        (!self.sealed).then(|| self.head.into_record(self.body.clone(), self.hash))
+    }
+
+    /// Makes the frame of a record, its body sealed with the epoch's keys where there are any; appends it to `out` and
+    /// sets the record's hash. `None`: the cipher refused, nothing was appended.
+    pub(crate) fn make_into(
+        record: &mut Record,
+        key: &DeviceKey,
+        sealer: Option<&body::EpochKeys>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        let Some(sealer) = sealer.filter(|_| body::is_sealed_kind(record.kind)) else {
+            record.seal_into(key, out);
+            return Some(());
+        };
+        let head = FrameHead { sealed: true, ..record.head() };
+        let body = sealer.seal(&head, &record.payload)?;
+        record.hash = expected_hash(&head, key, body.len(), &key.payload_digest(head.epoch, &body));
+        encode(&head, &body, &record.hash, out);
+        Some(())
+    }
+
+    /// The hash a frame must carry, from its head and the length and digest of its body.
+    pub(crate) fn expected_hash(head: &FrameHead, key: &DeviceKey, body_len: usize, digest: &Hash) -> Hash {
+        expected_hash(head, key, body_len, digest)
+    }
+
+    /// Appends the frame to `out`, as it lies on disk.
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
+        encode(&self.head, &self.body, &self.hash, out);
+    }
+}
+
+fn expected_hash(head: &FrameHead, key: &DeviceKey, body_len: usize, digest: &Hash) -> Hash {
+    // A forgotten key makes no hash; zeros are never one that is found to match.
+    key.link(head.epoch, &head.bytes(total_len(body_len)), digest).unwrap_or_default()
+}
+
+fn is_authentic(head: &FrameHead, body: &[u8], hash: &Hash, key: &DeviceKey) -> bool {
+    if key.is_links_only() {
+        return true;
+    }
+    let digest = key.payload_digest(head.epoch, body);
+    // Not a secret comparison: whoever can try frames here already writes to the disk.
+    *hash != [0; 32] && expected_hash(head, key, body.len(), &digest) == *hash
+}
+
+fn encode(head: &FrameHead, body: &[u8], hash: &Hash, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&head.bytes(total_len(body.len())));
+    out.extend_from_slice(body);
+    out.extend_from_slice(hash);
+    let crc = checksum(&out[start..]);
+    out[start + 12..start + 16].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// The length that the frame of a body announces.
+pub(crate) fn total_len(body: usize) -> u32 {
+    u32::try_from(frame_len(body)).unwrap_or(u32::MAX)
+}
+
+/// Bytes of a frame with that much body.
+pub(crate) fn frame_len(body: usize) -> usize {
+    HEADER_LEN + body + HASH_LEN
 }
 
 fn checksum(frame: &[u8]) -> u32 {
@@ -205,63 +449,11 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-/// Reads the frame at the start of `bytes`; returns it and its length. Bytes after it are not looked at.
-///
-/// Checks form and CRC. Whether the keyed hash holds is asked with [`Record::is_authentic`].
+/// Reads the frame in clear at the start of `bytes`; returns its record and its length, as [`Frame::decode`].
 pub fn decode(bytes: &[u8]) -> Result<(Record, usize), FrameError> {
-    if bytes.len() < MAGIC.len() {
-        return Err(FrameError::Truncated);
+    let (frame, len) = Frame::decode(bytes)?;
+    if frame.sealed {
+        return Err(FrameError::Sealed);
     }
-    if bytes[..4] != MAGIC {
-        return Err(FrameError::NoMagic);
-    }
-    if bytes.len() < HEADER_LEN + HASH_LEN {
-        return Err(FrameError::Truncated);
-    }
-    let announced = u32::from_le_bytes(take(bytes, 8));
-    let total = usize::try_from(announced).map_err(|_| FrameError::Length(announced))?;
-    if !(HEADER_LEN + HASH_LEN..=MAX_FRAME).contains(&total) {
-        return Err(FrameError::Length(announced));
-    }
-    let frame = bytes.get(..total).ok_or(FrameError::Truncated)?;
-    if checksum(frame) != u32::from_le_bytes(take(frame, 12)) {
-        return Err(FrameError::Checksum);
-    }
-    // After the checksum: a version or flag that is read here was written so.
-    if frame[4] != VERSION {
-        return Err(FrameError::Version(frame[4]));
-    }
-    if frame[5] & !FLAG_CLOCK_OK != 0 {
-        return Err(FrameError::Flags(frame[5]));
-    }
-    let record = Record {
-        kind: u16::from_le_bytes(take(frame, 6)),
-        epoch: u32::from_le_bytes(take(frame, 16)),
-        group_left: u16::from_le_bytes(take(frame, 20)),
-        commit_index: u16::from_le_bytes(take(frame, 22)),
-        seq: u64::from_le_bytes(take(frame, 24)),
-        boot_id: take(frame, 32),
-        stamp: Stamp {
-            wall_ms: i64::from_le_bytes(take(frame, 48)),
-            boottime_ms: u64::from_le_bytes(take(frame, 56)),
-            clock_ok: frame[5] & FLAG_CLOCK_OK != 0,
-        },
-        subject: take(frame, 64),
-        prev_hash: take(frame, 80),
-        payload: frame[HEADER_LEN..total - HASH_LEN].to_vec(),
-        hash: take(frame, total - HASH_LEN),
-    };
-    Ok((record, total))
-}
-
-/// Reads a frame that fills `bytes` exactly and carries a valid keyed hash.
-pub fn decode_exact(bytes: &[u8], key: &DeviceKey) -> Result<Record, FrameError> {
-    let (record, len) = decode(bytes)?;
-    if len != bytes.len() {
-        return Err(FrameError::Length(u32::try_from(len).unwrap_or(u32::MAX)));
-    }
-    if !record.is_authentic(key) {
-        return Err(FrameError::Hash);
-    }
-    Ok(record)
+    Ok((frame.head.into_record(frame.body, frame.hash), len))
 }

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::committer::{Committer, NewRecord, Order, Request, Urgency, run_chores};
 use crate::disk;
 use crate::error::{JournalError, Result};
-use crate::frame::{self, FIRST_RESERVED_KIND, Hash, MAX_PAYLOAD};
+use crate::frame::{FIRST_RESERVED_KIND, Hash, MAX_PAYLOAD};
 use crate::key::DeviceKey;
 use crate::landmarks::{self, Landmarks};
 use crate::options::{MAX_GROUP, Options};
@@ -80,10 +80,13 @@ impl Journal {
             (opened.lock, opened.ballast, opened.map, opened.live, opened.head),
         ));
         let landmarks = bring_up_old(&shared, &opened.deep, &mut opened.report)?;
+        // Durable before the first record that is sealed with it.
+        let live = lock(&shared.map).live;
+        let sealer = shared.key.sealer(live)?;
         let marks = (landmarks, epoch_began(&shared)?);
         let (orders, incoming) = mpsc::sync_channel(queue);
         let (chores, chores_in) = mpsc::channel();
-        let committer = Committer::new(Arc::clone(&shared), opened.writer, marks, chores);
+        let committer = Committer::new(Arc::clone(&shared), opened.writer, marks, (sealer, chores));
         let (for_store, for_chores) = (Arc::clone(&shared), Arc::clone(&shared));
         let threads = vec![
             spawn(&shared, "till-journal-store", move || feed_store(&for_store))?,
@@ -273,7 +276,6 @@ fn epoch_began(shared: &Arc<Shared>) -> Result<Option<i64>> {
     };
     let Some(path) = path else { return Ok(None) };
     let Ok(image) = Image::read(&path, &shared.key)? else { return Ok(None) };
-    let mut stamps =
-        image.frames.iter().filter_map(|f| frame::decode(image.bytes(f)).ok()).map(|(r, _)| r.stamp);
+    let mut stamps = image.frames.iter().filter_map(|f| image.frame(f)).map(|f| f.stamp);
     Ok(stamps.find(|s| s.clock_ok).map(|s| s.wall_ms))
 }

@@ -1,11 +1,14 @@
 //! The device key, its generations, and what is derived from them.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::frame::{HEADER_LEN, Hash};
+use crate::body::{EpochKeys, RecordKey};
+use crate::frame::{FrameHead, HEADER_LEN, Hash, OpenError};
+use crate::keyring::KeyringError;
+use crate::records::{RecordKeys, Records};
 
 /// The key that binds every record to this device: without it no frame can be made or altered unseen.
 ///
@@ -13,8 +16,18 @@ use crate::frame::{HEADER_LEN, Hash};
 /// with no other, so that a retired key, should it become known, makes no new record. The caller keeps the secrets (a
 /// systemd credential, a [`Keyring`](crate::Keyring)); the journal never stores them, only fingerprints that tell a
 /// wrong key from damage. Clones are one key.
+///
+/// With [`sealing`](Self::sealing) it also has the keys that the records' bodies are sealed with. Without, a journal writes
+/// bodies in clear: for tools and tests; a till always seals.
 #[derive(Clone)]
-pub struct DeviceKey(Arc<RwLock<Vec<Generation>>>);
+pub struct DeviceKey(Arc<Inner>);
+
+struct Inner {
+    generations: RwLock<Vec<Generation>>,
+    records: OnceLock<Records>,
+    /// Nothing is known: frames are taken at their word, for a look at their form and links.
+    links_only: bool,
+}
 
 /// Public mark of a generation: equal marks, equal keys.
 pub type Fingerprint = [u8; 16];
@@ -52,7 +65,18 @@ impl fmt::Debug for DeviceKey {
 impl DeviceKey {
     /// Derives the journal's keys from the device's 32 secret bytes, in force from the first epoch on.
     pub fn new(secret: &[u8; 32]) -> Self {
-        Self(Arc::new(RwLock::new(vec![Generation::new(0, secret)])))
+        let generations = RwLock::new(vec![Generation::new(0, secret)]);
+        Self(Arc::new(Inner { generations, records: OnceLock::new(), links_only: false }))
+    }
+
+    /// No key: every frame whose checksum holds counts as authentic. For a check of the links by who has no key, and for
+    /// nothing that changes or trusts anything.
+    pub(crate) fn links_only() -> Self {
+        Self(Arc::new(Inner { generations: RwLock::default(), records: OnceLock::new(), links_only: true }))
+    }
+
+    pub(crate) fn is_links_only(&self) -> bool {
+        self.0.links_only
     }
 
     /// The same with a further generation, in force from `first_epoch` on. One that is known for that epoch is
@@ -63,8 +87,16 @@ impl DeviceKey {
         self
     }
 
+    /// The same with the keys of the records: what is written from now on is sealed. The first source given stays.
+    #[must_use]
+    pub fn sealing(self, records: impl RecordKeys + 'static) -> Self {
+        // Given twice it is the same keyring: a till has one.
+        let _stays = self.0.records.set(Records::new(records));
+        self
+    }
+
     pub(crate) fn add(&self, first_epoch: u32, secret: &[u8; 32]) {
-        let mut generations = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self.0.generations.write().unwrap_or_else(PoisonError::into_inner);
         generations.retain(|g| g.first_epoch != first_epoch);
         generations.push(Generation::new(first_epoch, secret));
         generations.sort_by_key(|g| g.first_epoch);
@@ -73,7 +105,32 @@ impl DeviceKey {
     /// Wipes the key from memory. From then on no record can be made, and none read is found authentic: for the end
     /// of a process, after the journal was closed.
     pub fn forget(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.generations.write().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Some(records) = self.0.records.get() {
+            records.forget();
+        }
+    }
+
+    /// What the records of an epoch are sealed with, made when there is none; `None` when nothing is sealed.
+    pub(crate) fn sealer(&self, epoch: u32) -> Result<Option<Arc<EpochKeys>>, KeyringError> {
+        self.0.records.get().map(|records| records.make(epoch)).transpose()
+    }
+
+    /// Opens a sealed body; gives the payload and what opens this one only.
+    pub(crate) fn open(&self, head: &FrameHead, body: &[u8]) -> Result<(Vec<u8>, RecordKey), OpenError> {
+        let epoch = head.epoch;
+        let records = self.0.records.get().ok_or_else(|| OpenError::NoKey {
+            epoch,
+            detail: "the journal was opened without the keyring".into(),
+        })?;
+        let key = records.keys(epoch)?.of(head.seq, body).ok_or(OpenError::WrongKey { epoch })?;
+        let payload = key.open(head, body).ok_or(OpenError::WrongKey { epoch })?;
+        Ok((payload, key))
+    }
+
+    /// Destroys the keys of the records of all epochs below `epoch`.
+    pub(crate) fn destroy_records_below(&self, epoch: u32) -> Result<(), KeyringError> {
+        self.0.records.get().map_or(Ok(()), |records| records.destroy_below(epoch))
     }
 
     /// The mark of the generation that is in force in an epoch.
@@ -83,12 +140,12 @@ impl DeviceKey {
 
     /// Whether some generation has this mark.
     pub(crate) fn knows(&self, fingerprint: &str) -> bool {
-        let generations = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let generations = self.0.generations.read().unwrap_or_else(PoisonError::into_inner);
         generations.iter().any(|g| hex::encode(g.fingerprint) == fingerprint)
     }
 
     fn in_force<T>(&self, epoch: u32, f: impl FnOnce(&Generation) -> T) -> Option<T> {
-        let generations = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let generations = self.0.generations.read().unwrap_or_else(PoisonError::into_inner);
         generations.iter().rev().find(|g| g.first_epoch <= epoch).map(f)
     }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
-use crate::frame::{KIND_CHECKPOINT, Record};
-use crate::read::walk;
+use crate::frame::{Frame, KIND_CHECKPOINT};
+use crate::read::{open_frame, walk_frames};
 use crate::retain::{KIND_SUMMARY, Summary};
 use crate::shared::{Shared, lock};
-use crate::snapshot;
+use crate::snapshot::{self, KIND_SNAPSHOT};
 
 /// Records read at a time on the way back: usually more than lie between two checkpoints.
 const WINDOW: u64 = 1100;
@@ -25,19 +25,22 @@ pub(crate) struct Landmarks {
 }
 
 impl Landmarks {
-    /// What one more record, read in order, says.
-    fn note(&mut self, record: &Record) {
+    /// What one more record, read in order, says. Only a snapshot's are opened.
+    fn note(&mut self, shared: &Shared, record: &Frame) -> Result<()> {
         if record.kind == KIND_CHECKPOINT {
             self.checkpoint = record.seq;
-            if let Some(said) = Checkpoint::decode(&record.payload) {
+            if let Some(said) = record.in_clear().and_then(|r| Checkpoint::decode(&r.payload)) {
                 self.snapshot = self.snapshot.max(said.last_snapshot);
                 self.summary = self.summary.max(said.last_summary);
             }
-        } else if snapshot::is_seal(record.kind, &record.payload) {
-            self.snapshot = record.seq;
+        } else if record.kind == KIND_SNAPSHOT {
+            if snapshot::is_seal(record.kind, &open_frame(shared, record.clone())?.payload) {
+                self.snapshot = record.seq;
+            }
         } else if record.kind == KIND_SUMMARY {
             self.summary = record.seq;
         }
+        Ok(())
     }
 }
 
@@ -51,11 +54,14 @@ pub(crate) fn before(shared: &Arc<Shared>, from: u64) -> Result<Landmarks> {
         let begin = to.saturating_sub(WINDOW - 1).max(first).max(lock(&shared.map).epoch_first(to));
         let mut here = Landmarks::default();
         let mut kept = 0;
-        walk(shared, begin, Some(to), |record| {
-            here.note(record);
-            if let Some(summary) = Summary::decode(record) {
+        walk_frames(shared, begin, Some(to), |record| {
+            here.note(shared, record)?;
+            if record.kind == KIND_SUMMARY
+                && let Some(summary) = Summary::decode(&open_frame(shared, record.clone())?)
+            {
                 kept = summary.last.saturating_add(1);
             }
+            Ok(())
         })?;
         first = first.max(kept);
         found.checkpoint = here.checkpoint;

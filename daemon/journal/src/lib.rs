@@ -8,6 +8,7 @@
 //! or a task can await.
 
 mod backup;
+mod body;
 mod checkpoint;
 mod clock;
 mod committer;
@@ -26,6 +27,7 @@ mod options;
 mod policy;
 mod probe;
 mod read;
+mod records;
 mod recover;
 mod report;
 mod retain;
@@ -41,24 +43,28 @@ mod ticket;
 mod verify;
 
 pub use backup::{BackupSummary, restore};
+pub use body::RecordKey;
 pub use checkpoint::Checkpoint;
 pub use clock::{Clock, Stamp, SystemClock};
 pub use committer::{NewRecord, Urgency};
 pub use error::JournalError;
-pub use evidence::EvidenceSlice;
+pub use evidence::{EvidenceRecord, EvidenceSlice};
 pub use export::{ExportSummary, verify_export};
 pub use frame::{
-    FIRST_RESERVED_KIND, FrameError, HASH_LEN, HEADER_LEN, Hash, KIND_CHECKPOINT, MAX_FRAME, MAX_PAYLOAD,
-    Record, Subject, decode, decode_exact,
+    FIRST_RESERVED_KIND, Frame, FrameError, FrameHead, HASH_LEN, HEADER_LEN, Hash, KIND_CHECKPOINT,
+    MAX_FRAME, MAX_PAYLOAD, OpenError, Record, Subject, decode,
 };
 pub use journal::{Head, Journal, Stats};
 pub use key::{DeviceKey, Fingerprint};
 pub use keyring::{Keyring, KeyringError};
-pub use maintain::{CheckReport, EpochCheck, Progress, RebuildReport, check, in_use, rebuild};
+pub use maintain::{
+    CheckReport, EpochCheck, Progress, RebuildReport, check, check_without_key, in_use, rebuild,
+};
 pub use options::{MAX_GROUP, Options};
 pub use policy::install_panic_policy;
 pub use probe::{Probe, probe_main};
 pub use read::MAX_PAGE;
+pub use records::RecordKeys;
 pub use report::{OpenEvent, OpenReport};
 pub use retain::{KIND_SUMMARY, MAX_TOTALS, Removal, Retention, Summary};
 pub use rotation::{KIND_KEY_LINK, KeyLink};

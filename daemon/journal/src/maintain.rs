@@ -4,6 +4,7 @@
 //! process. A rebuild destroys nothing: what is damaged, or replaced, is put into `quarantine/` with the reason in
 //! its name.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::sync::Arc;
@@ -14,14 +15,14 @@ use serde::Serialize;
 use crate::clock::Clock;
 use crate::disk;
 use crate::error::{JournalError, Result};
-use crate::frame::{self, Hash};
+use crate::frame::{Frame, Hash, OpenError};
 use crate::journal::Journal;
 use crate::key::DeviceKey;
 use crate::options::Options;
 use crate::probe::{Verdict, try_store};
 use crate::recover::{Deep, quarantine, store_epochs, take_lock};
 use crate::report::OpenEvent;
-use crate::retain::Summary;
+use crate::retain::{KIND_SUMMARY, Summary};
 use crate::segment::{self, Found, Image, Tail};
 use crate::verify::VerifyReport;
 
@@ -44,6 +45,10 @@ pub struct CheckReport {
     pub removed: u64,
     /// Each epoch, oldest first.
     pub epochs: Vec<EpochCheck>,
+    /// Every hash was recomputed with the device key; without it only form, checksums, order and links were looked at.
+    pub authenticated: bool,
+    /// Sealed records whose chain holds, but that could not be looked into, for want of their keys.
+    pub unopened: u64,
     /// What is wrong; empty when all is well.
     pub problems: Vec<String>,
     /// What is no fault but worth knowing.
@@ -79,9 +84,31 @@ pub struct RebuildReport {
 ///
 /// Fails with `Locked` while a daemon has the journal, with `WrongKey` when the key is another device's. Works on a
 /// read-only file system, where the stores are not looked at (sled writes when it opens).
+///
+/// The chain is checked over the records as they lie there: where the keys that they are sealed with are not to be had,
+/// the report says what could not be looked into.
 pub fn check(options: &Options, key: &DeviceKey, progress: Progress<'_>) -> Result<CheckReport> {
+    check_with(options, key, progress)
+}
+
+/// As [`check`], by who has no key at all: form, checksums, order and links of both copies. It proves that nothing fell
+/// out or was damaged, not who made the records.
+pub fn check_without_key(options: &Options, progress: Progress<'_>) -> Result<CheckReport> {
+    check_with(options, &DeviceKey::links_only(), progress)
+}
+
+fn check_with(options: &Options, key: &DeviceKey, progress: Progress<'_>) -> Result<CheckReport> {
     let _lock = lock(options)?;
-    let mut check = Check { options, key, report: CheckReport::default(), expect: None, newest: None };
+    let report = CheckReport { authenticated: !key.is_links_only(), ..CheckReport::default() };
+    let mut check = Check {
+        options,
+        key,
+        report,
+        expect: None,
+        newest: None,
+        unread_summary: false,
+        unopened: BTreeMap::new(),
+    };
     let found = segment::find(&options.segments())?;
     let stores = store_epochs(&options.dir)?;
     let mut epochs: Vec<u32> = found.iter().map(|f| f.epoch).chain(stores.iter().copied()).collect();
@@ -109,6 +136,7 @@ pub fn check(options: &Options, key: &DeviceKey, progress: Progress<'_>) -> Resu
         check.report.epochs.push(seen);
     }
     check.boundary();
+    check.tell_unopened();
     Ok(check.report)
 }
 
@@ -141,6 +169,10 @@ struct Check<'a> {
     /// Seq and link the next record must have; not known at the begin and behind a hole.
     expect: Option<(u64, Hash)>,
     newest: Option<Summary>,
+    /// A summary of removed records is there that could not be opened.
+    unread_summary: bool,
+    /// How many records of an epoch could not be opened, and why.
+    unopened: BTreeMap<u32, (u64, OpenError)>,
 }
 
 impl Check<'_> {
@@ -162,7 +194,8 @@ impl Check<'_> {
                 return Ok(());
             }
         };
-        if image.header.fingerprint != self.key.fingerprint(file.epoch)
+        if self.report.authenticated
+            && image.header.fingerprint != self.key.fingerprint(file.epoch)
             && image.frames.is_empty()
             && image.tail != Tail::Clean
         {
@@ -186,9 +219,8 @@ impl Check<'_> {
             Tail::Damaged(why) => self.problem(format!("{name}: {why}")),
         }
         for at in &image.frames {
-            let Ok((record, _)) = frame::decode(image.bytes(at)) else { continue };
-            if let Some(summary) = Summary::decode(&record) {
-                self.newest = Some(summary);
+            if let Some(frame) = image.frame(at) {
+                self.look_into(frame);
             }
         }
         if self.report.first == 0 {
@@ -203,6 +235,41 @@ impl Check<'_> {
         self.report.head_hash = hex::encode(image.last_hash);
         self.expect = Some((image.next_seq(), image.last_hash));
         Ok(())
+    }
+
+    /// Opens what is sealed: a chain that holds over records that nobody can read is of no use.
+    fn look_into(&mut self, frame: Frame) {
+        let (epoch, kind) = (frame.epoch, frame.kind);
+        match frame.open(self.key) {
+            Ok(record) => {
+                if let Some(summary) = Summary::decode(&record) {
+                    (self.newest, self.unread_summary) = (Some(summary), false);
+                }
+            }
+            Err(e) => {
+                self.report.unopened += 1;
+                self.unopened.entry(epoch).or_insert((0, e)).0 += 1;
+                self.unread_summary |= kind == KIND_SUMMARY;
+            }
+        }
+    }
+
+    fn tell_unopened(&mut self) {
+        if !self.report.authenticated {
+            self.report.notes.push(
+                "without the device key: form, checksums, order and links were checked, not who made the records".into(),
+            );
+        }
+        for (epoch, (count, e)) in std::mem::take(&mut self.unopened) {
+            let text =
+                format!("{count} records of epoch {epoch} were not looked into, their chain holds: {e}");
+            // With the keys at hand it is a fault that one of them is missing.
+            if self.report.authenticated {
+                self.report.problems.push(text);
+            } else {
+                self.report.notes.push(text);
+            }
+        }
     }
 
     fn store(&mut self, seen: &mut EpochCheck, live: bool) -> Result<()> {
@@ -265,6 +332,10 @@ impl Check<'_> {
                         .push("a removal was interrupted; the next start finishes it".to_owned());
                 }
             }
+            None if first > 1 && self.unread_summary => self.report.notes.push(format!(
+                "records 1 to {} are not there; the summary that may cover them is sealed",
+                first - 1
+            )),
             None if first > 1 => {
                 self.problem(format!("records 1 to {} are gone, no summary covers them", first - 1));
             }

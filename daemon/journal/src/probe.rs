@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::{JournalError, Result};
-use crate::frame::{self, Hash};
+use crate::frame::{Frame, Hash};
 use crate::store::Store;
 
 /// How a store is tried before it is opened.
@@ -70,7 +70,7 @@ fn walk(dir: &Path) -> Result<Walked> {
             if seq != at {
                 return Err(bad(format!("record {at} is missing")));
             }
-            let (record, len) = frame::decode(&bytes).map_err(|e| bad(format!("record {seq}: {e}")))?;
+            let (record, len) = Frame::decode(&bytes).map_err(|e| bad(format!("record {seq}: {e}")))?;
             if record.seq != seq || len != bytes.len() || prev.is_some_and(|p| p != record.prev_hash) {
                 return Err(bad(format!("record {seq} does not follow the one before it")));
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::error::{JournalError, Result};
-use crate::frame::{self, Record, Subject};
+use crate::frame::{Frame, Record, Subject};
 use crate::journal::Journal;
 use crate::recover::Recovery;
 use crate::report::OpenReport;
@@ -19,13 +19,18 @@ const REPLAY_PAGE: usize = 512;
 impl Journal {
     /// One record.
     pub fn get(&self, seq: u64) -> Result<Record> {
+        open_frame(self.shared(), self.frame(seq)?)
+    }
+
+    /// One record as it lies on disk: for who shows it, or has no key to open it.
+    pub fn frame(&self, seq: u64) -> Result<Frame> {
         let shared = self.shared();
         let (first, last) = (lock(&shared.map).first_seq(), shared.head().0);
         if seq < first || seq > last {
             return Err(JournalError::NotFound { seq, first, last });
         }
         match page(shared, seq, 1)?.pop() {
-            Some(record) => Ok(record),
+            Some(frame) => Ok(frame),
             None => Err(JournalError::NotFound { seq, first, last }),
         }
     }
@@ -33,11 +38,23 @@ impl Journal {
     /// Up to `limit` (at most [`MAX_PAGE`]) records from `from` on, in order, without a gap. Fewer than asked only
     /// at an epoch's or the journal's end; go on from the last one's seq plus one, an empty answer is the end.
     pub fn range(&self, from: u64, limit: usize) -> Result<Vec<Record>> {
+        let frames = self.frames(from, limit)?;
+        frames.into_iter().map(|frame| open_frame(self.shared(), frame)).collect()
+    }
+
+    /// As [`range`](Self::range), not opened.
+    pub fn frames(&self, from: u64, limit: usize) -> Result<Vec<Frame>> {
         page(self.shared(), from, limit.min(MAX_PAGE))
     }
 
     /// All records about one payment, in order.
     pub fn by_subject(&self, subject: &Subject) -> Result<Vec<Record>> {
+        let frames = self.frames_by_subject(subject)?;
+        frames.into_iter().map(|frame| open_frame(self.shared(), frame)).collect()
+    }
+
+    /// As [`by_subject`](Self::by_subject), not opened.
+    pub fn frames_by_subject(&self, subject: &Subject) -> Result<Vec<Frame>> {
         let shared = self.shared();
         // The tail first: what leaves it meanwhile is found in the store.
         let mut seqs: Vec<u64> = {
@@ -58,8 +75,8 @@ impl Journal {
         seqs.dedup();
         let mut out = Vec::with_capacity(seqs.len());
         for seq in seqs {
-            match self.get(seq) {
-                Ok(record) => out.push(record),
+            match self.frame(seq) {
+                Ok(frame) => out.push(frame),
                 Err(JournalError::NotFound { first, .. }) if seq < first => {}
                 Err(e) => return Err(e),
             }
@@ -113,6 +130,15 @@ impl Journal {
     }
 }
 
+/// The record of a frame. That its key went with its epoch, which somebody removed meanwhile, is no fault.
+pub(crate) fn open_frame(shared: &Shared, frame: Frame) -> Result<Record> {
+    let seq = frame.seq;
+    frame.open(&shared.key).map_err(|e| {
+        let (first, last) = (lock(&shared.map).first_seq(), shared.head().0);
+        if seq < first { JournalError::NotFound { seq, first, last } } else { e.into() }
+    })
+}
+
 /// Gives the records from `from` to `to` (`None`: to the head, also what is appended meanwhile) to `f`.
 pub(crate) fn walk(
     shared: &Arc<Shared>,
@@ -120,17 +146,29 @@ pub(crate) fn walk(
     to: Option<u64>,
     mut f: impl FnMut(&Record),
 ) -> Result<u64> {
+    walk_frames(shared, from, to, |frame| {
+        f(&open_frame(shared, frame.clone())?);
+        Ok(())
+    })
+}
+
+/// As [`walk`], not opened; ends with the first error of `f`.
+pub(crate) fn walk_frames(
+    shared: &Arc<Shared>,
+    from: u64,
+    to: Option<u64>,
+    mut f: impl FnMut(&Frame) -> Result<()>,
+) -> Result<u64> {
     let end = || to.map_or(u64::MAX, |to| to).min(shared.head().0);
     let mut at = from.max(lock(&shared.map).first_seq());
     let mut prev = None;
-    let mut give = |record: &Record, at: &mut u64| {
+    let mut give = |record: &Frame, at: &mut u64| {
         if record.seq != *at || prev.is_some_and(|p| p != record.prev_hash) {
             return Err(damaged(shared, record.seq, "it does not follow the record before it"));
         }
         prev = Some(record.hash);
         *at = at.saturating_add(1);
-        f(record);
-        Ok(())
+        f(record)
     };
     while at <= end() {
         let (begun, last) = (at, end());
@@ -138,7 +176,7 @@ pub(crate) fn walk(
         // An unreadable segment is no reason to stop: the store is asked below.
         if let Some(Ok(Ok(image))) = path.map(|p| Image::read(&p, &shared.key)) {
             for frame in image.frames.iter().filter(|f| f.seq >= begun && f.seq <= last) {
-                let Ok((record, _)) = frame::decode(image.bytes(frame)) else { break };
+                let Some(record) = image.frame(frame) else { break };
                 give(&record, &mut at)?;
             }
         }
@@ -187,7 +225,7 @@ pub(crate) fn store_of(shared: &Arc<Shared>, epoch: u32) -> Result<Arc<Store>> {
 }
 
 /// Up to `limit` checked records from `from` on, of one epoch; ends at the head.
-pub(crate) fn page(shared: &Arc<Shared>, from: u64, limit: usize) -> Result<Vec<Record>> {
+pub(crate) fn page(shared: &Arc<Shared>, from: u64, limit: usize) -> Result<Vec<Frame>> {
     let head = shared.head().0;
     let (epoch, from, after) = {
         let map = lock(&shared.map);
@@ -220,7 +258,7 @@ pub(crate) fn page(shared: &Arc<Shared>, from: u64, limit: usize) -> Result<Vec<
     }
     for frame in from_tail {
         out.push(
-            frame::decode_exact(&frame, &shared.key).map_err(|e| damaged(shared, from, &e.to_string()))?,
+            Frame::decode_exact(&frame, &shared.key).map_err(|e| damaged(shared, from, &e.to_string()))?,
         );
     }
     Ok(out)
@@ -231,7 +269,7 @@ fn read_stored(
     (epoch, store): (u32, &Store),
     from: u64,
     to: u64,
-    out: &mut Vec<Record>,
+    out: &mut Vec<Frame>,
 ) -> Result<()> {
     let count = usize::try_from(to - from + 1).unwrap_or(usize::MAX);
     // A store that fails here is answered record by record, from the segments where need be.
@@ -241,7 +279,7 @@ fn read_stored(
         while found.next_if(|(k, _)| *k < seq).is_some() {}
         let good = found
             .next_if(|(k, _)| *k == seq)
-            .and_then(|(_, bytes)| frame::decode_exact(&bytes, &shared.key).ok())
+            .and_then(|(_, bytes)| Frame::decode_exact(&bytes, &shared.key).ok())
             .filter(|record| record.seq == seq && record.epoch == epoch);
         match good {
             Some(record) => out.push(record),
@@ -258,7 +296,7 @@ struct Repair<'a> {
 }
 
 impl Repair<'_> {
-    fn fetch(&mut self, store: &Store, seq: u64) -> Result<Record> {
+    fn fetch(&mut self, store: &Store, seq: u64) -> Result<Frame> {
         if self.image.as_ref().is_none_or(|i| i.frame_of(seq).is_none()) {
             let path = lock(&self.shared.map).segment_of(seq).map(|s| s.path.clone());
             self.image = match path {
@@ -270,7 +308,7 @@ impl Repair<'_> {
         let Some(bytes) = bytes else {
             return Err(damaged(self.shared, seq, "neither the store nor the segments hold it"));
         };
-        let record = frame::decode_exact(bytes, &self.shared.key)
+        let record = Frame::decode_exact(bytes, &self.shared.key)
             .map_err(|e| damaged(self.shared, seq, &e.to_string()))?;
         self.shared.repaired.fetch_add(1, Ordering::Relaxed);
         // Best effort: the answer is right whether or not the store can be mended now.

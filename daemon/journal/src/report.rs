@@ -58,6 +58,12 @@ pub enum OpenEvent {
         /// What was found.
         why: String,
     },
+    /// The key of a new epoch's records could not be made (the epoch before goes on), or one of removed records not be
+    /// destroyed. It is tried again.
+    RecordKeyTrouble {
+        /// The keyring's reason.
+        why: String,
+    },
     /// An unfinished, never acknowledged commit was cut off.
     TailCut {
         /// The segment.
@@ -77,6 +83,7 @@ impl OpenEvent {
                 | Self::SegmentRepaired { .. }
                 | Self::SnapshotsRemoved { .. }
                 | Self::EpochDamaged { .. }
+                | Self::RecordKeyTrouble { .. }
         )
     }
 }
@@ -108,6 +115,12 @@ impl fmt::Display for OpenEvent {
                 "old records lost in both copies, from {seq} on in epoch {epoch} ({why}); restore them from a backup, \
                  payments go on"
             ),
+            Self::RecordKeyTrouble { why } => {
+                write!(
+                    f,
+                    "a key of the journal's records could not be made or destroyed ({why}); it is tried again"
+                )
+            }
             Self::TailCut { path, next_seq } => {
                 write!(f, "unfinished commit cut from {}; next record is {next_seq}", path.display())
             }

@@ -27,7 +27,7 @@ use crate::committer::{NewRecord, Urgency};
 use crate::error::{JournalError, Result};
 use crate::frame::{Hash, MAX_PAYLOAD, Record};
 use crate::journal::Journal;
-use crate::read::{damaged, walk};
+use crate::read::{damaged, open_frame, walk_frames};
 use crate::recover::remove_epochs;
 use crate::segment::Image;
 use crate::shared::{Shared, lock};
@@ -167,13 +167,19 @@ impl Journal {
         let last = kept_first.saturating_sub(1);
         // The whole chain of it, once more: what is summed up was whole.
         let mut ends: Option<(Hash, Hash)> = None;
-        walk(shared, first, Some(last), |r| ends = Some((ends.map_or(r.prev_hash, |e| e.0), r.hash)))?;
+        walk_frames(shared, first, Some(last), |r| {
+            ends = Some((ends.map_or(r.prev_hash, |e| e.0), r.hash));
+            Ok(())
+        })?;
         let Some((begin, head_hash)) = ends else { return Ok(None) };
         if previous.as_ref().is_some_and(|p| (p.last + 1, p.head_hash) != (first, begin)) {
             return Err(damaged(shared, first, "it does not follow the records that were removed before"));
         }
         let mut next = None;
-        walk(shared, kept_first, Some(kept_first), |r| next = Some(r.prev_hash))?;
+        walk_frames(shared, kept_first, Some(kept_first), |r| {
+            next = Some(r.prev_hash);
+            Ok(())
+        })?;
         if next != Some(head_hash) {
             return Err(damaged(shared, kept_first, "it does not follow the record before it"));
         }
@@ -211,6 +217,8 @@ impl Journal {
         drop(stores);
         if idle {
             remove_epochs(&shared.options, kept_epoch)?;
+            // With its key an epoch is gone from the medium too, whatever an old block or backup still holds of it.
+            shared.key.destroy_records_below(kept_epoch)?;
         }
         Ok(Some(summary))
     }
@@ -223,7 +231,12 @@ pub(crate) fn newest(shared: &Arc<Shared>) -> Result<Option<Summary>> {
         return Ok(None);
     }
     let mut found = None;
-    walk(shared, seq, Some(seq), |record| found = Summary::decode(record).filter(|s| s.seq == seq))?;
+    walk_frames(shared, seq, Some(seq), |frame| {
+        if frame.kind == KIND_SUMMARY {
+            found = Summary::decode(&open_frame(shared, frame.clone())?).filter(|s| s.seq == seq);
+        }
+        Ok(())
+    })?;
     found
         .map(Some)
         .ok_or_else(|| damaged(shared, seq, "it is not the summary of removed records it should be"))
@@ -264,8 +277,8 @@ fn newest_trusted(shared: &Arc<Shared>, epoch: u32) -> Result<Option<i64>> {
         lock(&shared.map).segments.iter().filter(|s| s.epoch == epoch).map(|s| s.path.clone()).collect();
     for path in paths.iter().rev() {
         let Ok(image) = Image::read(path, &shared.key)? else { continue };
-        let stamps = image.frames.iter().filter_map(|f| crate::frame::decode(image.bytes(f)).ok());
-        let newest = stamps.filter(|(r, _)| r.stamp.clock_ok).map(|(r, _)| r.stamp.wall_ms).max();
+        let stamps = image.frames.iter().filter_map(|f| image.frame(f)).map(|f| f.stamp);
+        let newest = stamps.filter(|s| s.clock_ok).map(|s| s.wall_ms).max();
         if newest.is_some() {
             return Ok(newest);
         }

@@ -112,7 +112,7 @@ pub(crate) fn not_kept(detail: String) -> JournalError {
 mod tests {
     use super::*;
     use crate::clock::Stamp;
-    use crate::frame::decode_exact;
+    use crate::frame::Frame;
 
     fn record(kind: u16, epoch: u32, payload: Vec<u8>) -> Record {
         Record {
@@ -157,7 +157,7 @@ mod tests {
         for (secret, epoch, good) in [(1, 3, true), (1, 4, false), (2, 3, false), (2, 4, true)] {
             let mut bytes = Vec::new();
             record(7, epoch, vec![1]).seal_into(&DeviceKey::new(&[secret; 32]), &mut bytes);
-            assert_eq!(decode_exact(&bytes, &key).is_ok(), good, "key {secret} in epoch {epoch}");
+            assert_eq!(Frame::decode_exact(&bytes, &key).is_ok(), good, "key {secret} in epoch {epoch}");
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::error::{JournalError, Result};
 use crate::frame::{Hash, MAX_PAYLOAD, Record};
 use crate::journal::Journal;
 use crate::landmarks;
-use crate::read::walk;
+use crate::read::{open_frame, walk, walk_frames};
 use crate::shared::{Shared, lock};
 
 /// Kind of a snapshot's chunks.
@@ -225,15 +225,19 @@ fn read(shared: &Arc<Shared>, seal: u64) -> Result<std::result::Result<Snapshot,
     }
     let mut state = Vec::with_capacity(whole);
     let mut part = 0;
-    let walked = walk(shared, first, Some(seal), |record| {
-        if record.kind == KIND_SNAPSHOT
-            && let Some(chunk) = Chunk::decode(&record.payload)
+    let walked = walk_frames(shared, first, Some(seal), |frame| {
+        if frame.kind != KIND_SNAPSHOT {
+            return Ok(());
+        }
+        let record = open_frame(shared, frame.clone())?;
+        if let Some(chunk) = Chunk::decode(&record.payload)
             && (chunk.run, chunk.part) == (closing.run, part + 1)
             && state.len() + chunk.data.len() <= whole
         {
             part += 1;
             state.extend_from_slice(chunk.data);
         }
+        Ok(())
     });
     match walked {
         Ok(_) => {}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{JournalError, Result};
-use crate::frame::{self, Hash, Record};
+use crate::frame::{Frame, Hash, OpenError};
 use crate::journal::Journal;
 use crate::read::store_of;
 use crate::recover::Deep;
@@ -37,6 +37,9 @@ pub struct VerifyReport {
     pub index_damage: u64,
     /// Records lost in both copies, or that break the chain.
     pub lost: u64,
+    /// Records whose chain holds, but that could not be looked into: the key of their epoch's records is not there, or
+    /// another one. No damage: what is needed is the folder of keys.
+    pub unopened: u64,
     /// The first findings, in words.
     pub findings: Vec<String>,
 }
@@ -84,7 +87,15 @@ impl Journal {
         }
         let expect = (report.first_seq == expect.0).then_some(expect);
         let mut marked = BTreeSet::new();
-        let mut walk = Walk { shared, report: &mut report, expect, epoch: 0, link: None, head: head.0 };
+        let mut walk = Walk {
+            shared,
+            report: &mut report,
+            expect,
+            epoch: 0,
+            link: None,
+            unopened_epoch: None,
+            head: head.0,
+        };
         for (index, (epoch, first)) in epochs.iter().enumerate() {
             let end = epochs.get(index + 1).map_or(head.0, |(_, next)| next.saturating_sub(1));
             let files: Vec<_> = paths.iter().filter(|s| s.epoch == *epoch).map(|s| s.path.clone()).collect();
@@ -111,7 +122,9 @@ struct Walk<'a> {
     /// The epoch being looked at; a record of another has no place in it.
     epoch: u32,
     /// The newest hand-over to another device key.
-    link: Option<Record>,
+    link: Option<Frame>,
+    /// The newest epoch that was told not to open.
+    unopened_epoch: Option<u32>,
     head: u64,
 }
 
@@ -182,7 +195,8 @@ impl Walk<'_> {
         if before == 0 || key.fingerprint(before) == key.fingerprint(epoch) {
             return;
         }
-        if !link.is_some_and(|record| KeyLink::holds(&record, key, epoch)) {
+        if !link.and_then(|frame| frame.in_clear()).is_some_and(|record| KeyLink::holds(&record, key, epoch))
+        {
             self.report.lost += 1;
             self.report
                 .note(|| format!("record {first} has another device key, which nobody handed the chain to"));
@@ -216,7 +230,7 @@ impl Walk<'_> {
     ) -> Result<bool> {
         let (key, epoch) = (&self.shared.key, self.epoch);
         let read =
-            |bytes: &[u8]| frame::decode_exact(bytes, key).ok().filter(|r| r.seq == seq && r.epoch == epoch);
+            |bytes: &[u8]| Frame::decode_exact(bytes, key).ok().filter(|r| r.seq == seq && r.epoch == epoch);
         let in_store = stored.and_then(read);
         let in_segment = image.and_then(|i| i.frame_of(seq)).and_then(read);
         if in_segment.is_none() {
@@ -243,6 +257,7 @@ impl Walk<'_> {
         }
         self.expect = Some((seq.saturating_add(1), record.hash));
         self.report.records += 1;
+        self.look_into(&record);
         if record.kind == KIND_KEY_LINK {
             self.link = Some(record.clone());
         }
@@ -255,6 +270,19 @@ impl Walk<'_> {
             store.put_index(&record.subject, seq)?;
         }
         Ok(true)
+    }
+
+    /// Whether what the chain says is whole can be read, too.
+    fn look_into(&mut self, record: &Frame) {
+        if !record.sealed {
+            return;
+        }
+        let Err(e) = self.shared.key.open(record, &record.body) else { return };
+        self.report.unopened += 1;
+        let (OpenError::NoKey { epoch, .. } | OpenError::WrongKey { epoch }) = &e;
+        if self.unopened_epoch.replace(*epoch) != Some(*epoch) {
+            self.report.note(|| JournalError::from(e).to_string());
+        }
     }
 
     /// Entries too many: only told when nothing was appended meanwhile, else the count is not comparable.

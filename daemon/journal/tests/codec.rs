@@ -6,7 +6,15 @@ mod common;
 
 use common::{fill, key, open};
 use proptest::prelude::*;
-use till_journal::{DeviceKey, HASH_LEN, HEADER_LEN, decode, decode_exact};
+use till_journal::{DeviceKey, Frame, FrameError, HASH_LEN, HEADER_LEN};
+
+fn decode(bytes: &[u8]) -> Result<(Frame, usize), FrameError> {
+    Frame::decode(bytes)
+}
+
+fn decode_exact(bytes: &[u8], key: &DeviceKey) -> Result<Frame, FrameError> {
+    Frame::decode_exact(bytes, key)
+}
 
 /// Frames as the journal wrote them, cut out of a segment.
 fn frames() -> Vec<Vec<u8>> {
@@ -55,7 +63,7 @@ fn the_fuzz_corpus_neither_panics_nor_passes_with_a_wrong_key() {
     let mut frames = 0;
     for file in std::fs::read_dir(dir).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
-        if let Ok((record, len)) = decode(&bytes) {
+        if let Ok((record, len)) = till_journal::decode(&bytes) {
             frames += 1;
             assert_eq!(len, HEADER_LEN + record.payload.len() + HASH_LEN);
             assert!(decode_exact(&bytes[..len], &DeviceKey::new(&[1; 32])).is_err());

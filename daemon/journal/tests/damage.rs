@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{copy, fill, key, numbers, open, open_with, options};
-use till_journal::{JournalError, OpenEvent, decode, decode_exact};
+use till_journal::{Frame, JournalError, OpenEvent};
 
 const RECORDS: u64 = 900;
 
@@ -184,7 +184,7 @@ fn a_forged_record_does_not_pass() {
         frame[130] ^= 1;
         let crc = crc32c::crc32c_append(crc32c::crc32c(&frame[..12]), &frame[16..]);
         frame[12..16].copy_from_slice(&crc.to_le_bytes());
-        assert!(decode(frame).is_ok() && decode_exact(frame, &key()).is_err());
+        assert!(Frame::decode(frame).is_ok() && Frame::decode_exact(frame, &key()).is_err());
     });
     let (journal, _) = open(dir.path());
     assert!(journal.verify().unwrap().segment_damage > 0);
@@ -194,7 +194,7 @@ fn a_forged_record_does_not_pass() {
 fn cut_frames(bytes: &[u8]) -> Vec<(usize, usize)> {
     let mut at = 512;
     let mut out = Vec::new();
-    while let Ok((_, len)) = decode(&bytes[at..]) {
+    while let Ok((_, len)) = Frame::decode(&bytes[at..]) {
         out.push((at, len));
         at += len;
     }

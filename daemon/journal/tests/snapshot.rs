@@ -91,12 +91,12 @@ fn no_commit_holds_more_than_a_few_chunks_and_appends_go_on() {
             if r.kind == KIND_SNAPSHOT {
                 *chunks.entry(r.seq - u64::from(r.commit_index)).or_default() += 1;
                 seen += 1;
-            } else if !r.is_control() && seen > 0 && seen < 271 {
+            } else if !r.is_control() && seen > 0 && seen < 275 {
                 between += 1;
             }
         })
         .unwrap();
-    assert_eq!(chunks.values().sum::<u32>(), 271);
+    assert_eq!(chunks.values().sum::<u32>(), 275);
     assert!(chunks.values().all(|n| *n <= 4), "an append had to wait for {:?} chunks", chunks.values().max());
     assert!(between > 20, "of {appended} appends only {between} were let in between the chunks");
 }

@@ -5,7 +5,7 @@ use till_core::PaymentId;
 use till_core::receipt;
 use till_core::record::{KIND, Record};
 use till_evidence::{Entry, Evidence, Identity, KeyError, MakeError, PublicKey};
-use till_journal::{Journal, JournalError};
+use till_journal::{EvidenceRecord, Journal, JournalError};
 
 use crate::keys::{Keys, KeysError};
 use crate::receipts::Receipts;
@@ -51,10 +51,11 @@ pub fn make(
     let entries: Vec<Entry> = slice
         .records
         .into_iter()
-        .map(|(record, frame)| {
+        .map(|EvidenceRecord { record, frame, key }| {
             let decoded = (record.kind == KIND).then(|| Record::decode(&record.payload).ok()).flatten();
             let kind = decoded.as_ref().map_or("journal", Record::name).to_owned();
-            Entry { frame, kind, says: decoded.map_or(Value::Null, |d| readable(&d)) }
+            let key = key.map(|key| key.to_bytes());
+            Entry { frame, key, kind, says: decoded.map_or(Value::Null, |d| readable(&d)) }
         })
         .collect();
     let payment = history::find(journal, id).map_err(|e| EvidenceError::History(e.to_string()))?;

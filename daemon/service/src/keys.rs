@@ -5,7 +5,7 @@
 //! | `master-key` | secrets folder, else made once in `keys/` | wraps everything in the keyring |
 //! | `master-key.next` | secrets folder | takes the master key's place at the next start |
 //! | `journal-key` | secrets folder, else made once in `keys/` | first chain key of the journal, and tokens |
-//! | `keys/keyring/` | epoch keys of recovery data, later chain keys, the device identity | see [`till_journal::keyring`] |
+//! | `keys/keyring/` | epoch keys of recovery data, keys of the records, later chain keys, the device identity | see [`till_journal::keyring`] |
 //!
 //! A till from before the keyring has a `sealing-key`. One that tilld made itself goes into the keyring as epoch 0, and
 //! its file is destroyed; one in the secrets folder is the master key until there is a `master-key`.
@@ -87,7 +87,7 @@ impl Keys {
             Some(base) => base,
             None => secrets::own_key(secrets, folder, JOURNAL)?,
         };
-        let mut device = DeviceKey::new(&base);
+        let mut device = DeviceKey::new(&base).sealing(keyring.clone());
         for name in keyring.kept_names() {
             let epoch = name.strip_prefix(CHAIN).and_then(|n| n.parse().ok()).filter(|epoch| *epoch > 0);
             if let (Some(epoch), Some(secret)) = (epoch, keyring.kept(&name)?) {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
-use till_journal::{Journal, JournalError, check, in_use, rebuild, restore};
+use till_journal::{CheckReport, Journal, JournalError, check, check_without_key, in_use, rebuild, restore};
 
 use crate::config::Config;
 use crate::keys::Keys;
@@ -24,7 +24,11 @@ use crate::service::recover::{journal_options, keys_dir, own_probe};
 #[derive(Clone, Debug, Subcommand)]
 pub enum Order {
     /// Read and check every record of both copies; changes nothing.
-    Check,
+    Check {
+        /// Without any key: form, checksums, order and links only. Says what was not looked into.
+        #[arg(long)]
+        without_keys: bool,
+    },
     /// Mend each copy from the other; what is damaged is put aside, never deleted.
     Rebuild {
         /// Make every store anew, also where it looks whole.
@@ -83,40 +87,15 @@ fn act(config: &Config, order: &Order) -> Result<Said, Refusal> {
     if in_use(&options) {
         return Err(refused(JournalError::Locked { dir: options.dir }));
     }
-    let key = keys(config)?.device().clone();
-    let clock: Arc<dyn till_journal::Clock> = Arc::new(TillClock::new(config.clock));
     let mut shown = Shown::default();
     let mut progress = |step: &str, done: u64, total: u64| shown.tell(step, done, total);
+    if let Order::Check { without_keys: true } = order {
+        return checked(&check_without_key(&options, &mut progress).map_err(refused)?);
+    }
+    let key = keys(config)?.device().clone();
+    let clock: Arc<dyn till_journal::Clock> = Arc::new(TillClock::new(config.clock));
     match order {
-        Order::Check => {
-            let report = check(&options, &key, &mut progress).map_err(refused)?;
-            let mut text = format!(
-                "{} records, {} to {}, in {} epochs\n",
-                report.records,
-                report.first,
-                report.last,
-                report.epochs.len()
-            );
-            if report.removed > 0 {
-                line(
-                    &mut text,
-                    format_args!("{} older records were removed behind a summary", report.removed),
-                );
-            }
-            for (what, lines) in [("problem", &report.problems), ("note", &report.notes)] {
-                for found in lines {
-                    line(&mut text, format_args!("{what}: {found}"));
-                }
-            }
-            let well = report.problems.is_empty();
-            text += if well {
-                "every record, hash and link is well, in both copies\n"
-            } else {
-                "`tillctl journal rebuild` mends each copy from the other\n"
-            };
-            let value = serde_json::to_value(&report).map_err(|e| (FAILED, e.to_string()))?;
-            Ok((if well { 0 } else { PROBLEMS }, text, value))
-        }
+        Order::Check { .. } => checked(&check(&options, &key, &mut progress).map_err(refused)?),
         Order::Rebuild { anew } => {
             let done = rebuild(&options, &key, &clock, *anew, &mut progress).map_err(refused)?;
             let well = done.verified.is_whole();
@@ -167,6 +146,37 @@ fn act(config: &Config, order: &Order) -> Result<Said, Refusal> {
     }
 }
 
+/// What a check found.
+fn checked(report: &CheckReport) -> Result<Said, Refusal> {
+    let mut text = format!(
+        "{} records, {} to {}, in {} epochs\n",
+        report.records,
+        report.first,
+        report.last,
+        report.epochs.len()
+    );
+    if report.removed > 0 {
+        line(&mut text, format_args!("{} older records were removed behind a summary", report.removed));
+    }
+    for (what, lines) in [("problem", &report.problems), ("note", &report.notes)] {
+        for found in lines {
+            line(&mut text, format_args!("{what}: {found}"));
+        }
+    }
+    let well = report.problems.is_empty();
+    text += if well {
+        if report.authenticated {
+            "every record, hash and link is well, in both copies\n"
+        } else {
+            "form, checksums, order and links are well, in both copies; nothing else was proved\n"
+        }
+    } else {
+        "`tillctl journal rebuild` mends each copy from the other\n"
+    };
+    let value = serde_json::to_value(report).map_err(|e| (FAILED, e.to_string()))?;
+    Ok((if well { 0 } else { PROBLEMS }, text, value))
+}
+
 /// The till's keys, which must be there: one that was made here would be another than the records were made with.
 fn keys(config: &Config) -> Result<Keys, Refusal> {
     let folder = keys_dir(config);
@@ -176,7 +186,8 @@ fn keys(config: &Config) -> Result<Keys, Refusal> {
         && !folder.join("keyring").is_dir()
     {
         let text = format!(
-            "the till's keys are not in {}: put them back, or name their folder with secrets.dir",
+            "the till's keys are not in {}: put them back, or name their folder with secrets.dir (`check \
+             --without-keys` looks at the chain without them)",
             folder.display()
         );
         return Err((REFUSED, text));
@@ -186,14 +197,30 @@ fn keys(config: &Config) -> Result<Keys, Refusal> {
 
 fn told(summary: &till_journal::BackupSummary, file: &Path) -> Said {
     let hash = crate::bus::hex(&summary.head_hash);
-    let text = format!(
+    let mut text = format!(
         "{} records, {} to {}, head {hash}: {}\n",
         summary.records,
         summary.first,
         summary.last,
         file.display()
     );
+    if let (Some(first), Some(last)) = (summary.sealed_epochs.first(), summary.sealed_epochs.last()) {
+        line(
+            &mut text,
+            format_args!(
+                "its records are sealed: they are read with record-{first} to record-{last} in keys/keyring, which is not in it"
+            ),
+        );
+    }
+    if summary.unopened > 0 {
+        line(
+            &mut text,
+            format_args!("{} records do not open: their keys are not in keys/keyring", summary.unopened),
+        );
+    }
     let value = json!({
+        "sealed-epochs": summary.sealed_epochs,
+        "unopened": summary.unopened,
         "records": summary.records,
         "first": summary.first,
         "head": { "seq": summary.last, "hash": hash },
@@ -217,6 +244,8 @@ fn refused(e: impl std::borrow::Borrow<JournalError>) -> Refusal {
         JournalError::Damaged { .. } => PROBLEMS,
         JournalError::Locked { .. }
         | JournalError::WrongKey { .. }
+        | JournalError::NoRecordKey { .. }
+        | JournalError::WrongRecordKey { .. }
         | JournalError::NoJournal { .. }
         | JournalError::NotEmpty { .. }
         | JournalError::BadBackup { .. }

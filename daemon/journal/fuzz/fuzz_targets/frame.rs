@@ -3,12 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use till_journal::{DeviceKey, HASH_LEN, HEADER_LEN, decode, decode_exact};
+use till_journal::{DeviceKey, Frame};
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok((record, len)) = decode(data) {
-        assert_eq!(len, HEADER_LEN + record.payload.len() + HASH_LEN);
+    if let Ok((frame, len)) = Frame::decode(data) {
+        assert_eq!(len, frame.len());
         // The corpus is made with the key of bytes 42; any other must be refused.
-        assert!(decode_exact(&data[..len], &DeviceKey::new(&[1; 32])).is_err());
+        assert!(Frame::decode_exact(&data[..len], &DeviceKey::new(&[1; 32])).is_err());
     }
 });

@@ -45,7 +45,7 @@ pub enum KeyringError {
     },
     /// Not a name for a kept secret.
     #[error(
-        "{name:?} is no name for a kept secret: small letters, digits and dashes, not epoch- and not floor"
+        "{name:?} is no name for a kept secret: small letters, digits and dashes, not epoch-, record- and not floor"
     )]
     Name {
         /// The name given.

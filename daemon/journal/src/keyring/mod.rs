@@ -11,6 +11,7 @@
 //! ```text
 //! <dir>/<n>/floor     epochs below this number are destroyed
 //! <dir>/<n>/epoch-<m> key of epoch m; the highest is the current one. Epoch 0 is the sealing key of before the keyring
+//! <dir>/<n>/record-<e> key of the records of the journal's epoch e: lasts until retention removes the epoch
 //! <dir>/<n>/<name>    another secret
 //! ```
 //! `n` is counted up by each change of the master key ([`Keyring::rewrap`]); a file's form is told in `wrap.rs`.
@@ -20,6 +21,7 @@
 
 mod error;
 mod fs;
+mod records;
 mod ring;
 mod wrap;
 
@@ -46,6 +48,7 @@ use wrap::{Master, Secret, random};
 
 const FLOOR: &str = "floor";
 const EPOCH: &str = "epoch-";
+const RECORD: &str = "record-";
 
 /// The keys. Cheap to clone; all clones are one keyring. Wiped from memory when the last one is dropped.
 #[derive(Clone)]
@@ -61,6 +64,8 @@ struct State {
     ring: Option<Ring>,
     number: u32,
     keys: BTreeMap<u32, Secret>,
+    /// Keys of the journal's records, by the journal's epochs.
+    records: BTreeMap<u32, Secret>,
     kept: BTreeMap<String, Secret>,
     damaged: Vec<String>,
     current: u32,
@@ -256,7 +261,8 @@ impl Keyring {
     pub fn keep(&self, name: &str, secret: &[u8; 32]) -> Result<()> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let good = (1..=32).contains(&name.len()) && name.bytes().all(plain);
-        if !good || name == FLOOR || name.starts_with(EPOCH) || name.bytes().all(|b| b.is_ascii_digit()) {
+        let reserved = name == FLOOR || name.starts_with(EPOCH) || name.starts_with(RECORD);
+        if !good || reserved || name.bytes().all(|b| b.is_ascii_digit()) {
             return Err(KeyringError::Name { name: name.into() });
         }
         let mut state = self.lock();
@@ -308,13 +314,17 @@ impl Keyring {
             (Arc::clone(&ring.fs), ring.dir.clone())
         };
         let number = state.number.saturating_add(1);
-        let ring = ring::make(&fs, &self.0.dir, number, Master::new(master), &state.secrets())?;
+        let mut secrets = state.secrets();
+        let fresh = state.fresh_record_key()?;
+        secrets.extend(fresh.iter().map(|(epoch, key)| (records::name(*epoch), key.clone())));
+        let ring = ring::make(&fs, &self.0.dir, number, Master::new(master), &secrets)?;
         if let Err(detail) = persist() {
             state.forget();
             return Err(KeyringError::NotPersisted { detail });
         }
         state.ring = Some(ring);
         state.number = number;
+        state.records.extend(fresh);
         ring::destroy_ring(&*fs, &self.0.dir, &old)
     }
 
@@ -363,6 +373,7 @@ impl State {
             ring: Some(ring),
             number,
             keys: BTreeMap::new(),
+            records: BTreeMap::new(),
             kept: BTreeMap::new(),
             damaged: content.damaged,
             current: 0,
@@ -376,6 +387,8 @@ impl State {
                 floor = Some(u32::from_le_bytes([a, b, c, d]));
             } else if let Some(epoch) = epoch_number(&name) {
                 state.keys.insert(epoch, secret);
+            } else if let Some(epoch) = records::number(&name) {
+                state.records.insert(epoch, secret);
             } else {
                 state.kept.insert(name, secret);
             }
@@ -423,14 +436,16 @@ impl State {
     /// Everything that a ring holds.
     fn secrets(&self) -> BTreeMap<String, Secret> {
         let epochs = self.keys.iter().map(|(epoch, key)| (epoch_name(*epoch), key.clone()));
+        let records = self.records.iter().map(|(epoch, key)| (records::name(*epoch), key.clone()));
         let kept = self.kept.iter().map(|(name, secret)| (name.clone(), secret.clone()));
-        epochs.chain(kept).chain([(FLOOR.to_owned(), floor_bytes(self.floor))]).collect()
+        epochs.chain(records).chain(kept).chain([(FLOOR.to_owned(), floor_bytes(self.floor))]).collect()
     }
 
     fn forget(&mut self) {
         // Dropping wipes.
         self.ring = None;
         self.keys.clear();
+        self.records.clear();
         self.kept.clear();
     }
 }

@@ -82,6 +82,18 @@ impl Ring {
     }
 }
 
+impl Ring {
+    /// Destroys a secret's file. Its name goes first, so that what is half destroyed is never taken for a damaged key:
+    /// [`read`](Self::read) finishes it.
+    pub(super) fn give_up(&self, name: &str) -> Result<()> {
+        let gone = format!("{name}.gone");
+        let path = self.dir.join(name);
+        self.fs.rename(&path, &self.dir.join(&gone)).map_err(|e| KeyringError::io("rename", &path, e))?;
+        sync(&*self.fs, &self.dir)?;
+        self.destroy(&gone)
+    }
+}
+
 /// Makes a whole ring: aside, every file and the directory synced, then renamed.
 pub(super) fn make(
     fs: &Arc<dyn KeyFs>,

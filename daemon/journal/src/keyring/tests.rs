@@ -234,6 +234,89 @@ fn s71_master_rotation_in_place_old_or_new_opens_everything_at_every_cut() {
 }
 
 #[test]
+fn s71_record_keys_are_durable_before_their_use_and_go_whole_at_every_cut() {
+    let (disk, sealed) = till();
+    let made = std::sync::Mutex::new(Vec::new());
+    let work = |disk: &Arc<Model>| {
+        made.lock().unwrap().clear();
+        let Ok(keyring) = load(disk, &OLD) else { return };
+        for epoch in 1..=3 {
+            if let Ok(secret) = keyring.make_record_key(epoch) {
+                assert_eq!(*keyring.make_record_key(epoch).unwrap(), *secret, "a key was replaced");
+                made.lock().unwrap().push((epoch, secret));
+            }
+        }
+    };
+    every_cut(&disk, work, |after, at| {
+        let keyring = load(after, &OLD).unwrap_or_else(|e| panic!("{at}: {e}"));
+        for (epoch, secret) in made.lock().unwrap().iter() {
+            assert_eq!(
+                keyring.record_key(*epoch).unwrap().as_ref(),
+                Some(secret),
+                "{at}: a key that was given out"
+            );
+        }
+    });
+    let keyring = load(&disk, &OLD).unwrap();
+    let secrets: Vec<_> = (1..=3).map(|epoch| keyring.make_record_key(epoch).unwrap()).collect();
+    all_open(&keyring, &sealed, "beside record keys");
+    let destroy = |disk: &Arc<Model>| {
+        if let Ok(keyring) = load(disk, &OLD) {
+            let _cut = keyring.destroy_record_keys_below(3);
+        }
+    };
+    let (mut whole, mut gone) = (0, 0);
+    every_cut(&disk, destroy, |after, at| {
+        let keyring = load(after, &OLD).unwrap_or_else(|e| panic!("{at}: {e}"));
+        assert!(keyring.damaged().is_empty(), "{at}: half a key is left");
+        for (epoch, secret) in (1..).zip(&secrets) {
+            match keyring.record_key(epoch).unwrap() {
+                Some(there) => assert_eq!(there, *secret, "{at}"),
+                None => assert!(epoch < 3, "{at}: the key of records that are kept"),
+            }
+        }
+        *(if keyring.record_epochs().len() == 3 { &mut whole } else { &mut gone }) += 1;
+        keyring.destroy_record_keys_below(3).unwrap();
+        assert_eq!(load(after, &OLD).unwrap().record_epochs(), [3], "{at}");
+        all_open(&load(after, &OLD).unwrap(), &sealed, at);
+    });
+    assert!(whole > 3 && gone > 3, "{whole} {gone}");
+    // A change of the master key takes them along.
+    keyring.rewrap(&NEW, || Ok(())).unwrap();
+    assert_eq!(load(&disk, &NEW).unwrap().record_key(2).unwrap(), Some(secrets[1].clone()));
+    assert_eq!(load(&disk, &NEW).unwrap().record_epochs(), [1, 2, 3, 4]);
+    // A journal that begins anew beside this keyring has a key for its first epoch that stays.
+    let keyring = load(&disk, &NEW).unwrap();
+    keyring.destroy_record_keys_below(5).unwrap();
+    let first = keyring.make_record_key(1).unwrap();
+    assert_eq!(load(&disk, &NEW).unwrap().record_key(1).unwrap(), Some(first));
+}
+
+#[test]
+fn s71_a_copy_of_the_keys_from_the_first_day_opens_later_epochs_until_the_master_key_is_changed() {
+    let disk = Model::new();
+    let keyring = load(&disk, &OLD).unwrap();
+    keyring.make_record_key(1).unwrap();
+    let copy = load(&disk.cut_after(usize::MAX), &OLD).unwrap();
+    let secrets: Vec<_> = (1..=5).map(|epoch| keyring.make_record_key(epoch).unwrap()).collect();
+    for (epoch, secret) in (1..).zip(&secrets) {
+        assert_eq!(copy.record_key(epoch).unwrap().as_ref(), Some(secret), "epoch {epoch}");
+        assert!(secrets.iter().filter(|other| *other == secret).count() == 1, "two epochs have one key");
+    }
+    // What retention destroyed does not come back from what is kept.
+    keyring.destroy_record_keys_below(4).unwrap();
+    assert_eq!(keyring.record_key(3).unwrap(), None);
+    assert_eq!(keyring.record_key(4).unwrap().as_ref(), Some(&secrets[3]));
+    // After a change of the master key the old copy opens nothing that begins then.
+    keyring.rewrap(&NEW, || Ok(())).unwrap();
+    let after = keyring.make_record_key(6).unwrap();
+    assert_eq!(load(&disk, &NEW).unwrap().record_key(6).unwrap().as_ref(), Some(&after));
+    assert_ne!(copy.record_key(6).unwrap(), Some(after.clone()));
+    assert_ne!(copy.record_key(7).unwrap(), Some(keyring.make_record_key(7).unwrap()));
+    assert_eq!(copy.record_key(u32::MAX).unwrap(), None);
+}
+
+#[test]
 fn a_cut_while_tidying_up_after_a_cut_loses_nothing() {
     let (disk, sealed) = till();
     let both = disk.cut_after(usize::MAX);
@@ -318,7 +401,7 @@ fn kept_secrets_are_never_replaced_and_their_names_are_plain() {
     let keyring = load(&disk, &OLD).unwrap();
     keyring.keep("identity", &[6; 32]).unwrap();
     assert!(matches!(keyring.keep("identity", &[9; 32]), Err(KeyringError::Exists { .. })));
-    for name in ["", "floor", "epoch-9", "../x", "Key", "7", "a.new"] {
+    for name in ["", "floor", "epoch-9", "record-9", "../x", "Key", "7", "a.new"] {
         assert!(matches!(keyring.keep(name, &[9; 32]), Err(KeyringError::Name { .. })), "{name:?}");
     }
     assert_eq!(keyring.kept("none").unwrap(), None);

@@ -12,15 +12,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::body::is_sealed_kind;
 use crate::clock::Clock;
 use crate::disk::{self, Ballast};
 use crate::error::{JournalError, Result};
-use crate::frame::{self, Hash};
+use crate::frame::{self, Frame, Hash};
 use crate::key::DeviceKey;
 use crate::map::{Epoch, Map, SegmentAt};
 use crate::options::Options;
 use crate::report::{OpenEvent, OpenReport};
-use crate::segment::{self, Header, Tail, Writer};
+use crate::segment::{self, Header, Image, Tail, Writer};
 use crate::shim::shim_active;
 use crate::store::Store;
 
@@ -127,6 +128,7 @@ impl Recovery<'_> {
     fn bring_up(&mut self, deep: &Deep) -> Result<Parts> {
         let found = segment::find(&self.options.segments())?;
         self.check_key(&found)?;
+        self.check_record_key(&found)?;
         let newest = found.iter().map(|f| f.epoch).max().unwrap_or(0);
         let mut epoch = newest;
         // A store beyond the segments is either an unfinished rotation (empty) or all that is left (not empty).
@@ -194,6 +196,21 @@ impl Recovery<'_> {
         Err(JournalError::WrongKey { dir: self.options.dir.clone() })
     }
 
+    /// The key of the newest records, told apart before anything is touched: without it the till could neither know its
+    /// state nor go on. The newest record that would be sealed says whether the journal is.
+    fn check_record_key(&self, found: &[segment::Found]) -> Result<()> {
+        for file in found.iter().rev() {
+            // One that cannot be read is settled below, from the store.
+            let Ok(image) = Image::read(&file.path, self.key)? else { continue };
+            let mut frames = image.frames.iter().rev().filter_map(|at| image.frame(at));
+            if let Some(frame) = frames.find(|frame| is_sealed_kind(frame.kind)) {
+                frame.open(self.key)?;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     /// Seq and hash the epoch's first record must follow.
     fn link_before(
         &self,
@@ -213,7 +230,7 @@ impl Recovery<'_> {
         }
         // Else the last record of the epoch before it.
         if let Some(file) = found.iter().rev().find(|f| f.epoch.checked_add(1) == Some(epoch))
-            && let Ok(image) = segment::Image::read(&file.path, self.key)?
+            && let Ok(image) = Image::read(&file.path, self.key)?
             && image.tail == Tail::Clean
         {
             return Ok((image.next_seq().saturating_sub(1), image.last_hash));
@@ -223,7 +240,7 @@ impl Recovery<'_> {
             && let Some(first) = store.first_seq()?
             && let Some(bytes) = store.get(first)?
         {
-            return match frame::decode_exact(&bytes, self.key) {
+            return match Frame::decode_exact(&bytes, self.key) {
                 Ok(record) => Ok((first.saturating_sub(1), record.prev_hash)),
                 Err(frame::FrameError::Hash) => Err(JournalError::WrongKey { dir: self.options.dir.clone() }),
                 Err(e) => Err(self.damaged(first, &e.to_string())),

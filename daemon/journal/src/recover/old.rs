@@ -84,6 +84,12 @@ pub(crate) fn settle_old(
     if summary.is_some() && remove_epochs(options, first_kept)? {
         recovery.report.add(OpenEvent::RemovalFinished { below: first_kept });
     }
+    if summary.is_some()
+        && let Err(e) = shared.key.destroy_records_below(first_kept)
+    {
+        // The records are gone; a key that outlives them is told, and tried again at the next open.
+        recovery.report.add(OpenEvent::RecordKeyTrouble { why: e.to_string() });
+    }
     let mut firsts: BTreeMap<u32, u64> = BTreeMap::new();
     let mut stores: BTreeMap<u32, Arc<Store>> = BTreeMap::new();
     let mut changed = summary.is_some() && lock(&shared.map).epochs.keys().any(|e| *e < first_kept);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Recovery, read_start};
 use crate::disk;
 use crate::error::{JournalError, Result};
-use crate::frame::{self, Hash};
+use crate::frame::{Frame, Hash};
 use crate::report::OpenEvent;
 use crate::segment::{self, Found, Header, Image, Tail};
 use crate::store::Store;
@@ -216,7 +216,7 @@ impl Recovery<'_> {
             if full && !body.is_empty() && !(gap.bounded && number == gap.files.1) {
                 self.replace(&header, &body, &gap.why)?;
                 number += 1;
-                let first = frame::decode(&group).map_err(|e| self.damaged(expect.0, &e.to_string()))?.0;
+                let first = Frame::decode(&group).map_err(|e| self.damaged(expect.0, &e.to_string()))?.0;
                 header = self.header(epoch, number, (first.seq, first.prev_hash));
                 body.clear();
             }
@@ -240,10 +240,10 @@ impl Recovery<'_> {
         seq: u64,
         store: Option<&Arc<Store>>,
         image: Option<&Image>,
-    ) -> Result<(Vec<u8>, frame::Record)> {
+    ) -> Result<(Vec<u8>, Frame)> {
         if let Some(store) = store
             && let Ok(Some(bytes)) = store.get(seq)
-            && let Ok(record) = frame::decode_exact(&bytes, self.key)
+            && let Ok(record) = Frame::decode_exact(&bytes, self.key)
             && record.seq == seq
         {
             return Ok((bytes.to_vec(), record));
@@ -251,7 +251,7 @@ impl Recovery<'_> {
         let Some(bytes) = image.and_then(|i| i.frame_of(seq)) else {
             return Err(self.damaged(seq, "neither the store nor the segments hold it"));
         };
-        match frame::decode_exact(bytes, self.key) {
+        match Frame::decode_exact(bytes, self.key) {
             Ok(record) => Ok((bytes.to_vec(), record)),
             Err(e) => Err(self.damaged(seq, &e.to_string())),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Recovery;
 use crate::disk;
 use crate::error::{JournalError, Result};
-use crate::frame::{self, Hash, Record};
+use crate::frame::{Frame, Hash};
 use crate::options::Options;
 use crate::probe::{Verdict, try_store};
 use crate::report::OpenEvent;
@@ -136,7 +136,7 @@ impl Recovery<'_> {
         let mut link = if from == first { Some(before.1) } else { None };
         for seq in from..=store_head {
             let Some(bytes) = store.get(seq)? else { return Ok(Err(format!("record {seq} is missing"))) };
-            match frame::decode_exact(&bytes, self.key) {
+            match Frame::decode_exact(&bytes, self.key) {
                 Ok(r) if r.seq == seq && r.epoch == epoch && link.is_none_or(|l| l == r.prev_hash) => {
                     link = Some(r.hash);
                 }
@@ -193,7 +193,7 @@ impl Recovery<'_> {
         let mut at = store.indexed_to()?.saturating_add(1).max(first);
         while at <= head {
             for (seq, bytes) in store.page(at, 512)? {
-                let Ok((record, _)) = frame::decode(&bytes) else { break };
+                let Ok((record, _)) = Frame::decode(&bytes) else { break };
                 if record.subject != [0; 16] {
                     store.put_index(&record.subject, seq)?;
                 }
@@ -208,7 +208,7 @@ impl Recovery<'_> {
         &self,
         epoch: u32,
         from: u64,
-        mut f: impl FnMut(&Record, &[u8]) -> Result<()>,
+        mut f: impl FnMut(&Frame, &[u8]) -> Result<()>,
     ) -> Result<()> {
         let files = segment::find(&self.options.segments())?;
         let files: Vec<_> = files.into_iter().filter(|x| x.epoch == epoch).collect();
@@ -226,7 +226,7 @@ impl Recovery<'_> {
             };
             for at in &image.frames {
                 let bytes = image.bytes(at);
-                let (record, _) = frame::decode(bytes).map_err(|e| self.damaged(at.seq, &e.to_string()))?;
+                let (record, _) = Frame::decode(bytes).map_err(|e| self.damaged(at.seq, &e.to_string()))?;
                 f(&record, bytes)?;
             }
         }

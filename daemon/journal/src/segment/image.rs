@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{HEADER_LEN, Header};
 use crate::error::{JournalError, Result};
-use crate::frame::{self, Hash, MAGIC, Record};
+use crate::frame::{Frame, Hash, MAGIC};
 use crate::key::DeviceKey;
 
 /// Where a good frame lies.
@@ -93,6 +93,11 @@ impl Image {
         &self.data[frame.at..frame.at + frame.len]
     }
 
+    /// A good frame, not opened.
+    pub(crate) fn frame(&self, frame: &FrameRef) -> Option<Frame> {
+        Frame::decode(self.bytes(frame)).ok().map(|(frame, _)| frame)
+    }
+
     /// Bytes of the frame of one record, wherever in the file it still is.
     pub(crate) fn frame_of(&self, seq: u64) -> Option<&[u8]> {
         let at = self.frames.iter().chain(&self.stray).find(|f| f.seq == seq)?;
@@ -109,9 +114,9 @@ impl Image {
         self.data.len() as u64 != self.header.size
     }
 
-    fn accept(&self, at: usize, key: &DeviceKey) -> Option<(Record, usize)> {
-        let (record, len) = frame::decode(self.data.get(at..)?).ok()?;
-        (record.epoch == self.header.epoch && record.is_authentic(key)).then_some((record, len))
+    fn accept(&self, at: usize, key: &DeviceKey) -> Option<(Frame, usize)> {
+        let (frame, len) = Frame::decode(self.data.get(at..)?).ok()?;
+        (frame.epoch == self.header.epoch && frame.is_authentic(key)).then_some((frame, len))
     }
 
     fn scan(&mut self, key: &DeviceKey) {
