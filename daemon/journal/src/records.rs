@@ -82,7 +82,8 @@ impl Records {
     }
 
     fn hold(&self, epoch: u32, secret: &[u8; 32]) -> Arc<EpochKeys> {
-        let mut used = self.used.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(used.entry(epoch).or_insert_with(|| Arc::new(EpochKeys::new(secret))))
+        let keys = Arc::new(EpochKeys::new(secret));
+        self.used.write().unwrap_or_else(PoisonError::into_inner).insert(epoch, Arc::clone(&keys));
+        keys
     }
 }

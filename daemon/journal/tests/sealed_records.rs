@@ -437,7 +437,7 @@ impl RecordKeys for Refusing {
     }
 
     fn make_record_key(&self, epoch: u32) -> Result<Zeroizing<[u8; 32]>, KeyringError> {
-        if self.1.load(Ordering::Relaxed) && self.0.record_key(epoch)?.is_none() {
+        if self.1.load(Ordering::Relaxed) && !self.0.record_epochs().contains(&epoch) {
             return Err(KeyringError::NoRandomness);
         }
         self.0.make_record_key(epoch)
