@@ -54,10 +54,8 @@ impl Journal {
             .into_iter()
             .map(|frame| {
                 let bytes = bytes(&frame);
-                let key = match frame.sealed {
-                    true => Some(shared.key.open(&frame.head, &frame.body)?.1),
-                    false => None,
-                };
+                let key =
+                    if frame.sealed { Some(shared.key.open(&frame.head, &frame.body)?.1) } else { None };
                 Ok(EvidenceRecord { record: open_frame(shared, frame)?, frame: bytes, key })
             })
             .collect::<Result<_>>()?;
