@@ -64,7 +64,7 @@ async fn a_card_drawn_the_moment_it_is_asked_for_again_is_never_lost() {
         let (id, key) = (payment.id(), format!("refund-{round}"));
         // Anew: the end of an earlier slip's printing tells the prompt once more.
         let mut events = Events::subscribe(client.connection()).await.unwrap();
-        let (_, leg) = tokio::join!(
+        let ((), leg) = tokio::join!(
             async {
                 asked(&mut events, "present-card-again").await;
                 swipe(&rig, TRACKS);

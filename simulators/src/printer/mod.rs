@@ -22,16 +22,16 @@ mod server;
 mod tests;
 
 use crate::background::Background;
-pub use till_paper::{
-    Bitmap, Block, Cell, Command, Content, Cut, Fault, LINE, Machine, Model, NotACommand, Pulse, Receipt, Status, Style, Symbol,
-    font, token,
-};
 use server::{Inner, Shared};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
+pub use till_paper::{
+    Bitmap, Block, Cell, Command, Content, Cut, Fault, LINE, Machine, Model, NotACommand, Pulse, Receipt,
+    Status, Style, Symbol, font, token,
+};
 use tokio::sync::Notify;
 
 /// Something a person watching wants to see.

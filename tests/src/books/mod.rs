@@ -1,6 +1,6 @@
 //! Whether our books and the networks' own say the same: every attempt against what its network booked, and back.
 //!
-//! The reader of what the till says ([`ours`]) knows the rules of money, not the till's code; [`theirs`] knows what each
+//! The reader of what the till says (`ours`) knows the rules of money, not the till's code; `theirs` knows what each
 //! network has.
 
 mod jobs;
