@@ -9,6 +9,7 @@ mod background;
 pub mod bus;
 pub mod counter;
 pub mod faults;
+pub mod hid;
 pub mod nfc;
 pub mod players;
 pub mod printer;

@@ -4,6 +4,7 @@ mod acquirer;
 mod alipay;
 mod bus;
 mod counter;
+mod hid;
 mod nfc;
 mod printer;
 mod scan;
@@ -30,6 +31,10 @@ pub(crate) enum Command {
     Nfc(nfc::Args),
     /// Run a GPIO chip with named lines: a cash drawer's relay and switch, lamps.
     Gpio(counter::GpioArgs),
+    /// Run a stripe reader over HID, in clear or encrypting with test keys.
+    HidReader(hid::ReaderArgs),
+    /// Run a code scanner over HID POS, with a trigger.
+    HidScanner(hid::ScannerArgs),
     /// Run a PIN pad with test keys. Not certified: no real PINs.
     Pinpad(counter::PinpadArgs),
     /// Run a receipt printer (ESC/POS over TCP) that shows and keeps what it prints.
@@ -56,6 +61,8 @@ impl Command {
             Self::Display(args) => counter::display(&args),
             Self::Nfc(args) => nfc::run(&args),
             Self::Gpio(args) => counter::gpio(&args),
+            Self::HidReader(args) => hid::reader(&args),
+            Self::HidScanner(args) => hid::scanner(&args),
             Self::Pinpad(args) => counter::pinpad(&args),
             Self::Printer(args) => printer::run(&args),
             Self::Reader(args) => swipe::reader(&args),

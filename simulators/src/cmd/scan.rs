@@ -19,11 +19,11 @@ pub(crate) struct ScannerArgs {
 /// Arguments of `till-sim scan`.
 #[derive(ClapArgs)]
 pub(crate) struct ScanArgs {
-    /// The link of a running `till-sim scanner`, or a serial port, pipe or file to write to.
+    /// The link of a running `till-sim scanner` or `till-sim hid-scanner`, or a serial port, pipe or file to write to.
     #[arg(long, value_name = "PATH")]
     to: PathBuf,
     /// The code, or JSON with faults: {"data":"6212…","suffix":"\r\n","gap_us":1042,"faults":[{"kind":"double","gap_ms":300}]}.
-    /// Kinds: noise, flip, pause, half, double, burst.
+    /// Kinds: noise, flip, pause, half, double, burst; for a HID scanner unplug, garbage, length, count-lie, lost-rest, double.
     code: String,
 }
 

@@ -19,14 +19,15 @@ pub(crate) struct ReaderArgs {
 #[derive(ClapArgs)]
 #[group(required = true, multiple = true)]
 pub(crate) struct SwipeArgs {
-    /// The socket of a running `till-sim reader`.
+    /// The socket of a running `till-sim reader` or `till-sim hid-reader`.
     #[arg(long, value_name = "SOCK")]
     to: Option<PathBuf>,
     /// A file to write the swipe to as a recording (`# till-recording 1 evdev`). It holds the tracks: test cards only.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// The tracks with their sentinels, or JSON with faults: {"data":";62…=…?","faults":[{"kind":"half","chars":12}]}.
-    /// Kinds: missing-key-up, autorepeat, syn-dropped, half, double, pause, caps-lock.
+    /// Kinds: missing-key-up, autorepeat, syn-dropped, half, double, pause, caps-lock; for a HID reader unplug, garbage, length,
+    /// length-lie, double, unread, exhausted, masked-only, replay.
     #[arg(required = true)]
     tracks: String,
 }
@@ -70,11 +71,11 @@ pub(crate) fn reader(args: &ReaderArgs) -> Outcome {
 
 /// Swipes once, records, or both.
 pub(crate) fn swipe(args: &SwipeArgs) -> Outcome {
-    let swipe = control::swipe_order(&args.tracks)?;
     if let Some(path) = &args.record {
-        let text = swipe.recording()?.to_text();
+        let text = control::swipe_order(&args.tracks)?.recording()?.to_text();
         std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))?;
     }
+    // A HID reader knows other faults than a keyboard: the device reads the order itself.
     if let Some(to) = &args.to {
         control::send(to, &args.tracks)?;
     }

@@ -53,6 +53,8 @@ fn join(left: [u8; 8], right: [u8; 8]) -> [u8; 16] {
 const MASK: [u8; 16] = [0xC0, 0xC0, 0xC0, 0xC0, 0, 0, 0, 0, 0xC0, 0xC0, 0xC0, 0xC0, 0, 0, 0, 0];
 const PIN_VARIANT: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0xFF];
 
+const DATA_VARIANT: [u8; 16] = [0, 0, 0, 0, 0, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0, 0];
+
 /// The transaction key of a KSN from the initial key (X9.24-1 A.2).
 pub fn tdes_key(initial: [u8; 16], ksn: [u8; 10]) -> [u8; 16] {
     let counter = u32::from_be_bytes([0, ksn[7], ksn[8], ksn[9]]) & 0x1F_FFFF;
@@ -77,6 +79,43 @@ pub fn tdes_key(initial: [u8; 16], ksn: [u8; 10]) -> [u8; 16] {
 /// Enciphers a format 0 block under the PIN variant of a transaction key.
 pub fn tdes_pin(initial: [u8; 16], ksn: [u8; 10], clear: [u8; 8]) -> [u8; 8] {
     tdes(xor(tdes_key(initial, ksn), PIN_VARIANT), clear)
+}
+
+/// The initial key of a reader from the base key and its key serial number (X9.24-1 A.6).
+pub fn initial_key(base: [u8; 16], ksn: [u8; 10]) -> [u8; 16] {
+    let mut register: [u8; 8] = std::array::from_fn(|i| ksn[i]);
+    register[7] &= 0xE0;
+    join(tdes(base, register), tdes(xor(base, MASK), register))
+}
+
+/// The key of a transaction under which a reader encrypts tracks.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// The PIN variant, as MagTek readers do.
+    Pin,
+    /// The data key: its variant enciphered by itself, as ID TECH readers do (X9.24-1:2009).
+    Data,
+}
+
+/// Enciphers a track: TDES in CBC from a zero block, padded with zeros.
+pub fn seal_track(initial: [u8; 16], ksn: [u8; 10], variant: Variant, clear: &[u8]) -> Vec<u8> {
+    let transaction = tdes_key(initial, ksn);
+    let key = match variant {
+        Variant::Pin => xor(transaction, PIN_VARIANT),
+        Variant::Data => {
+            let data = xor(transaction, DATA_VARIANT);
+            let (left, right) = halves(data);
+            join(tdes(data, left), tdes(data, right))
+        }
+    };
+    let mut before = [0; 8];
+    let mut out = Vec::with_capacity(clear.len().next_multiple_of(8));
+    for block in clear.chunks(8) {
+        let padded: [u8; 8] = std::array::from_fn(|i| block.get(i).copied().unwrap_or(0));
+        before = tdes(key, xor(padded, before));
+        out.extend(before);
+    }
+    out
 }
 
 /// The next counter of a TDES KSN: ones with more than ten bits are left out; `None`: the pad is used up.
@@ -213,6 +252,17 @@ mod tests {
         assert_eq!(long[..2], [0x0C, 0x12], "twelve digits are a nibble of 12");
         assert_eq!(format0("123", "6200000000000005"), Err(BadPin));
         assert_eq!(format4("12a4", [0; 8]), Err(BadPin));
+    }
+
+    #[test]
+    fn tracks_are_sealed_as_the_makers_samples_are() {
+        for case in cases("devices-encrypted_readers.json") {
+            let (base, ksn) = (bytes(&case, "bdk").unwrap(), bytes(&case, "ksn").unwrap());
+            let variant = if case["id"] == "magtek-pin-variant" { Variant::Pin } else { Variant::Data };
+            let clear = case["plaintext"].as_str().unwrap();
+            let sealed = seal_track(initial_key(base, ksn), ksn, variant, clear.as_bytes());
+            assert_eq!(hex::encode_upper(sealed), case["ciphertext"].as_str().unwrap(), "{}", case["id"]);
+        }
     }
 
     #[test]

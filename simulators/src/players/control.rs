@@ -6,6 +6,7 @@
 use super::scanner::{Scan, ScanFault};
 use super::swipe::{Swipe, SwipeFault};
 use super::{DeviceError, LinkGuard};
+use crate::hid::{HidScanFault, StripeFault};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::io::{BufRead, BufReader, Write};
@@ -64,6 +65,16 @@ pub fn swipe_order(line: &str) -> Result<Swipe, NotAnOrder> {
     swipe.key_gap = order.gap_us.map_or(swipe.key_gap, Duration::from_micros);
     swipe.faults = order.faults;
     Ok(swipe)
+}
+
+/// Reads a swipe order for a HID reader.
+pub fn hid_swipe_order(line: &str) -> Result<(String, Vec<StripeFault>), NotAnOrder> {
+    order::<StripeFault>(line).map(|order| (order.data, order.faults))
+}
+
+/// Reads a scan order for a HID scanner.
+pub fn hid_scan_order(line: &str) -> Result<(String, Vec<HidScanFault>), NotAnOrder> {
+    order::<HidScanFault>(line).map(|order| (order.data, order.faults))
 }
 
 /// Where the control socket of a device stands: the device's path with `.ctl` behind it.
