@@ -104,6 +104,7 @@ async fn a_swipe_from_an_encrypted_reader_reaches_its_channel_as_ciphertext_and_
     payment.pay_cash(100).await.unwrap();
     payment.wait(&["paid"]).await.unwrap();
 
+    rig.at_rest(&client).await.unwrap();
     let needles = [Needle::digits("card number", PAN)];
     let mut found = search::bytes("log", rig.log_lines().join("\n").as_bytes(), &needles);
     search::files(dir, &["secrets", "plugins"], &needles, &mut found).unwrap();
@@ -162,7 +163,7 @@ async fn a_card_over_hid_pos_pays_once_and_a_reader_pulled_out_comes_back() {
     };
     until("the card pays", draw).await.unwrap();
     assert_eq!(rig.acquirer.ledger().len(), 1, "a doubled report is one payment");
-    let books = rig.books(&client).await.unwrap();
+    let books = rig.at_rest(&client).await.unwrap();
     assert_eq!(books.card, 8_800);
 }
 
@@ -201,6 +202,6 @@ async fn a_scan_over_hid_pays_and_the_scanner_is_triggered_only_while_a_payment_
     let stopped = || async { (!scanner.triggered()).then_some(()) };
     until("the scanner is stopped behind the payment", stopped).await.unwrap();
     assert_eq!(scanner.scan(wallet_code(3), &[]), Err(ScanRefused::Prevented));
-    let books = rig.books(&client).await.unwrap();
+    let books = rig.at_rest(&client).await.unwrap();
     assert_eq!(books.wallet, 1_000);
 }
