@@ -68,7 +68,7 @@ async fn a_swipe_from_an_encrypted_reader_reaches_its_channel_as_ciphertext_and_
     let reader = HidStripe::magtek(&socket).unwrap();
     // What the acquirer, who holds the base key, would expect of the second swipe.
     let (ksn, track2) = HidStripe::sealed(CARD2, 2).unwrap();
-    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().concat();
     let config = device("sealed", "org.tilld.magstripe", &socket, &reader.descriptor())
         + &format!(
             "\n[channel.p2pe]\nplugin = \"org.tilld.fixture.goodchannel\"\npriority = 5\n\
