@@ -1,7 +1,7 @@
 //! What can be asked.
 
 use clap::builder::{StringValueParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use till_plugin::{Currency, Sensitive};
 
 mod after;
@@ -46,6 +46,12 @@ pub enum Command {
     Switch {
         /// Channel id, or `auto`: chosen for each payment.
         channel: String,
+    },
+    /// Put the till into training, or take it out of it: no money moves by what is sold meanwhile (`pay --training`).
+    /// Wants --operator.
+    Training {
+        /// Whether the till is to be in training.
+        to: OnOff,
     },
     /// Open a payment, confirm its amount, and follow it to its end. Ctrl-C asks to cancel it.
     Pay(Pay),
@@ -206,6 +212,9 @@ pub struct Pay {
     /// Hold the money only (pre-authorisation): `capture` takes it, `release` gives it back.
     #[arg(long, conflicts_with_all = ["cash", "part"])]
     pub hold: bool,
+    /// Practise: the till must be in training, and no money moves.
+    #[arg(long)]
+    pub training: bool,
     /// What --cash or --code brings pays this much of what is owed; the payment stays part-paid.
     #[arg(long, value_name = "AMOUNT")]
     pub part: Option<String>,
@@ -218,6 +227,15 @@ pub struct Pay {
     /// Print the payment's id and leave it open at the till.
     #[arg(long)]
     pub no_wait: bool,
+}
+
+/// On or off.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnOff {
+    /// On.
+    On,
+    /// Off.
+    Off,
 }
 
 /// Commands of the business day.

@@ -12,7 +12,7 @@ use till_dbus::tree::{self, Tree};
 use till_dbus::{Channel1Proxy, Device1Proxy, Journal1Proxy, Options, Plugins1Proxy, connect, paths};
 use zbus::Fd;
 
-use crate::args::{Cli, Command, DeviceCommand, EvidenceCommand, JournalCommand};
+use crate::args::{Cli, Command, DeviceCommand, EvidenceCommand, JournalCommand, OnOff};
 use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
@@ -110,6 +110,7 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
             s.show(&details, |look| view::payment(look, &details))
         }
         Command::Switch { channel } => switch(s, &channel).await,
+        Command::Training { to } => training(s, to == OnOff::On).await,
         Command::Cancel { payment } => {
             let id = s.payment_id(&payment).await?;
             let path = paths::payment(&id)?;
@@ -189,6 +190,19 @@ async fn switch(s: &Session, channel: &str) -> Result<(), Failure> {
         format!("{}: {}", s.look.say("current channel", "当前通道"), clean(&now))
     };
     s.did(&line, &json!({ "current-channel": now }))
+}
+
+async fn training(s: &Session, on: bool) -> Result<(), Failure> {
+    s.terminal().await?.set_training(on, s.options()).await?;
+    let line = if on {
+        s.look.say(
+            "the till is in training: no money moves; practise with `tillctl pay --training`",
+            "收银机处于培训模式：不动资金；用 `tillctl pay --training` 练习",
+        )
+    } else {
+        s.look.say("training has ended: payments are real", "培训已结束：交易为真实交易")
+    };
+    s.did(line, &json!({ "training": on }))
 }
 
 async fn journal(s: &Session, command: JournalCommand) -> Result<u8, Failure> {

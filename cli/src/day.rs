@@ -16,6 +16,7 @@ pub fn check(command: &Command, operator: Option<&str>) -> Result<(), Failure> {
         Command::Day(DayCommand::Close) => "closing the day",
         Command::Day(DayCommand::Anyway { .. }) => "closing a part by hand",
         Command::Day(DayCommand::Print { .. }) => "a copy of a slip",
+        Command::Training { .. } => "training",
         _ => return Ok(()),
     };
     if operator.is_some_and(|o| !o.trim().is_empty()) {

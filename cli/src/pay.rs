@@ -81,6 +81,9 @@ pub(crate) async fn run(session: &Session, args: &Pay, order: Order, open: Open<
     if args.hold {
         options.insert("purpose", "hold".into());
     }
+    if args.training {
+        options.insert("training", true.into());
+    }
     let (minor, currency) = (order.amount.minor(), order.amount.currency().code());
     let path = match open {
         Open::Sale => session.terminal().await?.open_payment(minor, currency, options).await?,
@@ -99,7 +102,12 @@ pub(crate) async fn run(session: &Session, args: &Pay, order: Order, open: Open<
         part: order.part.is_some(),
         paid_before: 0,
     };
-    run.say(&format!("{} {} {id}", order.amount, session.look.say("payment", "交易")))?;
+    let what = if payment.training().await? {
+        session.look.say("TRAINING payment, no money moves:", "培训交易，不动资金：")
+    } else {
+        session.look.say("payment", "交易")
+    };
+    run.say(&format!("{} {what} {id}", order.amount))?;
     // The same key gives the same payment again: it may be anywhere in its life.
     let state = payment.state().await?;
     if let Some(end) = run.follower.read(&state)

@@ -60,6 +60,7 @@ fn order(command: &PrepaidCommand, currency: &str) -> Result<Option<(Pay, Order)
         family: None,
         channel: None,
         key: key.clone(),
+        training: false,
         hold: false,
         part: None,
         more: false,

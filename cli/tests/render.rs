@@ -35,6 +35,7 @@ fn tree() -> Tree {
     };
     Tree {
         terminal: Terminal {
+            training: false,
             version: "0.1.0".into(),
             terminal: "T0000001".into(),
             current_channel: "cash".into(),

@@ -25,6 +25,10 @@ pub trait Payment1 {
     #[zbus(property(emits_changed_signal = "const"))]
     fn purpose(&self) -> Result<String, Error>;
 
+    /// Opened for training: no money moves, it is in no totals, and its papers say so. Since 0.2.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn training(&self) -> Result<bool, Error>;
+
     /// draft, ready, tendering, part-paid (waits for the next tender), paid, authorised (a hold stands), delivering (a
     /// top-up is being loaded), returning (what was taken is being given back), returned, cancelled, review.
     #[zbus(property)]

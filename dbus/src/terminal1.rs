@@ -29,6 +29,11 @@ pub trait Terminal1 {
     #[zbus(property)]
     fn active_payment(&self) -> Result<OwnedObjectPath, Error>;
 
+    /// The till is in training: no money moves by what is sold now, and a real payment is refused. Survives every restart.
+    /// Since 0.2.
+    #[zbus(property)]
+    fn training(&self) -> Result<bool, Error>;
+
     /// ready, or degraded (sales go on, see Blockers), or blocked (no sale can start).
     #[zbus(property)]
     fn state(&self) -> Result<String, Error>;
@@ -40,7 +45,8 @@ pub trait Terminal1 {
     /// Opens a payment; it then waits for ConfirmAmount on its object. Errors: Busy, InvalidArgs, KeyReuse,
     /// JournalUnavailable. Options: key (s) idempotency key, at most 64 bytes: the same key and request gives the same
     /// payment again, also after a restart; subject (s) at most 64 characters; operator (s); purpose (s): sale, or hold for
-    /// a pre-authorisation.
+    /// a pre-authorisation; training (b): it is meant as training, and must be exactly while Training is true (else
+    /// WrongState), so that nobody takes the one for the other.
     fn open_payment(
         &self,
         amount: i64,
@@ -51,6 +57,10 @@ pub trait Terminal1 {
     /// Chooses the current channel by id; empty: automatic. Durable when it returns. Errors: Busy (a payment is in
     /// flight; nothing changed), NotFound, JournalUnavailable. Options: operator (s).
     fn select_channel(&self, channel: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// Puts the till into training, or takes it out of it. Durable when it returns. Errors: Busy (a payment holds the
+    /// till), WrongState (no operator), JournalUnavailable. Options: operator (s), who: must be there. Since 0.2.
+    fn set_training(&self, on: bool, options: Options<'_>) -> Result<(), Error>;
 
     /// Opens the cash drawer without a sale. Errors: InvalidArgs (no reason), Unsupported (no drawer),
     /// JournalUnavailable. Options: operator (s).

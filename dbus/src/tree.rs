@@ -40,6 +40,8 @@ pub struct Terminal {
     pub current_channel: String,
     /// Path of the payment that holds the till, or `/`.
     pub active_payment: String,
+    /// The till is in training: no money moves by what is sold now.
+    pub training: bool,
     /// ready, degraded, blocked.
     pub state: String,
     /// What stands in the way.
@@ -183,6 +185,7 @@ pub async fn terminal(connection: &Connection) -> Result<Terminal, Error> {
         terminal: get(&p, "Terminal")?,
         current_channel: get(&p, "CurrentChannel")?,
         active_payment: get::<OwnedObjectPath>(&p, "ActivePayment")?.to_string(),
+        training: get(&p, "Training")?,
         state: get(&p, "State")?,
         blockers: get(&p, "Blockers")?,
     })

@@ -456,6 +456,8 @@ pub struct PaymentDetails {
     pub key: Option<String>,
     /// As `org.tilld.Payment1.Purpose`.
     pub purpose: Option<String>,
+    /// Opened for training: no money moves by it.
+    pub training: Option<bool>,
     /// The card that a top-up loads, masked.
     pub top_up_account: Option<String>,
     /// What has been paid, minor units.

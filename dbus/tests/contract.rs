@@ -36,6 +36,7 @@ fn signatures() -> BTreeMap<String, String> {
         };
     }
     table!(
+        bool,
         i64,
         u32,
         u64,

@@ -130,6 +130,7 @@ fn payment() -> Payment {
             amount: AMOUNT,
             subject: "午餐套餐".into(),
             operator: Some("001".into()),
+            training: false,
         },
         Input::Confirm { payment: id, amount: AMOUNT },
         Input::Present { payment: id, presented },

@@ -14,6 +14,10 @@ pub fn payment(look: &Look, p: &PaymentDetails) -> String {
     let reason = p.reason.as_deref().filter(|r| !r.is_empty()).map(|r| format!(" ({})", clean(r)));
     field(look, &mut out, look.say("payment", "交易"), &p.id);
     painted(look, &mut out, look.say("state", "状态"), &format!("{state}{}", reason.unwrap_or_default()));
+    if p.training == Some(true) {
+        let text = look.say("TRAINING: no money moves", "培训模式：不动资金");
+        field(look, &mut out, look.say("mode", "模式"), text);
+    }
     field(look, &mut out, look.say("amount", "金额"), &money(p.amount));
     if p.paid != 0 && p.paid != p.amount {
         field(look, &mut out, look.say("paid", "已付"), &money(p.paid));

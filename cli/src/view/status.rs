@@ -20,6 +20,10 @@ pub fn status(look: &Look, tree: &Tree) -> String {
         look.say("till", "收银机"),
         &format!("{}  {state}  (tilld {})", clean(&t.terminal), clean(&t.version)),
     );
+    if t.training {
+        let text = look.say("TRAINING: no money moves", "培训模式：不动资金");
+        field(look.say("mode", "模式"), &look.paint(text, Tone::Bad));
+    }
     let channel = if t.current_channel.is_empty() {
         look.say("automatic: chosen for each payment", "自动：按每笔交易选择").to_owned()
     } else {

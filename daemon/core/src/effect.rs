@@ -5,6 +5,7 @@ use till_plugin::{Currency, Family, Money};
 
 use crate::batch::{Entry, PartId, Totals};
 use crate::payment::{LegKind, PaymentId};
+use crate::training::Train;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,6 +241,10 @@ pub enum Effect {
         /// The oldest batch that may still be needed.
         below: u32,
     },
+    /// Let the training host answer: `training::answer`, and nothing else. No channel hears of it.
+    Train(Train),
+    /// Tell clients that training began or ended.
+    TrainingChanged,
     /// Tell people.
     Alarm {
         /// Lower-kebab.

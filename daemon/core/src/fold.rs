@@ -12,11 +12,13 @@ use crate::record::Record;
 
 /// A payment that was just opened.
 pub(crate) fn opened(record: &Record, wall_ms: i64, seq: u64) -> Option<Payment> {
+    let training = matches!(record, Record::OpenedTraining { .. });
     let (id, key, amount, subject, operator, purpose) = match record {
         Record::Opened { payment, key, amount, subject, operator } => {
             (payment, key, amount, subject, operator, Purpose::Sale)
         }
-        Record::OpenedFor { payment, key, amount, subject, operator, purpose } => {
+        Record::OpenedFor { payment, key, amount, subject, operator, purpose }
+        | Record::OpenedTraining { payment, key, amount, subject, operator, purpose } => {
             (payment, key, amount, subject, operator, purpose.clone())
         }
         _ => return None,
@@ -24,6 +26,7 @@ pub(crate) fn opened(record: &Record, wall_ms: i64, seq: u64) -> Option<Payment>
     Some(Payment {
         id: *id,
         amount: *amount,
+        training,
         purpose,
         subject: subject.clone(),
         operator: operator.clone(),

@@ -101,6 +101,7 @@ impl Input {
             | Self::Uploaded { .. }
             | Self::SettleAgain { .. }
             | Self::ReprintSlip { .. }
+            | Self::SetTraining { .. }
             | Self::CloseAnyway { .. } => None,
         }
     }
@@ -123,6 +124,15 @@ pub enum Input {
         subject: String,
         /// Who.
         operator: Option<String>,
+        /// The caller means it as training; the till must be in training too, and only then.
+        training: bool,
+    },
+    /// The till goes over to training, or back to selling.
+    SetTraining {
+        /// Training from now on.
+        on: bool,
+        /// Who; a name is wanted.
+        operator: String,
     },
     /// The customer agreed to the amount.
     Confirm {

@@ -31,6 +31,7 @@ pub mod refusal;
 pub mod routing;
 pub mod shell;
 pub mod till;
+pub mod training;
 
 pub use bounds::{MAX_KEY, MAX_RECORD, MAX_RECOVERY};
 pub use effect::Effect;

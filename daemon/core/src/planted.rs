@@ -88,6 +88,8 @@ mod switch {
         ShredBeforeClose = "shred-before-close", "Recovery data is destroyed before the close is on disk.";
         DetailSkipped = "detail-skipped", "A detail record is skipped when the pointer moves on.";
         UnbalancedBelieved = "unbalanced-believed", "Totals that differ are taken as agreed.";
+        TrainingCounts = "training-counts", "A training payment counts in batches and against limits.";
+        TrainingSent = "training-sent", "A training payment goes to a channel's network.";
         SettlementForgotten = "settlement-forgotten", "A restart forgets settlements that were under way.";
     }
 

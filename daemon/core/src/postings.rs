@@ -54,6 +54,8 @@ pub struct Posting {
 /// What a record posts; nothing for one that moves no money of the shop. `payment` is the one that the record is about,
 /// with the record folded in.
 pub fn postings(payment: Option<&Payment>, record: &Record) -> Vec<Posting> {
+    // No money moves by training (I17).
+    let payment = payment.filter(|p| !p.training);
     match record {
         Record::Batch(BatchEvent::PartClosed { part, payout, .. }) => payout
             .expected

@@ -149,6 +149,9 @@ pub enum Refusal {
         /// Owed.
         owed: Money,
     },
+    /// Training and selling are kept apart.
+    #[error("{0}")]
+    Training(&'static str),
     /// The input does not fit what is going on (a late or doubled answer); nothing to tell a caller.
     #[error("nothing waits for this")]
     Stale,

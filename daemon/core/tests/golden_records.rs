@@ -118,9 +118,11 @@ fn every_variant_and_every_line_is_tried() {
         | Record::CopyRequested { .. }
         | Record::NoticesTaken { .. }
         | Record::On { .. }
+        | Record::OpenedTraining { .. }
+        | Record::TrainingSet { .. }
         // Every kind of dispute and batch event has a name of its own.
         | Record::Dispute { .. }
-        | Record::Batch(_) => 42 + DISPUTE_EVENTS,
+        | Record::Batch(_) => 44 + DISPUTE_EVENTS,
     };
     assert_eq!(
         kinds.len(),

@@ -117,6 +117,7 @@ fn held() -> Bench {
         amount: fen(100),
         subject: "room".into(),
         operator: None,
+        training: false,
     });
     b.take(&Input::Confirm { payment: ID, amount: fen(100) });
     b.present();
@@ -321,6 +322,7 @@ fn the_same_key_is_the_same_refund_also_after_a_restart() {
         amount: fen(40),
         subject: "tea".into(),
         operator: None,
+        training: false,
     };
     assert!(matches!(refused(&b, &stolen), Refusal::KeyReuse { .. }));
 }
@@ -422,6 +424,7 @@ fn top_up() -> Bench {
         amount: fen(100),
         subject: "top-up".into(),
         operator: None,
+        training: false,
     });
     b.take(&Input::Confirm { payment: ID, amount: fen(100) });
     b.present();

@@ -234,7 +234,7 @@ proptest! {
     ) {
         let mut b = Bench::new(context(wallet()));
         b.take(&Input::Select { channel: Some("channel".into()), operator: operator.clone() });
-        b.take(&Input::Open { purpose: till_core::Purpose::Sale, payment: ID, key: "k".repeat(MAX_KEY), amount: fen(100), subject, operator: operator.clone() });
+        b.take(&Input::Open { purpose: till_core::Purpose::Sale, payment: ID, key: "k".repeat(MAX_KEY), amount: fen(100), subject, operator: operator.clone(), training: false });
         b.take(&Input::Confirm { payment: ID, amount: fen(100) });
         b.present();
         let mut other = b.clone();

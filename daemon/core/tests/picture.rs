@@ -162,6 +162,7 @@ fn follow_ups(b: &Bench, purpose: &Purpose) -> Vec<Input> {
         amount: fen(100),
         subject: String::new(),
         operator: None,
+        training: false,
     };
     let part = Presented { amount: Some(fen(40)), ..presented() };
     let rest = Presented { family: Family::new("qr-alipay"), ..presented() };

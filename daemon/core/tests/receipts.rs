@@ -35,6 +35,7 @@ fn paid(yes: Approval, masked: &str) -> Bench {
         amount: fen(12_850),
         subject: "茶叶 Tea".into(),
         operator: Some("01".into()),
+        training: false,
     });
     b.take(&Input::Confirm { payment: ID, amount: fen(12_850) });
     let mut presented = samples::presented();

@@ -33,6 +33,7 @@ fn paid_top_up() -> Bench {
         amount: fen(100),
         subject: String::new(),
         operator: None,
+        training: false,
     });
     b.take(&Input::Confirm { payment: ID, amount: fen(100) });
     let with_itself = Presented { family: Family::new("prepaid"), ..presented() };

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use till_core::Payment;
-use till_core::receipt::{Facts, Shop, Slip};
+use till_core::receipt::{Facts, Shop, Slip, marked};
 use till_plugin::document::Document;
 use till_receipt::Template;
 
@@ -65,10 +65,11 @@ impl Receipts {
     /// The receipt or slip with this number. `None`: no attempt of the payment has it.
     pub(crate) fn receipt(&self, p: &Payment, number: u64, facts: &Facts) -> Option<Printable> {
         let slip = Slip::of(p, number, &self.shop, facts)?;
-        let plain = slip.document();
+        // A merchant's layout cannot make a receipt of training.
+        let plain = marked(slip.document(), p);
         let Some(template) = &self.template else { return Some(plain.into()) };
         match template.render(&slip) {
-            Ok(document) => Some(Printable { document, plain: Some(plain) }),
+            Ok(document) => Some(Printable { document: marked(document, p), plain: Some(plain) }),
             Err(e) => {
                 self.failed(format!("receipt template, receipt {number:08}: {e}"));
                 Some(plain.into())

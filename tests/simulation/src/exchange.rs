@@ -1,6 +1,6 @@
 //! What effects do in this world: calls to the hosts and their answers, the printer, the readers.
 
-use till_core::{Effect, Input, LegKind, PaymentId};
+use till_core::{Effect, Input, LegKind, PaymentId, training};
 use till_plugin::Money;
 use till_plugin::channel::{AttemptIds, Outcome, QueryOutcome, UndoOutcome, UnknownReason};
 use till_plugin::driver::PrintState;
@@ -124,7 +124,13 @@ impl World {
                 let known = self.till().payment(id).is_some() || self.disk.of(id).next().is_some();
                 assert!(known, "W5: clients are told of a payment that is not there");
             }
+            Effect::Train(train) => {
+                check::i17_only_training_goes_to_the_training_host(self, &train);
+                let ms = self.rng.range(1, 400);
+                self.clock.inside(ms, training::answer(&train));
+            }
             Effect::ChannelChanged
+            | Effect::TrainingChanged
             | Effect::ShowCode { .. }
             | Effect::SignIn { .. }
             | Effect::CancelPrint { .. }

@@ -37,6 +37,8 @@ pub const WITHIN: &[(Fault, u64)] = &[
     (Fault::TotalsTwice, 200),
     (Fault::ShredBeforeClose, 200),
     (Fault::CountersNotReset, 500),
+    (Fault::TrainingCounts, 2_000),
+    (Fault::TrainingSent, 2_000),
     (Fault::ItemDropped, 500),
     (Fault::SettlementForgotten, 500),
     (Fault::NetworkNumberReused, 1_000),

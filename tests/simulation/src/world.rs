@@ -73,6 +73,8 @@ pub(crate) struct World {
     pub(crate) disk: Disk,
     /// What is on disk, decoded and folded as a replay would: compared with the live state after every record.
     pub(crate) replayed: Till,
+    /// The same without the records of training, where there is training: what counts is what it has (I17).
+    pub(crate) untrained: Option<Till>,
     /// The newest snapshot, and the seq up to which it reaches.
     snapshot: Option<(u64, Vec<u8>)>,
     pub(crate) hosts: Vec<Host>,
@@ -127,6 +129,7 @@ impl World {
         let drawn = if rng.per_mille(4) { 300 } else { rng.pick(&[4, 8, 12, 20, 40]) };
         let evening = rng.pick(&[0, 20, 60, 60]);
         let closes = rng.chance(60);
+        let trains = rng.chance(8);
         let rules = rules(&mut rng, wild_clock);
         let mut clock = Clock::default();
         clock.after(0, Event::Operator);
@@ -159,7 +162,8 @@ impl World {
             vault: BTreeSet::new(),
             armed_for: None,
             up: true,
-            operator: Operator::new(payments.unwrap_or(drawn), evening, closes),
+            operator: Operator::new(payments.unwrap_or(drawn), evening, closes, trains),
+            untrained: trains.then(Till::new),
             watch: Watch::default(),
             tally: Tally::default(),
             wall_skew: 0,
@@ -477,6 +481,15 @@ impl World {
             self.replayed.adopt(payment);
         }
         self.replayed.apply(seq, wall, record);
+        let training = record.payment().and_then(|id| self.replayed.payment(id)).is_some_and(|p| p.training);
+        if let Some(till) = self.untrained.as_mut().filter(|_| !training) {
+            if let Some(payment) = till.lacks(record).and_then(|id| self.disk.payment(id, seq)) {
+                till.adopt(payment);
+            }
+            if !matches!(record, Record::TrainingSet { .. }) {
+                till.apply(seq, wall, record);
+            }
+        }
     }
 
     /// As a start does: the records from a seq on, one after the other.

@@ -135,11 +135,12 @@ pub fn document(batch: &Batch, shop: &Shop, facts: &Facts) -> Document {
             align: Align::Left,
             style: Style::BOLD,
         });
-        doc = if id.is_carried() {
-            doc.line(w.carried)
-        } else {
-            doc.pair(w.network, format!("{:06}", id.network))
-        };
+        if id.is_carried() {
+            doc = doc.line(w.carried);
+        } else if part.moved {
+            // Cash and the like have no network that numbers batches.
+            doc = doc.pair(w.network, format!("{:06}", id.network));
+        }
         doc = of_part(sums(doc, w, part.totals()), w, part);
     }
     doc = doc.with(Block::Rule { with: '-' }).line(w.operators);

@@ -226,7 +226,7 @@ pub(super) fn numbered(till: &Till, ctx: &Context, p: &Payment, a: &Attempt) -> 
         }
         _ => false,
     };
-    if none { (0, false) } else { (till.next_receipt(), ctx.printer.is_some()) }
+    if none { (0, false) } else { (till.next_numbers(p.training).1, ctx.printer.is_some()) }
 }
 
 fn mismatch(ctx: &Context, a: &Attempt, approval: &Approval) -> Option<String> {

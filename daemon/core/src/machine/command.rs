@@ -24,7 +24,7 @@ pub(super) fn open(
     key: &str,
     amount: Money,
     subject: &str,
-    operator: Option<&str>,
+    (operator, training): (Option<&str>, bool),
 ) -> Result<Step, Refusal> {
     if key.len() > bounds::MAX_KEY {
         let text =
@@ -33,11 +33,12 @@ pub(super) fn open(
     }
     let subject = bounds::cut(subject, bounds::SUBJECT);
     // The same key and body is the same payment: nothing new happens, the caller finds it by its key.
-    match till.repeat(key, amount, &subject) {
+    match till.keys(training).repeat(key, amount, &subject) {
         Some((_, true)) => return Ok(Step::default()),
         Some((known, false)) => return Err(Refusal::KeyReuse { key: key.into(), payment: known }),
         None => {}
     }
+    super::training::may_open(till, training, purpose)?;
     // An identity is given once.
     if till.payment(id).is_some() {
         return Err(Refusal::Stale);
@@ -54,6 +55,10 @@ pub(super) fn open(
     }
     let (key, operator) = (key.into(), bounds::person(operator));
     let record = match purpose {
+        _ if training => {
+            let purpose = purpose.clone();
+            Record::OpenedTraining { payment: id, key, amount, subject, operator, purpose }
+        }
         Purpose::Sale => Record::Opened { payment: id, key, amount, subject, operator },
         Purpose::Hold => {
             let purpose = Purpose::Hold;
@@ -126,8 +131,9 @@ pub(super) fn present(
         let seconds = u64::try_from(ctx.duplicate_window_ms / 1000).unwrap_or(0);
         return Err(Refusal::PossibleDuplicate { payment, seconds });
     }
-    let pinned = presented.channel.as_deref().or_else(|| till.current_channel());
-    if let Some(asked) = presented.channel.as_deref() {
+    // Which channel people chose says nothing to the training host: it takes everything.
+    let pinned = presented.channel.as_deref().or_else(|| till.current_channel()).filter(|_| !p.training);
+    if let Some(asked) = presented.channel.as_deref().filter(|_| !p.training) {
         known_channel(ctx, asked)?;
     }
     let slots = till.slots_taken();
@@ -214,7 +220,7 @@ pub(super) fn next_ids(till: &Till, ctx: &Context, p: &Payment, channel: &str) -
         attempt: newest.saturating_add(1),
         trace: till.next_trace(channel),
         batch: till.batch(channel),
-        order: order_number(&ctx.terminal, ctx.wall_ms, till.next_order()),
+        order: order_number(&ctx.terminal, ctx.wall_ms, till.next_numbers(p.training).0),
         wall_ms: ctx.wall_ms,
     }
 }

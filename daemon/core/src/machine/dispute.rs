@@ -19,6 +19,9 @@ pub(super) fn asked(
 ) -> Result<Step, Refusal> {
     let p = find(till, id)?;
     let no = |why: String| Refusal::Dispute { number, why };
+    if p.training {
+        return Err(no(format!("payment {id} is training: no money moved by it")));
+    }
     let Some(operator) = bounds::person(Some(operator)).filter(|o| !o.trim().is_empty()) else {
         return Err(no("somebody must say so: a name is wanted".into()));
     };

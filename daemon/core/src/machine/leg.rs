@@ -64,7 +64,7 @@ fn repeated(till: &Till, p: &Payment, ask: &Ask<'_>) -> Result<bool, Refusal> {
                 && ask.amount.is_none_or(|amount| amount == a.amount);
             if same { Ok(true) } else { Err(reuse(p.id)) }
         }
-        None => till.by_key(ask.key).map_or(Ok(false), |known| Err(reuse(known))),
+        None => till.keys(p.training).payment(ask.key).map_or(Ok(false), |known| Err(reuse(known))),
     }
 }
 

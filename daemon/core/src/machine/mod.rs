@@ -6,6 +6,7 @@
 //! * `resolve`: what happens to an outcome that nobody knows;
 //! * `settle`: the close of a day, and settlements with networks;
 //! * `outbox`: receipts and the drawer;
+//! * `training`: payments by which no money moves;
 //! * `recovery`: what a restart finds.
 
 mod attempt;
@@ -18,6 +19,7 @@ mod resolve;
 mod returns;
 mod review;
 mod settle;
+mod training;
 
 pub use recovery::recover;
 
@@ -50,10 +52,21 @@ impl Step {
 
 /// Decides. An error changes nothing.
 pub fn decide(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal> {
+    training::kept_apart(till, input)?;
+    match training::payment(till, input) {
+        None => decided(till, input, ctx),
+        // It sees a till that has the training host and nothing else.
+        Some(p) => Ok(training::divert(p, decided(till, input, &training::context(ctx, p, input))?)),
+    }
+}
+
+fn decided(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal> {
     match input {
-        Input::Open { payment, purpose, key, amount, subject, operator } => {
-            command::open(till, ctx, *payment, purpose, key, *amount, subject, operator.as_deref())
+        Input::Open { payment, purpose, key, amount, subject, operator, training } => {
+            let by = (operator.as_deref(), *training);
+            command::open(till, ctx, *payment, purpose, key, *amount, subject, by)
         }
+        Input::SetTraining { on, operator } => training::set(till, *on, operator),
         Input::Confirm { payment, amount } => command::confirm(till, *payment, *amount),
         Input::Present { payment, presented } => command::present(till, ctx, *payment, presented),
         Input::Cancel { payment, operator } => command::cancel(till, *payment, operator.as_deref()),

@@ -17,7 +17,8 @@ use crate::till::Till;
 pub fn recover(till: &Till) -> Vec<Step> {
     let payments = till.open_payments().flat_map(payment);
     let jobs = till.jobs().keys().map(|job| Step::effects([Effect::QueueJob { job: *job }]));
-    payments.chain(jobs).chain(super::settle::recover(till)).collect()
+    let training = super::training::recover(till);
+    payments.chain(jobs).chain(super::settle::recover(till)).chain(training).collect()
 }
 
 /// What an unfinished payment needs of a closed batch is sealed under a key of now, so that the batch's own can go

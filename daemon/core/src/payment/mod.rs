@@ -27,6 +27,8 @@ pub struct Payment {
     pub id: PaymentId,
     /// What is owed.
     pub amount: Money,
+    /// Opened for training: no money moves, it counts nowhere, and it never becomes a real one (I17).
+    pub training: bool,
     /// What it is for.
     pub purpose: Purpose,
     /// For the statement and the receipt.

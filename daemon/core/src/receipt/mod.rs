@@ -7,9 +7,10 @@ mod slip;
 mod text;
 mod words;
 
-use till_plugin::document::Document;
+use till_plugin::document::{Align, Block, Document, Style};
 
 use crate::payment::Payment;
+use crate::training::RECEIPTS;
 
 pub use slip::{Head, Line, Part, Slip};
 pub use text::text;
@@ -57,7 +58,29 @@ pub fn document(p: &Payment, shop: &Shop, facts: &Facts) -> Option<Document> {
 
 /// The receipt or slip with this number, as tilld lays it out by itself. `None`: no attempt of the payment has it.
 pub fn slip(p: &Payment, number: u64, shop: &Shop, facts: &Facts) -> Option<Document> {
-    Slip::of(p, number, shop, facts).map(|slip| slip.document())
+    Slip::of(p, number, shop, facts).map(|slip| marked(slip.document(), p))
+}
+
+/// What every paper of a training payment says, at its top and at its bottom, whatever its language.
+pub const TRAINING: &str = "*** TRAINING 培训 NOT A RECEIPT ***";
+
+/// A paper of a payment as it may be printed, whoever laid it out: that of a training payment says what it is.
+pub fn marked(mut document: Document, p: &Payment) -> Document {
+    if p.training {
+        let mark = || Block::Text { text: TRAINING.into(), align: Align::Centre, style: Style::BOLD };
+        let cut = document.blocks.iter().rposition(|b| matches!(b, Block::Cut));
+        document.blocks.insert(cut.unwrap_or(document.blocks.len()), mark());
+        document.blocks.insert(0, mark());
+    }
+    document
+}
+
+/// A receipt number as printed: eight digits, with a T before those of training.
+pub fn numbered(number: u64) -> String {
+    match number.checked_sub(RECEIPTS) {
+        Some(training) => format!("T{training:08}"),
+        None => format!("{number:08}"),
+    }
 }
 
 pub(crate) fn amount(money: till_plugin::Money) -> String {

@@ -6,7 +6,7 @@ use till_plugin::document::{Align, Block, Document, Style};
 use till_plugin::instrument::Cvm;
 
 use super::words::{EN, Words, ZH};
-use super::{Facts, Language, Shop, amount};
+use super::{Facts, Language, Shop, amount, numbered};
 use crate::bounds;
 use crate::payment::{Attempt, LegKind, Payment};
 
@@ -21,7 +21,7 @@ pub struct Slip {
     pub kind: &'static str,
     /// What the kind is called.
     pub title: &'static str,
-    /// Number of this receipt, eight digits.
+    /// Number of this receipt, eight digits; a T before that of a training payment.
     pub number: String,
     /// Number of the receipt that this one follows (void, refund …).
     pub original: Option<String>,
@@ -128,8 +128,8 @@ impl Slip {
             shop: Head { name: shop.name.clone(), lines: shop.lines.clone(), footer: shop.footer.clone() },
             kind: attempt.kind.as_str(),
             title: words(shop.language).title_of(attempt.kind),
-            number: format!("{number:08}"),
-            original: p.attempt(attempt.of).and_then(|o| o.receipt).map(|n| format!("{n:08}")),
+            number: numbered(number),
+            original: p.attempt(attempt.of).and_then(|o| o.receipt).map(numbered),
             time: facts.local_time.clone(),
             terminal: shop.terminal.clone(),
             operator: attempt.operator.as_ref().or(p.operator.as_ref()).cloned(),

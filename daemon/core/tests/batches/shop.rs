@@ -174,6 +174,7 @@ impl Shop {
             amount,
             subject: String::new(),
             operator,
+            training: false,
         });
         self.take(&Input::Confirm { payment, amount });
         let family = self.ctx.routes.iter().find(|r| r.id == channel).expect("a channel").families[0].clone();

@@ -60,3 +60,24 @@ fn s67_a_slip_says_what_came_in_what_was_compared_and_what_is_left_to_people() {
         assert!(zh.contains(line), "{line:?} is not on\n{zh}");
     }
 }
+
+/// The drawer has no network: no batch number of one is printed for it, so that nobody looks for it in a statement.
+#[test]
+fn s67_only_what_a_network_numbers_has_its_batch_number() {
+    let mut shop = Shop::new();
+    shop.take(&till_core::Input::Tick);
+    shop.sell_by("cash", fen(500), Some("li"), "");
+    shop.close();
+    shop.run();
+    let alone = printed(&shop, Language::English);
+    assert!(alone.contains("Own totals") && !alone.contains("Network batch"), "{alone}");
+
+    let mut shop = Shop::new();
+    shop.take(&till_core::Input::Tick);
+    shop.sell_by("bank", fen(500), Some("li"), "");
+    shop.sell_by("cash", fen(500), Some("li"), "");
+    shop.close();
+    shop.run();
+    let both = printed(&shop, Language::English);
+    assert_eq!(both.matches("Network batch").count(), 1, "{both}");
+}

@@ -282,8 +282,8 @@ impl AfterSales1 {
             for frame in page {
                 (at, looked) = (frame.seq, looked + 1);
                 if frame.kind == KIND
-                    && let Ok(Record::Opened { payment, .. } | Record::OpenedFor { payment, .. }) =
-                        Record::decode(&frame.payload)
+                    && let Ok(record) = Record::decode(&frame.payload)
+                    && let Some(payment) = record.opens()
                     && let Some(p) = lookup::known(&self.world, payment)?
                     && filter.takes(&p)
                 {

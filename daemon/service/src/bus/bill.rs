@@ -12,13 +12,15 @@ pub(super) type BillRow = (u64, String, String, i64, i64, i64, String, String, S
 
 /// The number stands in this record.
 pub(super) fn carries(record: &Record, number: &str) -> bool {
-    let receipt = |n: u64| n != 0 && (number == format!("{n:08}") || number == n.to_string());
+    let receipt = |n: u64| n != 0 && (number == till_core::receipt::numbered(n) || number == n.to_string());
     let approved = |a: &till_plugin::channel::Approval| {
         !number.is_empty() && (a.reference == number || a.authorisation_code.as_deref() == Some(number))
     };
     match record {
         Record::On { event, .. } => carries(event, number),
-        Record::Opened { key, .. } | Record::OpenedFor { key, .. } => !key.is_empty() && key == number,
+        Record::Opened { key, .. } | Record::OpenedFor { key, .. } | Record::OpenedTraining { key, .. } => {
+            !key.is_empty() && key == number
+        }
         Record::AttemptCreated { ids, .. } | Record::Tendered { ids, .. } => {
             ids.order == number || format!("{:06}", ids.trace) == number
         }
@@ -67,7 +69,9 @@ impl Filter {
 
     pub(super) fn takes(&self, p: &Payment) -> bool {
         let channel = |c: &String| p.attempts.iter().any(|a| a.channel == *c);
-        self.channel.as_ref().is_none_or(channel)
+        // A bill is about money.
+        !p.training
+            && self.channel.as_ref().is_none_or(channel)
             && self.operator.as_ref().is_none_or(|o| p.operator.as_ref() == Some(o))
             && self.state.as_ref().is_none_or(|s| p.state.as_str() == s)
             && (self.from_ms..=self.to_ms).contains(&p.opened_wall_ms)

@@ -27,6 +27,7 @@ pub(super) fn payment(p: &Payment, printed: bool, decisions: &[(u32, String)]) -
     put(&mut d, "operator", p.operator.clone().unwrap_or_default());
     put(&mut d, "key", p.key.clone());
     put(&mut d, "purpose", p.purpose.as_str());
+    put(&mut d, "training", p.training);
     if let till_core::Purpose::TopUp { masked, .. } = &p.purpose {
         put(&mut d, "top-up-account", masked.clone());
     }

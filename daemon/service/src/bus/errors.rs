@@ -72,6 +72,7 @@ pub fn refusal_code(refusal: &Refusal) -> &'static str {
         Refusal::State { .. } | Refusal::Batch { .. } | Refusal::Dispute { .. } | Refusal::Stale => {
             "wrong-state"
         }
+        Refusal::Training(_) => "training",
         Refusal::NotPayable(_) => "not-payable",
         Refusal::UsedAlready { .. } => "used-already",
         Refusal::NoRoute { .. } => "no-route",

@@ -53,16 +53,23 @@ pub(super) fn known(world: &World, id: PaymentId) -> Result<Option<Payment>, Err
     history::find(&world.journal, id).map_err(|e| Error::JournalUnavailable(e.to_string()))
 }
 
-/// The newest payment with a key.
-pub(super) fn by_key(world: &World, key: &str) -> Result<Option<PaymentId>, Error> {
+/// The newest payment with a key; keys of training are their own.
+pub(super) fn by_key(world: &World, key: &str, training: bool) -> Result<Option<PaymentId>, Error> {
     let published = &world.handle.published;
-    let open = published.ids().into_iter().filter_map(|id| published.get(id)).find(|v| v.payment.key == key);
+    let mut views = published.ids().into_iter().filter_map(|id| published.get(id));
+    let open = views.find(|v| v.payment.key == key && v.payment.training == training);
     if let Some(view) = open {
         return Ok(Some(view.payment.id));
     }
     let mut found = None;
     walk_back(&world.journal, |record| match record {
-        Record::Opened { payment, key: k, .. } | Record::OpenedFor { payment, key: k, .. } if k == key => {
+        Record::Opened { payment, key: k, .. } | Record::OpenedFor { payment, key: k, .. }
+            if k == key && !training =>
+        {
+            found = Some(*payment);
+            Walk::Enough
+        }
+        Record::OpenedTraining { payment, key: k, .. } if k == key && training => {
             found = Some(*payment);
             Walk::Enough
         }
@@ -86,6 +93,9 @@ pub(super) fn payment(world: &World, id_or_key: &str) -> Result<Payment, Error> 
     {
         return Ok(payment);
     }
-    let id = by_key(world, id_or_key)?.ok_or_else(not_found)?;
+    let id = match by_key(world, id_or_key, false)? {
+        Some(id) => id,
+        None => by_key(world, id_or_key, true)?.ok_or_else(not_found)?,
+    };
     known(world, id)?.ok_or_else(not_found)
 }

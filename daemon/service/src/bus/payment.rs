@@ -53,6 +53,11 @@ impl Payment1 {
         self.seen(|v| v.payment.amount.currency().code().into())
     }
 
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn training(&self) -> bool {
+        self.seen(|v| v.payment.training)
+    }
+
     #[zbus(property)]
     fn state(&self) -> String {
         self.seen(|v| v.payment.state.as_str().into())

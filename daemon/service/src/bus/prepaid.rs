@@ -97,6 +97,12 @@ impl Prepaid1 {
     /// Does it, once for its key. A lost answer is asked for again under the same order number, which changes nothing
     /// twice.
     async fn account(&self, card: &str, ask: Ask<'_>, options: &Options) -> Result<AccountReport, Error> {
+        if self.world.handle.published.is_training() {
+            // Cards are real ones (I17: nothing of training reaches a channel).
+            return Err(Error::WrongState(
+                "the till is in training, and this is a real card: end training first".into(),
+            ));
+        }
         let key = options::text(options, "key", 64)?.unwrap_or_default();
         let request = Account {
             ids: numbers(&order(&self.id, ask.operation, &key)),
@@ -360,10 +366,18 @@ impl Prepaid1 {
             .map_err(|e| Error::JournalUnavailable(format!("the card cannot be sealed: {e}")))?;
         let masked = prepared.masked;
         let purpose = Purpose::TopUp { channel: self.id.clone(), recovery, masked: masked.clone() };
-        let input = Input::Open { payment: id, purpose, key: key.clone(), amount, subject, operator };
+        let input = Input::Open {
+            payment: id,
+            purpose,
+            key: key.clone(),
+            amount,
+            subject,
+            operator,
+            training: false,
+        };
         self.world.handle.input(input).await?;
         drop(pin);
-        let opened = terminal::opened(&self.world, connection, id, &key).await?;
+        let opened = terminal::opened(&self.world, connection, id, &key, false).await?;
         // The same key is the same top-up only for the same card.
         let same_card = |p: &Purpose, of: PaymentId| match p {
             Purpose::TopUp { channel, recovery, masked: m } => {

@@ -79,6 +79,10 @@ impl Pump {
                 self.properties(paths::ROOT, "org.tilld.Terminal1", [("CurrentChannel", current.into())])
                     .await?;
             }
+            Change::Training => {
+                let on = self.world.handle.published.is_training();
+                self.properties(paths::ROOT, "org.tilld.Terminal1", [("Training", on.into())]).await?;
+            }
             Change::Channel { id, old } => self.channel(&id, &old).await?,
             Change::Device { id, old } => self.device(&id, &old).await?,
             Change::Job { device, job, reason } => self.job(&device, &job, &reason).await?,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use till_core::input::Input;
-use till_core::record::Record;
 use till_core::{Payment, PaymentId, Purpose};
 use till_plugin::Money;
 use zbus::message::Header;
@@ -50,6 +49,11 @@ impl Terminal1 {
     }
 
     #[zbus(property)]
+    fn training(&self) -> bool {
+        self.world.handle.published.is_training()
+    }
+
+    #[zbus(property)]
     fn state(&self) -> &'static str {
         self.world.readiness().0
     }
@@ -69,7 +73,8 @@ impl Terminal1 {
         #[zbus(connection)] connection: &zbus::Connection,
     ) -> Result<OwnedObjectPath, Error> {
         self.world.access.check(connection, &header).await?;
-        options::only(&options, &["key", "subject", "operator", "purpose"])?;
+        options::only(&options, &["key", "subject", "operator", "purpose", "training"])?;
+        let training = options::flag(&options, "training")?.unwrap_or(false);
         let purpose = match options::text(&options, "purpose", 16)?.as_deref() {
             None | Some("sale") => Purpose::Sale,
             Some("hold") => Purpose::Hold,
@@ -80,9 +85,24 @@ impl Terminal1 {
         let operator = options::text(&options, "operator", 32)?;
         let amount = Money::new(amount, super::currency(currency)?);
         let id = PaymentId(*uuid::Uuid::now_v7().as_bytes());
-        let input = Input::Open { payment: id, purpose, key: key.clone(), amount, subject, operator };
+        let input =
+            Input::Open { payment: id, purpose, key: key.clone(), amount, subject, operator, training };
         self.world.handle.input(input).await?;
-        Ok(paths::payment(opened(&self.world, connection, id, &key).await?))
+        Ok(paths::payment(opened(&self.world, connection, id, &key, training).await?))
+    }
+
+    async fn set_training(
+        &self,
+        on: bool,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["operator"])?;
+        let operator = options::text(&options, "operator", 32)?.unwrap_or_default();
+        self.world.handle.input(Input::SetTraining { on, operator }).await?;
+        Ok(())
     }
 
     async fn select_channel(
@@ -137,9 +157,9 @@ impl Terminal1 {
         let mut ids = Vec::new();
         let mut passed = before.is_none();
         lookup::walk_back(&self.world.journal, |record| {
-            if let Record::Opened { payment, .. } | Record::OpenedFor { payment, .. } = record {
+            if let Some(payment) = record.opens() {
                 if passed {
-                    ids.push(*payment);
+                    ids.push(payment);
                 } else if before.as_ref().is_some_and(|b| *b == payment.to_string()) {
                     passed = true;
                 }
@@ -198,6 +218,7 @@ pub(super) async fn opened(
     connection: &zbus::Connection,
     id: PaymentId,
     key: &str,
+    training: bool,
 ) -> Result<PaymentId, Error> {
     if world.handle.published.get(id).is_some() {
         // Here and not only where changes are told: the caller's next call must find what this one names.
@@ -205,7 +226,8 @@ pub(super) async fn opened(
         connection.object_server().at(paths::payment(id), object).await?;
         return Ok(id);
     }
-    lookup::by_key(world, key)?.ok_or_else(|| Error::NotFound(format!("the payment of key {key:?} is gone")))
+    lookup::by_key(world, key, training)?
+        .ok_or_else(|| Error::NotFound(format!("the payment of key {key:?} is gone")))
 }
 
 fn row(p: &Payment) -> Row {

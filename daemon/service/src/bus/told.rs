@@ -73,9 +73,9 @@ fn said(record: &Record) -> (u32, String, String) {
             let (_, operator, text) = said(event);
             (*attempt, operator, format!("{} {text}", event.name()).trim_end().to_owned())
         }
-        Record::Opened { operator, subject, .. } | Record::OpenedFor { operator, subject, .. } => {
-            (0, who(operator), subject.clone())
-        }
+        Record::Opened { operator, subject, .. }
+        | Record::OpenedFor { operator, subject, .. }
+        | Record::OpenedTraining { operator, subject, .. } => (0, who(operator), subject.clone()),
         Record::AttemptCreated { ids, decision, .. } | Record::Tendered { ids, decision, .. } => {
             (ids.attempt, String::new(), decision.chosen.clone().unwrap_or_default())
         }
@@ -107,7 +107,7 @@ fn said(record: &Record) -> (u32, String, String) {
             (*attempt, String::new(), String::new())
         }
         Record::CopyRequested { copy, operator, receipt, .. } => {
-            (0, who(operator), format!("copy {copy} of {receipt:08}"))
+            (0, who(operator), format!("copy {copy} of {}", receipt::numbered(*receipt)))
         }
         Record::Dispute { number, operator, .. } => (0, operator.clone(), format!("case {number}")),
         _ => (0, String::new(), String::new()),

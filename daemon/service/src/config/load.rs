@@ -368,6 +368,12 @@ fn check_properties(id: &str, properties: &BTreeMap<String, String>) -> Result<(
 
 fn channel(id: String, c: super::file::Channel) -> Result<ChannelConfig, ConfigError> {
     check_id("channel", &id)?;
+    if id == till_core::training::CHANNEL {
+        return Err(bad(
+            format!("channel.{id}"),
+            "this is the name of the till's own training host: give the channel another id",
+        ));
+    }
     Ok(ChannelConfig {
         id,
         plugin: c.plugin,

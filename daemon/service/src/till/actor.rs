@@ -132,6 +132,7 @@ impl Actor {
     async fn run(mut self, mut receiver: mpsc::Receiver<Message>) {
         self.published.current(self.parts.shell.till().current_channel());
         self.publish_batch(self.parts.shell.till().batches().open_number());
+        self.published.in_training(self.parts.shell.till().is_training());
         // What a restart finds comes before anything else.
         let steps =
             self.parts.shell.recover().unwrap_or_else(|e| Self::fatal(&TillError::Journal(e.to_string())));
@@ -274,7 +275,9 @@ impl Actor {
                 let at = self.append(&mut pending).await?;
                 let owed = super::notices::owed(pending.record());
                 let effects = self.parts.shell.durable(pending, at);
-                if let Some(payment) = owed {
+                let training =
+                    |id: &PaymentId| self.parts.shell.till().payment(*id).is_some_and(|p| p.training);
+                if let Some(payment) = owed.filter(|id| !training(id)) {
                     let seq = self.parts.shell.till().seq();
                     self.published.tell(Change::Notice { seq, payment });
                 }
@@ -301,6 +304,10 @@ impl Actor {
                 till_core::Effect::ChannelChanged => {
                     self.published.current(self.parts.shell.till().current_channel());
                     self.published.tell(Change::CurrentChannel);
+                }
+                till_core::Effect::TrainingChanged => {
+                    self.published.in_training(self.parts.shell.till().is_training());
+                    self.published.tell(Change::Training);
                 }
                 till_core::Effect::ShowCode { payment, code } => {
                     self.publish(payment, Some(code.clone()));

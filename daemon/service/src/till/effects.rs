@@ -153,8 +153,12 @@ impl Effects {
                 self.spawn(move |e| async move { e.upload(batch, part, request).await });
             }
             Effect::Shred { below } => self.spawn(move |e| async move { e.shred(below).await }),
+            Effect::Train(train) => {
+                self.spawn(move |e| async move { e.handle.tell(till_core::training::answer(&train)).await });
+            }
             // Published by the actor itself.
             Effect::PaymentChanged(_)
+            | Effect::TrainingChanged
             | Effect::ChannelChanged
             | Effect::BatchChanged { .. }
             | Effect::ShowCode { .. } => {}

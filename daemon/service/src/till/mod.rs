@@ -113,6 +113,8 @@ pub enum Change {
     },
     /// The current channel changed.
     CurrentChannel,
+    /// Training began or ended.
+    Training,
     /// A channel changed.
     Channel {
         /// Which.

@@ -54,7 +54,9 @@ pub(crate) fn of(journal: &Journal, frame: &Frame) -> Result<Option<Notice>, His
         Record::decode(&frame.payload).map_err(|error| HistoryError::Record { seq: frame.seq, error })?;
     let Some(id) = owed(&record) else { return Ok(None) };
     // As it was right after that record: what came later has notices of its own.
-    let Some(p) = find_before(journal, id, frame.seq.saturating_add(1))? else { return Ok(None) };
+    let p = find_before(journal, id, frame.seq.saturating_add(1))?;
+    // Nothing is owed about training: no money moved (I17).
+    let Some(p) = p.filter(|p| !p.training) else { return Ok(None) };
     let (kind, amount, channel) = said(&p, &record, None);
     Ok(Some(Notice {
         seq: frame.seq,

@@ -35,6 +35,17 @@ pub(super) const fn staff(language: Language) -> &'static str {
 
 /// The scene of a payment as it stands.
 pub(super) fn of(p: &Payment, show_code: Option<&str>, language: Language) -> Scene {
+    let scene = as_real(p, show_code, language);
+    if !p.training {
+        return scene;
+    }
+    // Nobody may see or hear that money came: it did not.
+    let training = || ShowContent::Text(vec!["培训 TRAINING".into(), p.amount.to_string()]);
+    let show = if scene.show == ShowContent::Clear { scene.show } else { training() };
+    Scene { ends: scene.ends, ..quiet(show, Signal::Off) }
+}
+
+fn as_real(p: &Payment, show_code: Option<&str>, language: Language) -> Scene {
     let owed = p.remaining();
     match p.state {
         PaymentState::Draft => quiet(stage(Stage::Total, p.amount), Signal::Off),

@@ -75,6 +75,7 @@ struct Inner {
     jobs: BTreeMap<u64, JobView>,
     journal_problem: Option<String>,
     batch: (u32, String),
+    training: bool,
 }
 
 /// Everything that is published.
@@ -128,6 +129,15 @@ impl Published {
 
     pub(super) fn current(&self, channel: Option<&str>) {
         self.lock().current = channel.map(Into::into);
+    }
+
+    pub(super) fn in_training(&self, on: bool) {
+        self.lock().training = on;
+    }
+
+    /// The till is in training: no money moves by what is sold now.
+    pub fn is_training(&self) -> bool {
+        self.lock().training
     }
 
     pub(super) fn active(&self, payment: Option<PaymentId>) {

@@ -6,6 +6,7 @@ mod money;
 mod rest;
 mod send;
 mod step;
+mod training;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,7 @@ pub(crate) use send::{
     before_sending, w05_on_disk_before_anybody_hears, w06_the_job_is_on_disk_before_the_paper,
 };
 pub(crate) use step::{after_record, after_restart, i07_replay_gives_the_live_state};
+pub(crate) use training::i17_only_training_goes_to_the_training_host;
 
 use crate::disk;
 use crate::world::World;
@@ -38,13 +40,16 @@ struct Seen {
     opened_in: u32,
     /// Two people found out that an attempt happened that the machine could not find out.
     found: bool,
+    /// It was opened for training.
+    training: bool,
 }
 
 /// What the checks remember.
 #[derive(Default)]
 pub(crate) struct Watch {
     seen: Vec<Seen>,
-    keys: BTreeMap<String, PaymentId>,
+    /// By key and whether it is of training.
+    keys: BTreeMap<(bool, String), PaymentId>,
     orders: BTreeSet<String>,
     /// Trace numbers given, by channel.
     traces: BTreeSet<(usize, u32)>,

@@ -43,7 +43,7 @@ fn i04_nothing_is_under_way(w: &World) {
 /// Each payment out of its records alone, as an auditor would, against the hosts' ledgers.
 fn books_agree(w: &mut World) {
     let mut known = BTreeSet::new();
-    let (mut payments, mut reviews) = (Vec::new(), 0);
+    let (mut payments, mut reviews, mut trained) = (Vec::new(), 0, 0);
     for id in w.disk.identities() {
         let Some(p) = w.disk.payment(id, u64::MAX) else {
             panic!("I4: its records do not make payment {id}")
@@ -51,20 +51,39 @@ fn books_agree(w: &mut World) {
         *w.tally.payment.entry(p.state.as_str()).or_default() += 1;
         money::i01_kept_is_between_nothing_and_what_is_owed(&p);
         money::i10_never_more_back_than_was_taken(&p);
-        i06_every_attempt_is_booked_as_we_have_it(&w.hosts, &p);
         i08_the_end_is_one_that_can_be_reached(&w.watch, &p);
+        if p.training {
+            i17_no_network_knows_of_it(&w.hosts, &p);
+            w.tally.see("training payments");
+            trained += 1;
+            continue;
+        }
+        i06_every_attempt_is_booked_as_we_have_it(&w.hosts, &p);
         top_up_is_both_or_neither(&w.hosts, &p);
         reviews += p.attempts.iter().filter(|a| a.state == AttemptState::Review).count() as u64;
         known.extend(p.attempts.iter().map(|a| a.ids.order.clone()));
         payments.push(p);
     }
     batch::at_rest(w, &payments);
-    w.tally.payments = payments.len() as u64;
+    w.tally.payments = payments.len() as u64 + trained;
     w.tally.see_many("attempts left to review", reviews);
     let strangers = w.hosts.iter().flat_map(|h| h.book.keys()).filter(|o| !known.contains(*o)).count();
     assert_eq!(strangers, 0, "I6: a host knows an order that the journal does not");
     let late = w.hosts.iter().map(|h| h.booked_late).sum();
     w.tally.see_many("booked after never-existed", late);
+}
+
+/// I17: whatever was practised, no network has heard of it.
+fn i17_no_network_knows_of_it(hosts: &[Host], p: &Payment) {
+    for a in &p.attempts {
+        let heard = hosts.iter().any(|h| h.book.contains_key(&a.ids.order));
+        assert!(
+            !heard && a.channel == till_core::training::CHANNEL,
+            "I17: training reached a network: {a:?}"
+        );
+    }
+    let review = p.attempts.iter().any(|a| a.state == AttemptState::Review);
+    assert!(!review, "I17: people are asked what became of a training payment: {p:?}");
 }
 
 /// I6, I9, I21: what we have as done the host has done, once and over the same amount; what we have as not done it has

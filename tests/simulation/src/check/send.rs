@@ -42,7 +42,7 @@ pub(crate) fn before_sending(w: &mut World, payment: PaymentId, attempt: u32, ch
     if a.resolve.single_slot {
         let others = w.till().open_payments().flat_map(|o| o.attempts.iter().map(move |x| (o.id, x)));
         let unresolved = others.filter(|(id, x)| (*id, x.ids.attempt) != (payment, attempt)).any(|(_, x)| {
-            profile::index(&x.channel) == channel && x.resolve.single_slot && x.state.is_armed()
+            x.resolve.single_slot && x.state.is_armed() && profile::index(&x.channel) == channel
         });
         assert!(!unresolved, "W3: a reversal is open and a new request goes out on the same channel");
     }

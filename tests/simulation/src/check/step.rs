@@ -2,7 +2,7 @@
 
 use till_core::{Attempt, AttemptState, Payment, PaymentId, PaymentState, Record};
 
-use super::{Seen, batch, inner, money};
+use super::{Seen, batch, inner, money, training};
 use crate::profile;
 use crate::world::World;
 
@@ -26,9 +26,10 @@ pub(crate) fn after_record(w: &mut World, record: &Record) {
         assert!(p.open_attempt().is_some(), "I4: a payment is under way without an attempt");
     }
     let seen = w.watch.of(id);
+    training::i17_a_payment_is_training_from_its_first_record_on(seen, till, p, record);
     w08_two_people_decide(seen, record);
     i18_a_final_payment_changes_only_by_what_follows(seen, p, record);
-    if let Record::Opened { .. } | Record::OpenedFor { .. } = record {
+    if record.opens().is_some() {
         seen.opened_in = till.open_batch();
     }
     let mut approved = None;
@@ -49,6 +50,7 @@ pub(crate) fn after_record(w: &mut World, record: &Record) {
     if let Some(attempt) = approved {
         batch::approved(w, id, attempt);
     }
+    training::i17_the_books_without_training_are_the_books(w);
     i12_a_void_is_of_its_own_batch(w, record);
 }
 
@@ -97,6 +99,7 @@ fn same_but_for_attempts(p: &Payment, q: &Payment) -> bool {
     let Payment {
         id,
         amount,
+        training,
         purpose,
         subject,
         operator,
@@ -118,7 +121,7 @@ fn same_but_for_attempts(p: &Payment, q: &Payment) -> bool {
         changed_wall_ms,
         seq,
     } = p;
-    (*id, *amount, *state, *seq) == (q.id, q.amount, q.state, q.seq)
+    (*id, *amount, *state, *seq, *training) == (q.id, q.amount, q.state, q.seq, q.training)
         && (purpose, subject, operator, key) == (&q.purpose, &q.subject, &q.operator, &q.key)
         && (reason, returning, proposal) == (&q.reason, &q.returning, &q.proposal)
         && (*completed, *accepted, *acknowledged) == (q.completed, q.accepted, q.acknowledged)
@@ -132,14 +135,20 @@ fn i09_a_key_is_one_payment_and_a_number_one_attempt(w: &mut World, record: &Rec
     let (payment, key) = match record {
         Record::Opened { payment, key, .. }
         | Record::OpenedFor { payment, key, .. }
+        | Record::OpenedTraining { payment, key, .. }
         | Record::LegCreated { payment, key, .. } => (payment, key.as_str()),
         _ => return numbers(w, record),
     };
     if !key.is_empty() {
-        let first = w.watch.keys.insert(key.to_owned(), *payment);
+        let training = is_training(w, *payment);
+        let first = w.watch.keys.insert((training, key.to_owned()), *payment);
         assert_eq!(first, None, "I9: a key is used twice");
     }
     numbers(w, record);
+}
+
+fn is_training(w: &World, payment: PaymentId) -> bool {
+    w.till().payment(payment).is_some_and(|p| p.training)
 }
 
 fn numbers(w: &mut World, record: &Record) {
@@ -149,6 +158,9 @@ fn numbers(w: &mut World, record: &Record) {
         _ => return,
     };
     assert!(w.watch.orders.insert(ids.order.clone()), "I9: an order number was given twice");
+    if channel == till_core::training::CHANNEL {
+        return;
+    }
     let fresh = w.watch.traces.insert((profile::index(channel), ids.trace));
     assert!(fresh, "I9: a trace number of {channel} was given twice");
 }
@@ -221,6 +233,10 @@ fn w04_only_a_right_answer_is_believed(p: &Payment, record: &Record) {
     let Some(a) = p.attempts.iter().rev().find(newest) else {
         panic!("W4: an approval is folded in and nothing is approved")
     };
+    if p.training {
+        assert_eq!(approval.amount, a.amount, "W4: the training host says something else");
+        return;
+    }
     let right = crate::host::approval(profile::index(&a.channel), &a.ids, a.amount);
     assert_eq!(
         (approval.amount, &approval.echo),

@@ -12,7 +12,7 @@ const STATEMENT_AFTER_MS: u64 = 60_000;
 
 /// A customer comes back, or a hotel guest leaves.
 pub(super) fn look_back(w: &mut World) {
-    let Some(payment) = one_of(w) else { return };
+    let Some(payment) = one_of(w).filter(|id| super::train::fits(w, *id)) else { return };
     let Some(p) = seen(w, payment) else { return };
     let holds = p.hold().is_some();
     let returnable: Vec<(u32, i64)> = p.returnable().map(|(a, left)| (a.ids.attempt, left.minor())).collect();

@@ -4,6 +4,7 @@
 mod after;
 mod close;
 mod sell;
+mod train;
 
 pub(crate) use close::stalled;
 use till_core::input::Presented;
@@ -29,6 +30,8 @@ pub(crate) struct Operator {
     evening: u32,
     /// The day is closed before everybody goes.
     closes: bool,
+    /// Somebody new is shown the till.
+    pub(crate) trains: bool,
 }
 
 /// A request to open a payment.
@@ -37,6 +40,7 @@ struct Asked {
     key: String,
     minor: i64,
     purpose: till_core::Purpose,
+    training: bool,
 }
 
 /// What somebody sees of the payment before them.
@@ -82,7 +86,7 @@ impl Sight {
 }
 
 impl Operator {
-    pub(crate) const fn new(payments: u64, evening: u32, closes: bool) -> Self {
+    pub(crate) const fn new(payments: u64, evening: u32, closes: bool, trains: bool) -> Self {
         Self {
             payments,
             done: false,
@@ -94,6 +98,7 @@ impl Operator {
             legs: 0,
             evening,
             closes,
+            trains,
         }
     }
 
@@ -120,6 +125,9 @@ impl Operator {
     }
 
     fn free(w: &mut World) {
+        if w.operator.trains && train::turn(w) {
+            return;
+        }
         if w.operator.is_evening() {
             // What waits for a review to be decided would wait for ever.
             if w.till().open_payments().any(Self::waits_for_people) {

@@ -1,6 +1,6 @@
 //! Opening, presenting, waiting.
 
-use till_core::{Input, PaymentId, Purpose, Refusal};
+use till_core::{Input, PaymentId, Purpose, Refusal, Till};
 use till_plugin::{Currency, Money};
 
 use super::{Asked, Operator, Sight, cancel, presented, refused};
@@ -17,22 +17,27 @@ pub(super) fn open(w: &mut World) {
             w.operator.asked[n].clone()
         }
         _ => {
-            let key = format!("key-{}", w.operator.asked.len());
+            let training = w.till().is_training();
+            let key =
+                if training { Operator::training_key(w) } else { format!("key-{}", w.operator.asked.len()) };
             let purpose = match w.rng.below(20) {
                 0 | 1 => Purpose::Hold,
-                2 => Purpose::TopUp {
+                2 if !training => Purpose::TopUp {
                     channel: "gift".into(),
                     recovery: b"card".to_vec(),
                     masked: "9900****0001".into(),
                 },
                 _ => Purpose::Sale,
             };
-            let asked = Asked { key, minor: 1 + w.rng.minor(99_999), purpose };
+            let asked = Asked { key, minor: 1 + w.rng.minor(99_999), purpose, training };
             w.operator.asked.push(asked.clone());
             asked
         }
     };
-    let known = w.till().by_key(&asked.key);
+    let by_key = if asked.training { Till::training_by_key } else { Till::by_key };
+    let known = by_key(w.till(), &asked.key);
+    // Training has ended, or begun, since this was asked for the first time.
+    let other_mode = asked.training != w.till().is_training();
     let other = known.is_some() && w.rng.chance(20);
     let minor = if other { asked.minor + 1 } else { asked.minor };
     let payment = Operator::fresh_id(w);
@@ -43,8 +48,13 @@ pub(super) fn open(w: &mut World) {
         amount: Money::new(minor, Currency::CNY),
         subject: "goods".into(),
         operator: Some("op".into()),
+        training: asked.training,
     };
     match (known, w.asked(&open)) {
+        (None, Ok(told)) if other_mode => {
+            let apart = matches!(told, Err(Refusal::Training(_)));
+            assert!(apart, "I17: a payment was opened as what the till is not in: {told:?}");
+        }
         // It may be on disk all the same.
         (_, Err(Stopped::Died)) => {
             w.operator.opened += 1;
@@ -167,6 +177,7 @@ pub(super) fn under_way(w: &mut World, p: Sight) {
                 amount: Money::new(1, Currency::CNY),
                 subject: String::new(),
                 operator: None,
+                training: w.till().is_training(),
             };
             let told = w.asked(&open);
             refused(&told, "another payment was opened while one is under way", busy);

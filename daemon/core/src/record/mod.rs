@@ -4,6 +4,8 @@
 //! changed one gets a new variant beside the old. Nothing in here is secret: recovery data arrives sealed, instruments
 //! as masked text and keyed token.
 
+mod about;
+
 use serde::{Deserialize, Serialize};
 use till_plugin::channel::{
     Approval, AttemptIds, Decline, QueryOutcome, ResolveProfile, UndoOutcome, UndoReason, UnknownReason,
@@ -435,6 +437,28 @@ pub enum Record {
         /// The same recovery data, sealed under a key of now.
         recovery: Vec<u8>,
     },
+    /// A payment was opened for training: no money moves, and it counts nowhere (I17). It stays so to its end.
+    OpenedTraining {
+        /// Payment.
+        payment: PaymentId,
+        /// Caller's idempotency key; empty: none. Keys of training are their own.
+        key: String,
+        /// What would be owed.
+        amount: Money,
+        /// For the receipt.
+        subject: String,
+        /// Who.
+        operator: Option<String>,
+        /// What for; never a top-up.
+        purpose: Purpose,
+    },
+    /// The till went over to training, or back to selling.
+    TrainingSet {
+        /// Training from now on.
+        on: bool,
+        /// Who.
+        operator: String,
+    },
 }
 
 /// A record that this version cannot read.
@@ -472,120 +496,5 @@ impl Record {
             Some((&version, _)) => Err(RecordError::Version(version)),
             None => Err(RecordError::Undecodable(0)),
         }
-    }
-
-    /// The payment it is about.
-    pub fn payment(&self) -> Option<PaymentId> {
-        match self {
-            Self::On { event, .. } => event.payment(),
-            Self::OpenedFor { payment, .. }
-            | Self::Tendered { payment, .. }
-            | Self::LegCreated { payment, .. }
-            | Self::LegPresented { payment, .. }
-            | Self::Dispute { payment, .. }
-            | Self::ReturnDecided { payment, .. }
-            | Self::PaymentToReview { payment, .. }
-            | Self::HoldExpired { payment, .. }
-            | Self::Abandoned { payment, .. }
-            | Self::Reopened { payment, .. }
-            | Self::ReviewProposed { payment, .. }
-            | Self::ReviewDecided { payment, .. }
-            | Self::AcknowledgementAsked { payment }
-            | Self::Parked { payment }
-            | Self::CopyRequested { payment, .. }
-            | Self::Resealed { payment, .. }
-            | Self::Acknowledged { payment, .. }
-            | Self::Resumed { payment, .. }
-            | Self::Opened { payment, .. }
-            | Self::AmountConfirmed { payment }
-            | Self::AttemptCreated { payment, .. }
-            | Self::NotSent { payment, .. }
-            | Self::Sent { payment, .. }
-            | Self::Approved { payment, .. }
-            | Self::Declined { payment, .. }
-            | Self::BecameUnknown { payment, .. }
-            | Self::QueryStarted { payment }
-            | Self::QueryOpen { payment, .. }
-            | Self::UndoDecided { payment, .. }
-            | Self::UndoStarted { payment }
-            | Self::UndoAnswered { payment, .. }
-            | Self::WentToReview { payment, .. }
-            | Self::CancelRequested { payment, .. }
-            | Self::Cancelled { payment, .. }
-            | Self::LateAnswer { payment, .. } => Some(*payment),
-            Self::ChannelSelected { .. }
-            | Self::TraceTaken { .. }
-            | Self::SignedIn { .. }
-            | Self::JobSent { .. }
-            | Self::JobEnded { .. }
-            | Self::NoticesTaken { .. }
-            | Self::DrawerOpened { .. }
-            | Self::Batch(_) => None,
-        }
-    }
-
-    /// Lower-kebab name, for exports and people.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Opened { .. } => "opened",
-            Self::AmountConfirmed { .. } => "amount-confirmed",
-            Self::AttemptCreated { .. } => "attempt-created",
-            Self::NotSent { .. } => "not-sent",
-            Self::Sent { .. } => "sent",
-            Self::Approved { .. } => "approved",
-            Self::Declined { .. } => "declined",
-            Self::BecameUnknown { .. } => "became-unknown",
-            Self::QueryStarted { .. } => "query-started",
-            Self::QueryOpen { .. } => "query-open",
-            Self::UndoDecided { .. } => "undo-decided",
-            Self::UndoStarted { .. } => "undo-started",
-            Self::UndoAnswered { .. } => "undo-answered",
-            Self::WentToReview { .. } => "went-to-review",
-            Self::CancelRequested { .. } => "cancel-requested",
-            Self::Cancelled { .. } => "cancelled",
-            Self::LateAnswer { .. } => "late-answer",
-            Self::ChannelSelected { .. } => "channel-selected",
-            Self::TraceTaken { .. } => "trace-taken",
-            Self::SignedIn { .. } => "signed-in",
-            Self::JobSent { .. } => "job-sent",
-            Self::JobEnded { .. } => "job-ended",
-            Self::DrawerOpened { .. } => "drawer-opened",
-            Self::OpenedFor { .. } => "opened-for",
-            Self::Tendered { .. } => "tendered",
-            Self::LegCreated { .. } => "leg-created",
-            Self::LegPresented { .. } => "leg-presented",
-            Self::ReturnDecided { .. } => "return-decided",
-            Self::PaymentToReview { .. } => "payment-to-review",
-            Self::HoldExpired { .. } => "hold-expired",
-            Self::Abandoned { .. } => "abandoned",
-            Self::Reopened { .. } => "reopened",
-            Self::ReviewProposed { .. } => "review-proposed",
-            Self::ReviewDecided { .. } => "review-decided",
-            Self::AcknowledgementAsked { .. } => "acknowledgement-asked",
-            Self::Acknowledged { .. } => "acknowledged",
-            Self::Resumed { .. } => "resumed",
-            Self::Parked { .. } => "parked",
-            Self::CopyRequested { .. } => "copy-requested",
-            Self::NoticesTaken { .. } => "notices-taken",
-            Self::On { .. } => "on",
-            Self::Batch(event) => event.name(),
-            Self::Dispute { event, .. } => event.name(),
-            Self::Resealed { .. } => "resealed",
-        }
-    }
-
-    /// Finishes or protects something begun: must go to disk even when space is scarce.
-    pub const fn is_finishing(&self) -> bool {
-        !matches!(
-            self,
-            Self::Opened { .. }
-                | Self::OpenedFor { .. }
-                | Self::AmountConfirmed { .. }
-                | Self::AttemptCreated { .. }
-                | Self::Tendered { .. }
-                | Self::LegCreated { .. }
-                | Self::LegPresented { .. }
-                | Self::Sent { .. }
-        )
     }
 }

@@ -1,0 +1,210 @@
+//! The fold: what a durable record means for everything that the till knows.
+
+use crate::batch::BatchEvent;
+use crate::fold::{self, fold};
+use crate::keys::Keys;
+use crate::limits::Counters;
+use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentId};
+use crate::planted::planted;
+use crate::record::Record;
+use crate::training::RECEIPTS;
+
+use super::job::{COPIES, slip_job};
+use super::{Job, TOKENS, Till, Token, leg_body, use_of};
+
+impl Till {
+    /// Takes a durable record in. Total: a record that fits nothing changes nothing but the sequence number.
+    pub fn apply(&mut self, seq: u64, wall_ms: i64, record: &Record) {
+        self.seq = seq;
+        self.apply_numbers(wall_ms, record);
+        if let Record::Dispute { payment, number, event, .. } = record {
+            self.disputes.apply((seq, wall_ms), *payment, *number, event);
+        }
+        let Some(id) = record.payment() else { return };
+        if let Some(payment) = fold::opened(record, wall_ms, seq) {
+            self.payments += 1;
+            self.keys_of(payment.training).add(&payment.key, id, payment.amount, &payment.subject);
+            self.batches.opened(&payment);
+            self.open.insert(id, payment);
+            return;
+        }
+        // A void, refund or late approval leads out of a finished payment.
+        if !self.open.contains_key(&id)
+            && let Some(at) = self.recent.iter().rposition(|p| p.id == id)
+            && let Some(payment) = self.recent.remove(at)
+        {
+            self.open.insert(id, payment);
+        }
+        let Some(payment) = self.open.get_mut(&id) else { return };
+        let before: Vec<AttemptState> = payment.attempts.iter().map(|a| a.state).collect();
+        fold(payment, record, wall_ms, seq);
+        for (at, a) in payment.attempts.iter().enumerate() {
+            // Training counts nowhere (I17).
+            if before.get(at) != Some(&a.state) && (!payment.training || planted!(TrainingCounts)) {
+                self.batches.attempt_changed(payment, a, seq);
+                count_used(&mut self.used, payment, a);
+            }
+        }
+        if let Record::Approved { .. } = record
+            && !payment.training
+            && let Some(a) = payment.attempts.iter().rev().find(|a| a.stands())
+            && a.kind.is_tender()
+            && !a.token.is_empty()
+        {
+            let token = Token { value: a.token.clone(), payment: id, wall_ms, taken: Some(a.amount) };
+            self.note(token);
+        }
+        let Some(payment) = self.open.get(&id) else { return };
+        if payment.is_settled()
+            && let Some(done) = self.open.remove(&id)
+        {
+            self.batches.settled(id);
+            self.remember(done);
+        }
+    }
+
+    fn note(&mut self, token: Token) {
+        self.tokens.push_back(token);
+        if self.tokens.len() > TOKENS {
+            self.tokens.pop_front();
+        }
+    }
+
+    /// Numbers, jobs and choices, whichever payment they are about.
+    fn apply_numbers(&mut self, wall_ms: i64, record: &Record) {
+        match record {
+            Record::AttemptCreated { payment, ids, decision, token, .. }
+            | Record::Tendered { payment, ids, decision, token, .. } => {
+                let training = self.is_of_training(*payment);
+                *self.orders_of(training) += 1;
+                if let Some(channel) = &decision.chosen {
+                    self.numbers.entry(channel.clone()).or_default().trace = ids.trace;
+                }
+                if !token.is_empty() && !training {
+                    self.note(Token {
+                        value: token.clone(),
+                        payment: *payment,
+                        wall_ms: ids.wall_ms,
+                        taken: None,
+                    });
+                }
+            }
+            Record::LegCreated { payment, ids, channel, kind, of, amount, key, .. } => {
+                let training = self.is_of_training(*payment);
+                *self.orders_of(training) += 1;
+                self.numbers.entry(channel.clone()).or_default().trace = ids.trace;
+                self.keys_of(training).add(key, *payment, *amount, &leg_body(*kind, *payment, *of));
+            }
+            Record::Approved { payment, receipt_number, print, .. }
+            | Record::ReviewDecided { payment, receipt_number, print, .. }
+                if *receipt_number != 0 =>
+            {
+                match receipt_number.checked_sub(RECEIPTS) {
+                    Some(number) => self.training.receipts = number,
+                    None => self.receipts = *receipt_number,
+                }
+                if *print {
+                    let (payment, receipt) = (*payment, *receipt_number);
+                    let job = Job { copy: 0, ..Job::receipt(payment, receipt, wall_ms) };
+                    self.jobs.insert(receipt, job);
+                }
+            }
+            Record::On { event, .. } => self.apply_numbers(wall_ms, event),
+            Record::CopyRequested { job, payment, receipt, copy, .. } => {
+                self.copies = job.saturating_sub(COPIES);
+                let (payment, receipt, copy) = (*payment, *receipt, *copy);
+                self.jobs.insert(*job, Job { copy, ..Job::receipt(payment, receipt, wall_ms) });
+            }
+            Record::NoticesTaken { sink, seq } => {
+                let taken = self.notices.entry(sink.clone()).or_default();
+                *taken = (*taken).max(*seq);
+            }
+            Record::Batch(event) => {
+                let follows = self.batches.apply(event, wall_ms);
+                self.slip(event, wall_ms);
+                for (channel, batch) in follows.moved {
+                    self.numbers.entry(channel.clone()).or_default().batch = *batch;
+                }
+                if let Some((channel, trace)) = follows.trace {
+                    self.numbers.entry(channel.to_owned()).or_default().trace = trace;
+                    self.orders += 1;
+                }
+                if follows.new_day && !planted!(CountersNotReset) {
+                    self.used.reset();
+                }
+            }
+            Record::TrainingSet { on, .. } => self.training.on = *on,
+            Record::ChannelSelected { channel, .. } => self.current.clone_from(channel),
+            Record::TraceTaken { channel, trace } => {
+                self.numbers.entry(channel.clone()).or_default().trace = *trace;
+            }
+            Record::SignedIn { channel, batch: Some(batch) } => {
+                self.numbers.entry(channel.clone()).or_default().batch = *batch;
+            }
+            Record::JobSent { job, .. } => {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.sent = true;
+                }
+            }
+            Record::JobEnded { job, .. } => {
+                self.jobs.remove(job);
+            }
+            _ => {}
+        }
+    }
+
+    /// The payment of a record is a training one.
+    fn is_of_training(&self, id: PaymentId) -> bool {
+        self.payment(id).is_some_and(|p| p.training)
+    }
+
+    const fn keys_of(&mut self, training: bool) -> &mut Keys {
+        if training { &mut self.training.keys } else { &mut self.keys }
+    }
+
+    const fn orders_of(&mut self, training: bool) -> &mut u64 {
+        if training { &mut self.training.orders } else { &mut self.orders }
+    }
+
+    /// Settlement slips that are to be printed.
+    fn slip(&mut self, event: &BatchEvent, wall_ms: i64) {
+        match event {
+            BatchEvent::Closed { batch, print: true, .. } => {
+                self.jobs.insert(slip_job(*batch), Job::slip(*batch, 0, wall_ms));
+            }
+            BatchEvent::SlipRequested { batch, job, copy, .. } => {
+                self.copies = job.saturating_sub(COPIES);
+                self.jobs.insert(*job, Job::slip(*batch, *copy, wall_ms));
+            }
+            _ => {}
+        }
+    }
+
+    /// A planted fault: a replay that does not restore everything.
+    #[cfg(feature = "planted")]
+    pub(crate) fn forget(&mut self, keys: bool, traces: bool, batches: bool) {
+        if keys {
+            self.keys = Keys::default();
+        }
+        if traces {
+            self.numbers.clear();
+        }
+        if batches {
+            self.batches = Batches::default();
+        }
+    }
+}
+
+/// An approved attempt uses limits up; a void frees what its original used.
+fn count_used(used: &mut Counters, p: &Payment, a: &Attempt) {
+    if !a.stands() {
+        return;
+    }
+    if a.kind.takes() {
+        used.take(&use_of(p, a));
+    } else if a.kind == LegKind::Void
+        && let Some(original) = p.attempt(a.of)
+    {
+        used.give_back(&use_of(p, original));
+    }
+}
