@@ -129,7 +129,7 @@ impl World {
         let drawn = if rng.per_mille(4) { 300 } else { rng.pick(&[4, 8, 12, 20, 40]) };
         let evening = rng.pick(&[0, 20, 60, 60]);
         let closes = rng.chance(60);
-        let trains = rng.chance(8);
+        let trains = rng.chance(4);
         let rules = rules(&mut rng, wild_clock);
         let mut clock = Clock::default();
         clock.after(0, Event::Operator);
@@ -481,14 +481,20 @@ impl World {
             self.replayed.adopt(payment);
         }
         self.replayed.apply(seq, wall, record);
+        if self.untrained.is_some() {
+            self.replay_untrained(seq, wall, record);
+        }
+    }
+
+    /// The same without training.
+    fn replay_untrained(&mut self, seq: u64, wall: i64, record: &Record) {
         let training = record.payment().and_then(|id| self.replayed.payment(id)).is_some_and(|p| p.training);
-        if let Some(till) = self.untrained.as_mut().filter(|_| !training) {
-            if let Some(payment) = till.lacks(record).and_then(|id| self.disk.payment(id, seq)) {
-                till.adopt(payment);
-            }
-            if !matches!(record, Record::TrainingSet { .. }) {
-                till.apply(seq, wall, record);
-            }
+        let Some(till) = self.untrained.as_mut().filter(|_| !training) else { return };
+        if let Some(payment) = till.lacks(record).and_then(|id| self.disk.payment(id, seq)) {
+            till.adopt(payment);
+        }
+        if !matches!(record, Record::TrainingSet { .. }) {
+            till.apply(seq, wall, record);
         }
     }
 
