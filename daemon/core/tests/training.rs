@@ -15,6 +15,9 @@ use till_core::{
 
 const ID: PaymentId = PaymentId([9; 16]);
 
+/// What is done with a payment afterwards, and over how much.
+type Leg = (LegKind, Option<i64>);
+
 /// A till whose training host answers at once.
 struct Bench {
     till: Till,
@@ -104,7 +107,7 @@ impl Bench {
 /// in anything that is counted; a limit of one yuan a day binds none of it.
 #[test]
 fn s63_i17_whatever_is_practised_reaches_no_channel_and_counts_nowhere() {
-    let whole: [(Purpose, &[(LegKind, Option<i64>)], PaymentState); 4] = [
+    let whole: [(Purpose, &[Leg], PaymentState); 4] = [
         (Purpose::Sale, &[], PaymentState::Paid),
         (Purpose::Sale, &[(LegKind::Void, None)], PaymentState::Returned),
         (Purpose::Sale, &[(LegKind::Refund, Some(3_000)), (LegKind::Refund, None)], PaymentState::Returned),
