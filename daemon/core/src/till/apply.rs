@@ -190,7 +190,7 @@ impl Till {
             self.numbers.clear();
         }
         if batches {
-            self.batches = Batches::default();
+            self.batches = crate::batch::Batches::default();
         }
     }
 }
