@@ -1,5 +1,7 @@
 //! A disk that somebody takes away (S71, S79): the till's whole state folder, searched byte for byte after real payments.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // clippy knows tests by their attribute only
+
 use std::collections::BTreeSet;
 use std::fs;
 

@@ -36,9 +36,8 @@ async fn till(template: &str) -> (Rig, Client) {
     fs::write(drop_ins.join("10-receipt.toml"), text).unwrap();
     rig.start_till().unwrap();
     let client = rig.wait_up().await.unwrap();
-    let rest = || async {
-        client.blockers().await.ok()?.iter().all(|b| b.1 == "receipt-template").then_some(())
-    };
+    let rest =
+        || async { client.blockers().await.ok()?.iter().all(|b| b.1 == "receipt-template").then_some(()) };
     until("everything else is ready", rest).await.unwrap();
     (rig, client)
 }
