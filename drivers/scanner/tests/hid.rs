@@ -29,7 +29,7 @@ fn settings(descriptor: &str, more: &str) -> String {
 fn plain(aim: &str, code: &[u8], continued: bool) -> Vec<u8> {
     let mut report = vec![0; 61];
     report[0] = 2;
-    report[1..1 + aim.len()].copy_from_slice(aim.as_bytes());
+    report[1..=aim.len()].copy_from_slice(aim.as_bytes());
     report[4..4 + code.len()].copy_from_slice(code);
     report[60] = u8::from(continued);
     report
