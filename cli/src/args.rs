@@ -250,6 +250,11 @@ pub enum DayCommand {
         /// Batch number [default: the open one].
         batch: Option<u32>,
     },
+    /// What each operator took and gave back in a batch.
+    Operators {
+        /// Batch number [default: the open one].
+        batch: Option<u32>,
+    },
     /// The settlement slip of a closed batch, as text.
     Slip {
         /// Batch number.

@@ -1,7 +1,7 @@
 //! `day`: batches and the end of day.
 
 use serde_json::json;
-use till_dbus::types::{BatchRow, ExceptionRow, PartRow, PayoutRow};
+use till_dbus::types::{BatchRow, ExceptionRow, OperatorRow, PartRow, PayoutRow};
 use till_dbus::{Options, Settlement1Proxy};
 
 use crate::args::{Command, DayCommand};
@@ -64,6 +64,14 @@ pub(crate) async fn run(s: &Session, command: &DayCommand) -> Result<(), Failure
             let data = json!({ "batch": number, "parts": parts, "exceptions": left, "payouts": payouts });
             s.show(&data, |look| show(look, number, &parts, &left, &payouts))
         }
+        DayCommand::Operators { batch } => {
+            let number = match batch {
+                Some(batch) => *batch,
+                None => till.open_batch().await?,
+            };
+            let rows = till.list_operators(number, Options::new()).await?;
+            s.show(&json!({ "batch": number, "operators": rows }), |look| operators(look, number, &rows))
+        }
         DayCommand::Again { batch, channel } => {
             till.settle_again(*batch, channel, s.options()).await?;
             let text = s.look.say("the settlement goes on", "结算继续进行");
@@ -119,6 +127,38 @@ pub fn list(look: &Look, rows: &[BatchRow]) -> String {
         })
         .collect();
     render(look, &head, &cells)
+}
+
+/// What each operator took and gave back in one batch.
+pub fn operators(look: &Look, number: u32, rows: &[OperatorRow]) -> String {
+    let mut out = String::new();
+    line(&mut out, &look.paint(&format!("{} {number}", look.say("batch", "批次")), Tone::Strong));
+    if rows.is_empty() {
+        line(&mut out, look.say("no money moved in it", "本批次无交易"));
+        return out;
+    }
+    let head = if look.chinese {
+        ["操作员", "收款", "笔数", "退款", "笔数"]
+    } else {
+        ["operator", "taken", "count", "given back", "count"]
+    };
+    let cells: Vec<Vec<Cell>> = rows
+        .iter()
+        .map(|o| {
+            vec![
+                Cell::new(if o.operator.is_empty() {
+                    look.say("not said", "未注明")
+                } else {
+                    &o.operator
+                }),
+                Cell::right(look.money(o.debits, &o.currency)),
+                Cell::right(o.debit_count.to_string()),
+                Cell::right(look.money(o.credits, &o.currency)),
+                Cell::right(o.credit_count.to_string()),
+            ]
+        })
+        .collect();
+    out + &render(look, &head, &cells)
 }
 
 /// One batch: what each channel took and gave back, and what is left to people.
@@ -229,6 +269,18 @@ mod tests {
             "2026-05-04",
             "0.77",
         ] {
+            assert!(out.contains(says), "{says} is missing:\n{out}");
+        }
+        let row = |operator: &str, debits, credits| OperatorRow {
+            operator: operator.into(),
+            currency: "CNY".into(),
+            debits,
+            debit_count: 2,
+            credits,
+            credit_count: 1,
+        };
+        let out = operators(&Look::plain(), 3, &[row("", 12_850, 0), row("li", 900, 150)]);
+        for says in ["batch 3", "not said", "128.50", "li", "9.00", "1.50"] {
             assert!(out.contains(says), "{says} is missing:\n{out}");
         }
         assert!(check(&Command::Day(DayCommand::Close), None).is_err(), "a close wants a name");

@@ -37,6 +37,8 @@ pub fn check(command: &Command, operator: Option<&str>) -> Result<(), Failure> {
         PrepaidCommand::Issue { .. } => "issuing a card",
         PrepaidCommand::Block { .. } => "blocking a card",
         PrepaidCommand::Unblock { .. } => "lifting a block",
+        PrepaidCommand::Reactivate { .. } => "reactivating a card",
+        PrepaidCommand::Redeem { .. } => "paying a card out",
         _ => return Ok(()),
     };
     if operator.is_some_and(|o| !o.trim().is_empty()) {
@@ -82,13 +84,21 @@ pub(crate) async fn run(s: &Session, command: &PrepaidCommand) -> Result<u8, Fai
         return pay::run(s, &pay, order, Open::TopUp { cards: &till, card: &card }).await;
     }
     let mut options = s.options();
+    if let PrepaidCommand::Issue { key: Some(key), .. }
+    | PrepaidCommand::Reactivate { key: Some(key), .. }
+    | PrepaidCommand::Redeem { key: Some(key), .. } = command
+    {
+        options.insert("key", key.as_str().into());
+    }
     match command {
-        PrepaidCommand::Issue { registered, key, .. } => {
+        PrepaidCommand::Issue { registered, .. } => {
             options.insert("registered", (*registered).into());
-            if let Some(key) = key {
-                options.insert("key", key.as_str().into());
-            }
             stands(s, &till.issue(&card, options).await?)?;
+        }
+        PrepaidCommand::Reactivate { .. } => stands(s, &till.reactivate(&card, options).await?)?,
+        PrepaidCommand::Redeem { reason, .. } => {
+            let report = till.redeem(&card, reason, options).await?;
+            s.show(&report, |look| paid_out(look, &report))?;
         }
         PrepaidCommand::Query { .. } => stands(s, &till.query(&card, Options::new()).await?)?,
         PrepaidCommand::Block { reason, .. } => stands(s, &till.block(&card, reason, options).await?)?,
@@ -188,6 +198,15 @@ pub fn card_line(look: &Look, r: &CardReport) -> String {
     out
 }
 
+/// What the holder gets, and that the card is closed.
+pub fn paid_out(look: &Look, r: &CardReport) -> String {
+    let mut out = String::new();
+    let amount = look.money(r.paid_out.unwrap_or(0), &r.currency);
+    let text = format!("{}: {amount}", look.say("hand over in cash", "请退还现金"));
+    line(&mut out, &look.paint(&text, Tone::Strong));
+    out + &card_line(look, r)
+}
+
 /// A card and its entries.
 pub fn history(look: &Look, report: &CardReport, entries: &[CardEntry], next: u64) -> String {
     let mut out = card_line(look, report);
@@ -230,6 +249,7 @@ mod tests {
             currency: "CNY".into(),
             expires: Some("2029-11-22".into()),
             class: Some("bearer".into()),
+            paid_out: None,
         };
         let entry = CardEntry {
             number: 9,
@@ -243,5 +263,18 @@ mod tests {
         for says in ["****0005", "70.00", "-", "30.00", "debit", "2029-11-22", "--before 9"] {
             assert!(out.contains(says), "{says} is missing:\n{out}");
         }
+    }
+
+    #[test]
+    fn a_card_that_is_paid_out_says_how_much_to_hand_over() {
+        let report = CardReport {
+            account: "****0005".into(),
+            standing: "closed".into(),
+            currency: "CNY".into(),
+            paid_out: Some(7_000),
+            ..CardReport::default()
+        };
+        let out = paid_out(&Look::plain(), &report);
+        assert!(out.contains("70.00") && out.contains("****0005") && out.contains("closed"), "{out}");
     }
 }

@@ -155,7 +155,13 @@ fn a_card_number_is_no_argument_and_cases_and_cards_want_a_name() {
     let e = prepaid::check(&command, Some("007")).unwrap_err();
     assert!(e.exit == 2 && !e.text.contains(card) && e.text.contains("--number -"), "{}", e.text);
     assert!(prepaid::check(&read("tillctl prepaid query --number -").unwrap().command, None).is_ok());
-    for line in ["tillctl prepaid issue", "tillctl prepaid block lost", "tillctl prepaid unblock found"] {
+    for line in [
+        "tillctl prepaid issue",
+        "tillctl prepaid block lost",
+        "tillctl prepaid unblock found",
+        "tillctl prepaid reactivate",
+        "tillctl prepaid redeem moving",
+    ] {
         let command = read(line).unwrap().command;
         assert!(prepaid::check(&command, None).unwrap_err().text.contains("--operator NAME"), "{line}");
         assert!(prepaid::check(&command, Some("007")).is_ok(), "{line}");

@@ -16,8 +16,8 @@ use crate::{Error, Options};
 pub trait Notices1 {
     /// Notices that a receiver has not acknowledged, oldest first: (seq, id: 32 hexadecimal digits, the
     /// same for ever, to notice what came twice; kind: paid, held, captured, released, refunded, voided,
-    /// top-up-paid, loaded, review, late-approval, hold-expired, dispute …; payment, amount, currency,
-    /// channel, English, Chinese, Unix ms). upto is what to acknowledge when all of them are done; it grows
+    /// top-up-paid, loaded, review, late-approval, hold-expired, dispute, day-closed …; payment or empty, amount,
+    /// currency, channel, English, Chinese, Unix ms). upto is what to acknowledge when all of them are done; it grows
     /// also where no notice was found. Looks at most at 20,000 records a call: go on until nothing comes
     /// and upto is the newest. Errors: InvalidArgs, JournalUnavailable. Options: limit (u), 100 when
     /// absent, 500 at most; after (t): behind this record, in place of the cursor.
@@ -30,7 +30,7 @@ pub trait Notices1 {
     /// Receivers and how far each is: (name, seq).
     fn list_receivers(&self, options: Options<'_>) -> Result<Vec<ReceiverRow>, Error>;
 
-    /// There is a notice: List gives it. Sent once; a receiver that was away asks when it is back.
+    /// There is a notice: List gives it. payment is empty where it is about none (day-closed). Sent once; a receiver that was away asks when it is back.
     #[zbus(signal)]
     fn notice_due(&self, seq: u64, payment: &str) -> Result<(), Error>;
 }

@@ -45,6 +45,17 @@ pub trait Prepaid1 {
     /// Lifts a block. Errors and options as Block.
     fn unblock(&self, card: &str, reason: &str, options: Options<'_>) -> Result<CardReport, Error>;
 
+    /// Makes a card usable again whose validity has ended; its balance was kept. Errors as Issue; Refused:
+    /// it has not ended. Options: operator (s), wanted; key (s).
+    fn reactivate(&self, card: &str, options: Options<'_>) -> Result<CardReport, Error>;
+
+    /// Pays a card's whole balance out and closes the card for good. The money is handed over in cash: the
+    /// drawer opens, where there is one, and the journal has who, how much and why. The report has paid-out
+    /// (x) too. Errors as Issue; Refused: blocked, closed, or a bearer card where the channel does not pay
+    /// those out. Options: operator (s), wanted; key (s): the same key and card is paid out once, and tells
+    /// the same amount again.
+    fn redeem(&self, card: &str, reason: &str, options: Options<'_>) -> Result<CardReport, Error>;
+
     /// Opens a payment over an amount that goes onto the card: paid by another tender as any payment
     /// (ConfirmAmount, PayCash …; not by a card of this channel), then loaded; both or neither, also over a
     /// crash. The card need not be there when it is paid. Errors: NotFound, NotPayable, Refused (blocked,

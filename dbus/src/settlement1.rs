@@ -1,6 +1,6 @@
 //! `org.tilld.Settlement1`.
 
-use crate::types::{BatchRow, ExceptionRow, PartRow, PayoutRow};
+use crate::types::{BatchRow, ExceptionRow, OperatorRow, PartRow, PayoutRow};
 use crate::{Error, Options};
 
 /// org.tilld.Settlement1: batches and the end of day, at /org/tilld/Till1. Each business day is one batch of the
@@ -29,7 +29,13 @@ pub trait Settlement1 {
     /// state: open, frozen, closed; automatic, operator).
     fn list_batches(&self, options: Options<'_>) -> Result<Vec<BatchRow>, Error>;
 
-    /// Parts of a batch: (channel, network batch number, state, currency, debits, their count, credits, their
+    /// What each operator took and gave back in a batch: (operator or empty, currency, debits, their count,
+    /// credits, their count). Who asks for a void or refund has it in their own row. Errors: NotFound,
+    /// JournalUnavailable. Since: 0.2.
+    fn list_operators(&self, batch: u32, options: Options<'_>) -> Result<Vec<OperatorRow>, Error>;
+
+    /// Parts of a batch, of any batch whose records the journal still has (as ListOperators, ListExceptions,
+    /// ListPayouts, SlipText, ReprintSlip): (channel, network batch number, state, currency, debits, their count, credits, their
     /// count, what the settlement waits for or why it stopped). A part with several currencies has a row for
     /// each. Errors: NotFound.
     fn list_parts(&self, batch: u32, options: Options<'_>) -> Result<Vec<PartRow>, Error>;

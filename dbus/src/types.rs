@@ -129,6 +129,25 @@ pub struct PayoutRow {
     pub date: String,
 }
 
+/// A row of `ListOperators`: `(ssxuxu)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct OperatorRow {
+    /// Operator; empty: not said.
+    pub operator: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// Taken, minor units.
+    pub debits: i64,
+    /// How many.
+    #[serde(rename = "debit-count")]
+    pub debit_count: u32,
+    /// Given back, minor units.
+    pub credits: i64,
+    /// How many.
+    #[serde(rename = "credit-count")]
+    pub credit_count: u32,
+}
+
 /// A row of `ListExceptions`: `(ssusss)`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct ExceptionRow {
@@ -164,6 +183,9 @@ pub struct CardReport {
     pub expires: Option<String>,
     /// bearer or registered.
     pub class: Option<String>,
+    /// Paid out by `Redeem`, minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paid_out: Option<i64>,
 }
 
 /// A row of `Prepaid1.History`: `(txsxxs)`.
@@ -193,11 +215,11 @@ pub struct NoticeRow {
     pub id: String,
     /// paid, held, refunded, review …
     pub kind: String,
-    /// Payment id.
+    /// Payment id; empty: it is about no payment.
     pub payment: String,
     /// Minor units.
     pub amount: i64,
-    /// ISO 4217.
+    /// ISO 4217; empty: no money.
     pub currency: String,
     /// Channel; empty: none.
     pub channel: String,

@@ -167,6 +167,14 @@ impl Rig {
         self.dir.join("tilld.toml")
     }
 
+    /// Another file of configuration, which counts from the next start on.
+    pub fn drop_in(&self, name: &str, text: &str) -> Result<(), RigError> {
+        let io = |e: std::io::Error| RigError::System(e.to_string());
+        let folder = self.dir.join("tilld.toml.d");
+        fs::create_dir_all(&folder).map_err(io)?;
+        fs::write(folder.join(name), text).map_err(io)
+    }
+
     fn write_config(&self) -> Result<(), RigError> {
         let io = |e: std::io::Error| RigError::System(e.to_string());
         let secret = |name: &str, value: &str| -> Result<(), RigError> {

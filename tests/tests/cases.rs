@@ -1,5 +1,5 @@
 //! Notices that survive a kill, disputes that move no money, keys that are replaced while sales go on.
-#![allow(clippy::unwrap_used)] // in helpers too: what fails there fails the test
+#![allow(clippy::unwrap_used, clippy::expect_used)] // in helpers too: what fails there fails the test
 
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use till_dbus::events::{Change, Events};
-use till_dbus::{AfterSales1Proxy, Disputes1Proxy, Error, Journal1Proxy, Notices1Proxy, Options};
-use till_tests::scene::until;
+use till_dbus::{
+    AfterSales1Proxy, Disputes1Proxy, Error, Journal1Proxy, Notices1Proxy, Options, Settlement1Proxy,
+};
+use till_tests::scene::{PATIENCE, until};
 use till_tests::{Client, Rig, RigOptions};
 use zbus::Fd;
 
@@ -24,6 +26,18 @@ async fn sale(client: &Client, minor: i64) -> String {
     payment.id()
 }
 
+/// The next notice that is told of: its number and its payment.
+async fn due(events: &mut Events) -> (u64, String) {
+    let told = async {
+        loop {
+            if let Some(Change::NoticeDue { seq, payment }) = events.next().await.map(|e| e.change) {
+                return (seq, payment);
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.expect("nobody is told of the notice")
+}
+
 async fn notices(client: &Client, receiver: &str) -> (Vec<(String, String, String, i64)>, u64) {
     let till = Notices1Proxy::new(client.connection()).await.unwrap();
     let (rows, upto) = till.list(receiver, Options::new()).await.unwrap();
@@ -37,11 +51,7 @@ async fn s48_notices_come_at_least_once_over_a_kill_and_each_receiver_has_its_ow
     let mut events = Events::subscribe(client.connection()).await.unwrap();
     let first = sale(&client, 1_000).await;
     // Told at once to whoever listens.
-    let due = loop {
-        if let Some(Change::NoticeDue { seq, payment }) = events.next().await.map(|e| e.change) {
-            break (seq, payment);
-        }
-    };
+    let due = due(&mut events).await;
     assert_eq!(due.1, first);
     let second = sale(&client, 2_000).await;
     let after = AfterSales1Proxy::new(client.connection()).await.unwrap();
@@ -79,6 +89,38 @@ async fn s48_notices_come_at_least_once_over_a_kill_and_each_receiver_has_its_ow
     let receivers = till.list_receivers(Options::new()).await.unwrap();
     assert_eq!((receivers.len(), receivers[0].name.as_str(), receivers[0].seq), (1, "voice", upto));
     assert!(matches!(till.list("no spaces", Options::new()).await, Err(Error::InvalidArgs(_))));
+    rig.at_rest(&client).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s48_a_closed_day_is_a_notice_too_and_comes_again_until_it_is_taken() {
+    let mut rig = Rig::start(RigOptions::default()).await.unwrap();
+    let client = rig.client().await.unwrap();
+    let first = sale(&client, 1_000).await;
+    sale(&client, 2_050).await;
+    let after = AfterSales1Proxy::new(client.connection()).await.unwrap();
+    after.refund(&first, 300, by("007")).await.unwrap();
+    let back = || async { Some(client.details(&first).await.ok()?.returned? == 300).filter(|b| *b) };
+    until("the refund", back).await.unwrap();
+    let mut events = Events::subscribe(client.connection()).await.unwrap();
+    Settlement1Proxy::new(client.connection()).await.unwrap().close(by("007")).await.unwrap();
+    let (seq, payment) = due(&mut events).await;
+    assert_eq!(payment, "", "a day is no payment");
+    for killed in [false, true] {
+        if killed {
+            rig.kill_till();
+            rig.start_till().unwrap();
+            rig.wait_ready().await.unwrap();
+        }
+        let till = Notices1Proxy::new(client.connection()).await.unwrap();
+        let (rows, _) = till.list("back-office", Options::new()).await.unwrap();
+        let day = rows.iter().find(|n| n.kind == "day-closed").unwrap();
+        assert_eq!(
+            (day.seq, day.amount, day.currency.as_str(), day.payment.as_str()),
+            (seq, 2_750, "CNY", "")
+        );
+        assert!(day.text.contains("batch 1") && day.text.contains("3 items"), "{day:?}");
+    }
     rig.at_rest(&client).await.unwrap();
 }
 
@@ -166,6 +208,14 @@ async fn s71_keys_are_replaced_while_sales_go_on_and_everything_stays_readable()
     let client = rig.wait_ready().await.unwrap();
     let (records, problems) = client.verify_journal().await.unwrap();
     assert!(records > 8 && problems.is_empty(), "{problems:?}");
+    let all = client.journal().await.unwrap();
+    let asked: Vec<_> = all.iter().filter(|r| r["kind"] == "keys-asked").map(|r| &r["record"]).collect();
+    let who = |which: &str| serde_json::json!({ "operator": "007", "which": which });
+    assert_eq!(
+        asked,
+        [&who("chain"), &who("both"), &who("chain")],
+        "who had keys replaced is not in the journal"
+    );
     for id in &ids {
         assert_eq!(client.details(id).await.unwrap().state, "paid");
     }

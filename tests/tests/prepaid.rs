@@ -223,6 +223,59 @@ async fn a_blocked_card_takes_no_money_and_a_swipe_is_a_ticket_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_registered_card_is_paid_out_once_by_somebody_and_closed_for_good() {
+    let mut rig = with_cards().await;
+    let client = rig.client().await.unwrap();
+    let proxy = cards(&client).await;
+    // A bearer card is spent, not paid out.
+    issue(&client, OTHER).await;
+    let bearer = proxy.redeem(&present(&client, OTHER).await, "wants cash", by("007")).await;
+    assert!(matches!(bearer, Err(Error::Refused(_))), "{bearer:?}");
+
+    let card = present(&client, NUMBER).await;
+    let mut registered = by("007");
+    registered.insert("registered", true.into());
+    proxy.issue(&card, registered).await.unwrap();
+    let payment = top_up(&client, NUMBER, 10_000, "top-up-1").await;
+    payment.pay_cash(10_000).await.unwrap();
+    payment.wait(&["paid"]).await.unwrap();
+    let fresh = proxy.reactivate(&card, by("007")).await;
+    assert!(matches!(fresh, Err(Error::Refused(_))), "a card that is valid: {fresh:?}");
+    assert!(matches!(proxy.reactivate(&card, Options::new()).await, Err(Error::InvalidArgs(_))), "by nobody");
+    assert!(
+        matches!(proxy.redeem(&card, "moves", Options::new()).await, Err(Error::InvalidArgs(_))),
+        "by nobody"
+    );
+    assert!(matches!(proxy.redeem(&card, " ", by("007")).await, Err(Error::InvalidArgs(_))), "for nothing");
+    let keyed = || Options::from([("operator", "007".into()), ("key", "payout-1".into())]);
+    let report = proxy.redeem(&card, "moves away", keyed()).await.unwrap();
+    assert_eq!((report.paid_out, report.balance, report.standing.as_str()), (Some(10_000), 0, "closed"));
+
+    // Its answer was lost, and the till killed: the same again is the same, another one is refused.
+    rig.kill_till();
+    rig.start_till().unwrap();
+    let client = rig.wait_ready().await.unwrap();
+    let (proxy, card) = (cards(&client).await, present(&client, NUMBER).await);
+    assert_eq!(proxy.redeem(&card, "moves away", keyed()).await.unwrap().paid_out, Some(10_000));
+    let twice = proxy.redeem(&card, "moves away", by("007")).await;
+    assert!(matches!(twice, Err(Error::Refused(_))), "paid out twice: {twice:?}");
+    let (entries, _) = proxy.history(&card, 0, Options::new()).await.unwrap();
+    let told: Vec<_> = entries.iter().map(|e| (e.operation.as_str(), e.change)).collect();
+    assert_eq!(told, [("redeem", -10_000), ("load", 10_000), ("issue", 0)]);
+    // The journal has who, how much and why.
+    let all = client.journal().await.unwrap();
+    let opened = all.iter().find(|r| r["kind"] == "drawer-opened").unwrap()["record"].to_string();
+    for says in ["007", "100.00", "****0005", "moves away"] {
+        assert!(opened.contains(says), "{says} is not in {opened}");
+    }
+    let sale = client.ready(100).await.unwrap();
+    sale.pay_code_as(NUMBER, "prepaid").await.unwrap();
+    sale.wait_attempt(&["not-sent"]).await.unwrap();
+    sale.cancel().await.unwrap();
+    rig.at_rest(&client).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn s57_killed_between_the_cash_and_the_load_it_is_both_or_neither() {
     let mut rig = with_cards().await;
     let mut client = rig.client().await.unwrap();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use till_channel_prepaid::ledger::{
-    Action, Class, Clock, Failure, Ledger, Limits, Medium, MemoryLog, Refusal, Request, Token,
+    Action, Class, Clock, Failure, Ledger, Limits, Log, Medium, MemoryLog, Refusal, Request, Token,
 };
 use till_plugin::{Currency, Money};
 
@@ -165,7 +165,7 @@ fn a_checkpoint_that_is_not_whole_or_not_right_is_never_used() {
     for wrong in [1, 2, 50, first as u64, u64::MAX - 1] {
         let mut copy = MemoryLog::new();
         log.tamper(|entries| copy.tamper(|c| c.clone_from(entries)));
-        till_channel_prepaid::ledger::Log::remember(&mut copy, wrong);
+        copy.remember(wrong);
         assert_eq!(open(&copy, at(31)).unwrap().state().totals(), good, "hint {wrong}");
     }
     // Cut off in the middle of a checkpoint: the rest of it never comes, sales go on, a new one is made.
@@ -180,4 +180,97 @@ fn a_checkpoint_that_is_not_whole_or_not_right_is_never_used() {
     let mut again = open(&log, at(91)).unwrap();
     assert_eq!(again.state().totals(), ledger.state().totals());
     again.audit().unwrap();
+}
+
+/// A copy of a log that nobody else writes to.
+fn copy_of(log: &MemoryLog) -> MemoryLog {
+    let copy = MemoryLog::new();
+    log.tamper(|entries| copy.tamper(|c| c.clone_from(entries)));
+    copy
+}
+
+#[test]
+fn what_a_card_is_stays_over_a_checkpoint() {
+    let log = MemoryLog::new();
+    let mut ledger = shop(&log);
+    let block = Action::Block { card: [1; 16], reason: "lost".into() };
+    ledger.submit(&Request::new("BLOCK1", block).by("alice"), at(0)).unwrap();
+    let redeem = Action::Redeem { card: [2; 16] };
+    ledger.submit(&Request::new("REDEEM2", redeem).by("alice"), at(0)).unwrap();
+    for n in 0..400 {
+        ledger.submit(&debit(format!("SALE{n}"), [3; 16], 1), at(1)).unwrap();
+    }
+    keep(&mut ledger, at(2));
+    let mut again = open(&log, at(3)).unwrap();
+    for n in 1..=3 {
+        assert_eq!(again.card(&[n; 16]).unwrap(), ledger.card(&[n; 16]).unwrap(), "card {n}");
+    }
+    assert!(
+        again.submit(&debit("AFTER1", [1; 16], 1), at(3)).is_err(),
+        "a blocked card pays after a restart"
+    );
+    assert!(again.submit(&issue(2, 1), at(3)).is_err(), "a card that was paid out is issued again");
+    assert!(again.submit(&debit("AFTER2", [2; 16], 1), at(3)).is_err(), "a closed card pays after a restart");
+}
+
+#[test]
+fn a_checkpoint_of_which_a_bit_changed_is_never_believed() {
+    let log = MemoryLog::new();
+    let mut ledger = shop(&log);
+    for n in 0..200 {
+        ledger.submit(&debit(format!("SALE{n}"), [3; 16], 1), at(1)).unwrap();
+    }
+    keep(&mut ledger, at(2));
+    let cards: Vec<_> = (1..=5).map(|n| ledger.card(&[n; 16]).unwrap()).collect();
+    let totals = ledger.state().totals();
+    let mark = log.clone().remembered();
+    let copied = |harm: &dyn Fn(&mut Vec<Vec<u8>>)| {
+        let mut copy = copy_of(&log);
+        copy.tamper(harm);
+        copy.remember(mark);
+        copy
+    };
+    let whole = copied(&|_| ());
+    open(&whole, at(3)).unwrap();
+    assert!(whole.entries_read() < 50, "a start reads the checkpoint only: {}", whole.entries_read());
+    // Of its last part, the newest entry, no entry holds the hash: only the checkpoint itself knows that it is right.
+    let mut length = 0;
+    log.tamper(|entries| length = entries.last().map_or(0, Vec::len));
+    for byte in (0..length).step_by(3) {
+        let harmed = copied(&|entries| entries.last_mut().unwrap()[byte] ^= 0x01);
+        // Damage is said, or all entries are read; what was changed is never taken for the state.
+        let Ok(mut opened) = open(&harmed, at(3)) else { continue };
+        for (n, card) in (1..=5).zip(&cards) {
+            let now = opened.card(&[n; 16]).unwrap();
+            assert_eq!((now.balance, now.expires_ms, now.last4), (card.balance, card.expires_ms, card.last4));
+            assert_eq!((now.blocked, now.expired, now.closed), (card.blocked, card.expired, card.closed));
+        }
+        assert_eq!(opened.state().totals(), totals, "byte {byte}");
+        let again = opened.submit(&debit("SALE7", [3; 16], 1), at(3));
+        assert!(!matches!(again, Ok(done) if !done.repeated), "byte {byte}: an order number is booked twice");
+    }
+}
+
+#[test]
+fn nothing_is_given_up_for_a_checkpoint_that_is_not_right_any_more() {
+    let log = MemoryLog::new();
+    let mut ledger = shop(&log);
+    trade(&mut ledger, 0..300);
+    keep(&mut ledger, at(30));
+    let good = ledger.state().totals();
+    // Its disk loses a bit of every checkpoint that was read long ago.
+    log.tamper(|entries| {
+        for entry in entries.iter_mut().filter(|e| e.len() > 400) {
+            let middle = entry.len() / 2;
+            entry[middle] ^= 0x10;
+        }
+    });
+    while matches!(ledger.upkeep(at(30 + 700)), Ok(true)) {}
+    assert_eq!(
+        ledger.kept_since_ms(),
+        None,
+        "the entries were given up for a checkpoint that cannot be read"
+    );
+    assert_eq!(ledger.state().totals(), good);
+    assert!(ledger.is_kept("SALE1").unwrap());
 }

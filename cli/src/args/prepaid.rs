@@ -55,6 +55,26 @@ pub enum PrepaidCommand {
         #[command(flatten)]
         card: CardArgs,
     },
+    /// Make an expired card usable again; its balance was kept. Wants --operator.
+    Reactivate {
+        /// Which card.
+        #[command(flatten)]
+        card: CardArgs,
+        /// Idempotency key: the same key and card is one reactivation.
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// Pay a card's whole balance out in cash and close the card for good. Wants --operator.
+    Redeem {
+        /// Why; goes into the journal with the drawer's opening.
+        reason: String,
+        /// Which card.
+        #[command(flatten)]
+        card: CardArgs,
+        /// Idempotency key: the same key and card is paid out once.
+        #[arg(long)]
+        key: Option<String>,
+    },
     /// Put money onto a card: paid as a sale is, then loaded; both or neither. Followed to its end.
     Topup {
         /// How much: digits with a point, such as 100.00.
@@ -94,6 +114,8 @@ impl PrepaidCommand {
             | Self::History { card, .. }
             | Self::Block { card, .. }
             | Self::Unblock { card, .. }
+            | Self::Reactivate { card, .. }
+            | Self::Redeem { card, .. }
             | Self::Topup { card, .. } => card,
         }
     }

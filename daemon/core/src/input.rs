@@ -321,6 +321,8 @@ pub enum Input {
     ReprintSlip {
         /// Batch.
         batch: u32,
+        /// Of a closed batch that has left memory: the copies that the journal tells of; None: it is in memory.
+        forgotten: Option<u32>,
         /// Who.
         operator: Option<String>,
     },

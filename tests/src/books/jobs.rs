@@ -33,7 +33,8 @@ pub(crate) async fn folded(client: &Client) -> Result<Till, RigError> {
     let mut seen: Vec<(u64, i64, Record)> = Vec::new();
     for r in client.journal().await? {
         let (seq, wall) = (r["seq"].as_u64().unwrap_or(0), r["wall-ms"].as_i64().unwrap_or(0));
-        if r["record"].is_null() {
+        // Records of other kinds than the till's.
+        if r["record"].is_null() || r["kind"] == "keys-asked" {
             continue;
         }
         let record: Record = serde_json::from_value(r["record"].clone())

@@ -116,6 +116,59 @@ async fn s67_a_batch_and_its_slip_say_when_the_money_comes_and_how_much() {
     till.rest().await;
 }
 
+/// So many records between two snapshots of the state: the second half of the test reads from one.
+const SNAPSHOTS: &str = "[journal]\nsnapshot-records = 150\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s46_s67_the_slip_of_a_batch_that_left_memory_is_told_and_printed_from_the_journal() {
+    let mut till = Till::open(TERMS).await;
+    till.card(10_000).await;
+    let voided = till.card(1_000).await;
+    till.leg(&voided, "void", 0).await;
+    till.close().await;
+    till.wait_closed(1).await;
+    let settlement = till.settlement().await;
+    let told = settlement.slip_text(1, Options::new()).await.unwrap();
+    let parts = settlement.list_parts(1, Options::new()).await.unwrap();
+    let operators = settlement.list_operators(1, Options::new()).await.unwrap();
+    let payouts = settlement.list_payouts(1, Options::new()).await.unwrap();
+    assert_eq!(settlement.reprint_slip(1, by("007")).await.unwrap(), 1);
+    till.rig.drop_in("snapshots.toml", SNAPSHOTS).unwrap();
+    till.rig.kill_till();
+    till.start().await;
+    // More days than the till keeps in memory.
+    for number in 2..=35 {
+        till.cash(i64::from(number)).await;
+        assert_eq!(till.close().await, number);
+        till.wait_closed(number).await;
+    }
+    assert!(till.batch(1).await.is_none(), "it is still in memory");
+    for restarted in [false, true] {
+        if restarted {
+            till.rig.kill_till();
+            till.start().await;
+        }
+        let settlement = till.settlement().await;
+        assert_eq!(settlement.slip_text(1, Options::new()).await.unwrap(), told);
+        assert_eq!(settlement.list_parts(1, Options::new()).await.unwrap(), parts);
+        assert_eq!(settlement.list_operators(1, Options::new()).await.unwrap(), operators);
+        assert_eq!(settlement.list_payouts(1, Options::new()).await.unwrap(), payouts);
+        let copy = settlement.reprint_slip(1, by("007")).await.unwrap();
+        assert_eq!(copy, if restarted { 3 } else { 2 }, "a copy has the next number");
+        let paper = || async {
+            let all = till.rig.printer.receipts();
+            let copies = all.iter().map(till_simulators::printer::Receipt::text);
+            copies.filter(|t| t.contains(&format!("重印件 {copy}")) && t.contains("110.00")).last()
+        };
+        until("the copy is on paper", paper).await.unwrap();
+    }
+    // One that was closed since a snapshot was kept, and one that never was.
+    assert!(till.settlement().await.slip_text(3, Options::new()).await.unwrap().contains("0.03"));
+    let never = till.settlement().await.slip_text(99, Options::new()).await;
+    assert!(matches!(never, Err(Error::NotFound(_))), "{never:?}");
+    till.rest().await;
+}
+
 /// Slips on paper: whether each is a copy.
 fn slips(till: &Till) -> Vec<bool> {
     let texts = till.rig.printer.receipts().into_iter().map(|r| r.text());

@@ -85,6 +85,16 @@ async fn told(till: &Till, batches: u32) -> BTreeMap<(u32, String), Sums> {
     told
 }
 
+async fn by_operator(till: &Till, batches: u32) -> BTreeMap<(u32, String), Sums> {
+    let mut told = BTreeMap::new();
+    for number in 1..=batches {
+        for row in till.settlement().await.list_operators(number, Options::new()).await.unwrap() {
+            told.insert((number, row.operator), (row.debits, row.credits));
+        }
+    }
+    told
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn s50_totals_by_channel_operator_and_day_are_a_full_fold_of_the_journal() {
     let mut till = Till::open("").await;
@@ -101,6 +111,7 @@ async fn s50_totals_by_channel_operator_and_day_are_a_full_fold_of_the_journal()
     let live = told(&till, 2).await;
     let reader = read(&till).await;
     assert_eq!(live, reader.channels);
+    assert_eq!(by_operator(&till, 2).await, reader.operators, "what the bus tells of operators");
     assert_eq!(live[&(1, "bankcard".into())], (2_100, 1_100));
     assert_eq!(live[&(2, "bankcard".into())], (0, 300));
     assert_eq!(reader.operators[&(1, "001".into())], (2_600, 0));
@@ -115,5 +126,6 @@ async fn s50_totals_by_channel_operator_and_day_are_a_full_fold_of_the_journal()
     }
     till.start().await;
     assert_eq!(told(&till, 2).await, live, "a restart counts the same");
+    assert_eq!(by_operator(&till, 2).await, reader.operators);
     till.rest().await;
 }

@@ -119,6 +119,10 @@ impl Prepaid {
             extra.insert("class".into(), card.class.name().into());
             extra.insert("card-entry".into(), card.seq.to_string());
         }
+        // Also of a repeat: the balance does not tell it any more.
+        if let Some(crate::ledger::Event::Redeem { amount }) = entry.map(|e| &e.event) {
+            extra.insert("paid-out".into(), amount.to_string());
+        }
         AccountReport {
             approval: entry.filter(|e| e.event.amount() > 0).map(|e| self.approval(e, &e.key)),
             account: card.map(Card::masked).unwrap_or_default(),

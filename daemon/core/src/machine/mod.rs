@@ -131,8 +131,8 @@ fn decided(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal> {
         Input::Reprint { payment, receipt, operator } => {
             outbox::reprint(till, ctx, *payment, *receipt, operator.as_deref())
         }
-        Input::ReprintSlip { batch, operator } => {
-            outbox::reprint_slip(till, ctx, *batch, operator.as_deref())
+        Input::ReprintSlip { batch, forgotten, operator } => {
+            outbox::reprint_slip(till, ctx, *batch, *forgotten, operator.as_deref())
         }
         Input::Resealed { payment, attempt, recovery } => {
             recovery::resealed(till, *payment, *attempt, recovery)

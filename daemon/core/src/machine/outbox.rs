@@ -84,28 +84,35 @@ pub(super) fn reprint(
     Ok(Step::new(record, [Effect::PaymentChanged(id), Effect::QueueJob { job }]))
 }
 
-/// The settlement slip of a closed batch once more, as a numbered copy.
+/// The settlement slip of a closed batch once more, as a numbered copy. `forgotten`: how many copies the journal tells of a
+/// closed batch that has left memory.
 pub(super) fn reprint_slip(
     till: &Till,
     ctx: &Context,
     number: u32,
+    forgotten: Option<u32>,
     operator: Option<&str>,
 ) -> Result<Step, Refusal> {
     let no = |why: &str| Refusal::Batch { batch: number, why: why.into() };
     if ctx.printer.is_none() {
         return Err(no("no printer is configured"));
     }
-    let batch = till.batches().get(number).ok_or_else(|| {
-        no("it is not in memory: the newest closed batches are; the journal has the others")
-    })?;
-    if batch.state != BatchState::Closed {
-        return Err(no(&format!("it is {}: its slip is printed when it is closed", batch.state.as_str())));
-    }
+    let copies = match (till.batches().get(number), forgotten) {
+        (Some(batch), _) if batch.state != BatchState::Closed => {
+            return Err(no(&format!(
+                "it is {}: its slip is printed when it is closed",
+                batch.state.as_str()
+            )));
+        }
+        (Some(batch), _) => batch.copies,
+        (None, Some(copies)) if number < till.open_batch() => copies,
+        (None, _) => return Err(no("it is not in memory, and the journal was not asked for it")),
+    };
     let job = till.next_copy_job();
     let event = BatchEvent::SlipRequested {
         batch: number,
         job,
-        copy: batch.copies.saturating_add(1),
+        copy: copies.saturating_add(1),
         operator: bounds::person(operator),
     };
     Ok(Step::new(Record::Batch(event), [Effect::BatchChanged { batch: number }, Effect::QueueJob { job }]))

@@ -18,6 +18,7 @@ use super::errors::Error;
 use super::options::{self, Options};
 use crate::evidence::{self, EvidenceError};
 use crate::keys::KeysError;
+use crate::service::key_log::{self, KIND_KEYS_ASKED, KeysAsked};
 
 /// The journal.
 pub(super) struct Journal1 {
@@ -129,7 +130,7 @@ impl Journal1 {
         let operator = options::text(&options, "operator", 32)?.filter(|o| !o.trim().is_empty());
         let operator = operator.ok_or_else(|| {
             Error::InvalidArgs(
-                "option \"operator\" is wanted: who replaces the keys stands in the log".into(),
+                "option \"operator\" is wanted: who replaces the keys stands in the journal".into(),
             )
         })?;
         let which = match options::text(&options, "which", 16)?.as_deref() {
@@ -139,6 +140,9 @@ impl Journal1 {
             Some(_) => return Err(Error::InvalidArgs("option \"which\" is chain, master or both".into())),
         };
         let (journal, keys) = (self.world.journal.clone(), self.world.keys.clone());
+        let asked = KeysAsked { operator: operator.clone(), which: which.as_str().into() };
+        // Who asked stands there first; that it happened is what the journal and the keyring say themselves.
+        key_log::asked(&journal, &asked).await.map_err(|e| Error::JournalUnavailable(e.to_string()))?;
         let done = tokio::task::spawn_blocking(move || {
             // The master first: when it is not tilld's to replace, nothing has changed.
             if which != Which::Chain {
@@ -189,6 +193,16 @@ enum Which {
     Both,
 }
 
+impl Which {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::Master => "master",
+            Self::Both => "both",
+        }
+    }
+}
+
 async fn blocking<T: Send + 'static>(
     f: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, Error> {
@@ -208,12 +222,18 @@ fn write_records(journal: &Journal, from: u64, to: u64, file: File) -> std::io::
         for r in page.iter().filter(|r| r.seq <= to) {
             let decoded = (r.kind == KIND).then(|| Record::decode(&r.payload).ok()).flatten();
             let other = match r.kind {
+                KIND_KEYS_ASKED => "keys-asked",
                 KIND_INSTANCE_LOG => "instance-log",
                 KIND_INSTANCE_LOG_TRIM => "instance-log-trim",
                 _ => "journal",
             };
             // The subject of an instance's log is no payment.
             let about_payment = r.kind == KIND && r.subject != [0; 16];
+            let asked = (r.kind == KIND_KEYS_ASKED).then(|| KeysAsked::decode(&r.payload)).flatten();
+            let record = match (&decoded, &asked) {
+                (None, Some(asked)) => serde_json::to_value(asked)?,
+                (record, _) => serde_json::to_value(record)?,
+            };
             let line = serde_json::json!({
                 "seq": r.seq,
                 "epoch": r.epoch,
@@ -223,7 +243,7 @@ fn write_records(journal: &Journal, from: u64, to: u64, file: File) -> std::io::
                 "boot-ms": r.stamp.boottime_ms,
                 "boot-id": hex(&r.boot_id),
                 "clock-ok": r.stamp.clock_ok,
-                "record": decoded,
+                "record": record,
                 "prev-hash": hex(&r.prev_hash),
                 "hash": hex(&r.hash),
             });

@@ -175,7 +175,10 @@ pub async fn serve(parts: Parts, changes: mpsc::UnboundedReceiver<Change>) -> zb
         .serve_at(paths::ROOT, terminal::Terminal1 { world: world.clone() })
         .serve_at(paths::ROOT, objects::Plugins1 { world: world.clone() })
         .serve_at(paths::ROOT, aftersales::AfterSales1 { world: world.clone() })
-        .serve_at(paths::ROOT, settlement::Settlement1 { world: world.clone() })
+        .serve_at(
+            paths::ROOT,
+            settlement::Settlement1 { world: world.clone(), copies: tokio::sync::Mutex::default() },
+        )
         .serve_at(paths::ROOT, disputes::Disputes1 { world: world.clone() })
         .serve_at(paths::ROOT, notices::Notices1 { world: world.clone() })
         .serve_at(paths::ROOT, journal::Journal1 { world: world.clone() })

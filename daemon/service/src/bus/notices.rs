@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use till_core::input::Input;
 use till_journal::JournalError;
+use till_plugin::Money;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 
@@ -24,9 +25,11 @@ type Row = (u64, String, String, String, i64, String, String, String, String, i6
 const LOOK_ON: usize = 20_000;
 
 fn row(n: Notice) -> Row {
-    let (amount, currency) = (n.amount.minor(), n.amount.currency().code().to_owned());
+    let amount = n.amount.map_or(0, Money::minor);
+    let currency = n.amount.map(|m| m.currency().code().to_owned()).unwrap_or_default();
+    let payment = n.payment.map(|p| p.to_string()).unwrap_or_default();
     let (en, zh) = n.text;
-    (n.seq, n.id, n.kind.into(), n.payment.to_string(), amount, currency, n.channel, en, zh, n.wall_ms)
+    (n.seq, n.id, n.kind.into(), payment, amount, currency, n.channel, en, zh, n.wall_ms)
 }
 
 /// A receiver's name: letters, digits, dashes.

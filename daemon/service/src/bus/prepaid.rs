@@ -328,6 +328,52 @@ impl Prepaid1 {
         self.report(card, Ask { reason, ..Ask::new(AccountOperation::Unblock) }, &options).await
     }
 
+    #[zbus(out_args("report"))]
+    async fn reactivate(
+        &self,
+        card: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Dict, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["operator", "key"])?;
+        named(&options)?;
+        self.report(card, Ask::new(AccountOperation::Reactivate), &options).await
+    }
+
+    #[zbus(out_args("report"))]
+    async fn redeem(
+        &self,
+        card: &str,
+        reason: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Dict, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["operator", "key"])?;
+        named(&options)?;
+        if reason.trim().is_empty() {
+            return Err(Error::InvalidArgs("say why the card is paid out: it stands in the journal".into()));
+        }
+        let report =
+            self.account(card, Ask { reason, ..Ask::new(AccountOperation::Redeem) }, &options).await?;
+        let minor = report.extra.get("paid-out").and_then(|m| m.parse().ok()).unwrap_or(0);
+        let paid = Money::new(minor, report.balance.currency());
+        if paid.is_positive() {
+            let why = format!("paid out {paid} of card {}: {reason}", report.account);
+            let operator = options::text(&options, "operator", 32)?;
+            // The card is closed, whatever comes of the drawer: an error now would have it asked for again.
+            if let Err(e) = self.world.handle.input(Input::NoSale { reason: why, operator }).await {
+                tracing::warn!("the drawer was not opened for a payout: {e}");
+            }
+        }
+        let mut d = told(&report);
+        put(&mut d, "paid-out", paid.minor());
+        Ok(d)
+    }
+
     #[zbus(out_args("payment"))]
     async fn top_up(
         &self,

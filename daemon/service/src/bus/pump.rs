@@ -109,7 +109,8 @@ impl Pump {
             }
             Change::Notice { seq, payment } => {
                 let emitter = self.emitter(paths::ROOT)?;
-                Notices1::notice_due(&emitter, seq, &payment.to_string()).await?;
+                let payment = payment.map(|p| p.to_string()).unwrap_or_default();
+                Notices1::notice_due(&emitter, seq, &payment).await?;
             }
             Change::Alarm { level, code, payment, text } => {
                 let about = payment.map_or_else(paths::none, paths::payment);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use till_core::batch::{Batch, BatchState, Part, PartId};
+use till_core::batch::{Batch, BatchState, Part, PartId, Totals};
 use till_core::input::Input;
 use till_core::receipt;
 use zbus::message::Header;
@@ -11,31 +11,52 @@ use zbus::object_server::SignalEmitter;
 use super::World;
 use super::errors::Error;
 use super::options::{self, Options};
+use crate::till::closed;
 
 /// The root's interface.
 pub(super) struct Settlement1 {
     pub(super) world: Arc<World>,
+    /// Copies of a slip are numbered one after the other.
+    pub(super) copies: tokio::sync::Mutex<()>,
 }
 
 /// A row of `ListBatches`.
 type BatchRow = (u32, String, String, bool, String);
 /// A row of `ListParts`.
 type PartRow = (String, u32, String, String, i64, u32, i64, u32, String);
+/// A row of `ListOperators`.
+type OperatorRow = (String, String, i64, u32, i64, u32);
 /// A row of `ListPayouts`.
 type PayoutRow = (String, u32, String, i64, i64, String);
 /// A row of `ListExceptions`.
 type ExceptionRow = (String, String, u32, String, String, String);
 
 impl Settlement1 {
-    /// Rows made from one batch.
+    /// Rows made from one batch: as it is in memory, else as the journal has it.
     async fn rows<T: Send + 'static>(
         &self,
         number: u32,
-        make: impl FnOnce(&Batch) -> Vec<T> + Send + 'static,
+        make: impl Fn(&Batch) -> Vec<T> + Clone + Send + 'static,
     ) -> Result<Vec<T>, Error> {
-        let found = self.world.handle.look(move |till| till.batches().get(number).map(make)).await?;
-        found.ok_or_else(|| {
-            Error::NotFound(format!("batch {number} is not in memory: `ListBatches` names those that are"))
+        let from_memory = make.clone();
+        let found = self.world.handle.look(move |till| till.batches().get(number).map(from_memory)).await?;
+        match found {
+            Some(rows) => Ok(rows),
+            None => self.closed(number).await.map(|batch| make(&batch)),
+        }
+    }
+
+    /// A closed batch that has left memory.
+    async fn closed(&self, number: u32) -> Result<Batch, Error> {
+        let open = self.world.handle.look(|till| till.batches().open_number()).await?;
+        if number == 0 || number >= open {
+            return Err(Error::NotFound(format!("there is no batch {number} yet: the open one is {open}")));
+        }
+        let journal = self.world.journal.clone();
+        let read = tokio::task::spawn_blocking(move || closed::batch(&journal, number));
+        let read = read.await.map_err(|e| Error::JournalUnavailable(e.to_string()))?;
+        read.map_err(|e| Error::JournalUnavailable(e.to_string()))?.ok_or_else(|| {
+            Error::NotFound(format!("the records of batch {number} were removed after their time"))
         })
     }
 
@@ -109,6 +130,31 @@ impl Settlement1 {
             live.into_iter().chain(book.closed()).map(batch_row).collect()
         });
         Ok(rows.await?)
+    }
+
+    #[zbus(out_args("operators"))]
+    async fn list_operators(
+        &self,
+        batch: u32,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Vec<OperatorRow>, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        self.rows(batch, |b| {
+            let row =
+                |operator: &String, (currency, line): (till_plugin::Currency, till_core::batch::Line)| {
+                    let (debits, credits) = (&line.debits, &line.credits);
+                    let (d, c) =
+                        ((debits.amount.minor(), debits.count), (credits.amount.minor(), credits.count));
+                    (operator.clone(), currency.code().into(), d.0, d.1, c.0, c.1)
+                };
+            let of =
+                |(who, totals)| Totals::lines(totals).map(move |line| row(who, line)).collect::<Vec<_>>();
+            b.operators().iter().flat_map(of).collect()
+        })
+        .await
     }
 
     #[zbus(out_args("parts"))]
@@ -225,8 +271,14 @@ impl Settlement1 {
         self.world.access.check(connection, &header).await?;
         options::only(&options, &["operator"])?;
         let operator = Some(operator(&options)?);
-        self.world.handle.input(Input::ReprintSlip { batch, operator }).await?;
-        Ok(self.rows(batch, |b| vec![b.copies]).await?.pop().unwrap_or(0))
+        let _one_after_the_other = self.copies.lock().await;
+        let in_memory = self.world.handle.look(move |till| till.batches().get(batch).is_some()).await?;
+        let forgotten = if in_memory { None } else { Some(self.closed(batch).await?.copies) };
+        self.world.handle.input(Input::ReprintSlip { batch, forgotten, operator }).await?;
+        match forgotten {
+            Some(before) => Ok(before.saturating_add(1)),
+            None => Ok(self.rows(batch, |b| vec![b.copies]).await?.pop().unwrap_or(0)),
+        }
     }
 
     #[zbus(signal)]

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod instance_log;
 mod instances;
+pub mod key_log;
 mod notify;
 pub mod recover;
 pub mod upkeep;

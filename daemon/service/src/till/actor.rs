@@ -227,8 +227,21 @@ impl Actor {
         if let Some(id) = input.payment() {
             self.recall(id);
         }
+        if matches!(input, Input::Open { .. }) {
+            self.end_the_day().await;
+        }
         let next = self.parts.shell.decide(input, &self.context())?;
         self.commit(next).await
+    }
+
+    /// The clock may have ended the day, or stepped over its end, since it was last looked at: a sale that is opened now
+    /// is of the next one.
+    async fn end_the_day(&mut self) {
+        let result = match self.parts.shell.decide(&Input::Tick, &self.context()) {
+            Ok(next) => self.commit(next).await,
+            Err(e) => Err(e.into()),
+        };
+        Self::unasked(&Input::Tick, result);
     }
 
     /// A finished payment that has left memory comes back from the journal: somebody wants a refund of it, or an answer
@@ -276,8 +289,8 @@ impl Actor {
                 let owed = super::notices::owed(pending.record());
                 let effects = self.parts.shell.durable(pending, at);
                 let training =
-                    |id: &PaymentId| self.parts.shell.till().payment(*id).is_some_and(|p| p.training);
-                if let Some(payment) = owed.filter(|id| !training(id)) {
+                    |id: PaymentId| self.parts.shell.till().payment(id).is_some_and(|p| p.training);
+                if let Some(payment) = owed.filter(|about| !about.is_some_and(training)) {
                     let seq = self.parts.shell.till().seq();
                     self.published.tell(Change::Notice { seq, payment });
                 }

@@ -114,7 +114,7 @@ impl Effects {
                     let slip = slip(&self.handle, &self.receipts.shop, b, copy);
                     self.printer.print(job, copy, slip.into(), restarted);
                 }
-                None => self.printer.give_up(job, "its batch has left memory; the journal has it"),
+                None => self.spawn(move |e| async move { e.old_slip(job, batch, copy, restarted).await }),
             },
             Effect::OpenDrawer { reason } => {
                 let readers = self.readers.clone();
@@ -173,6 +173,19 @@ impl Effects {
     fn receipt(&self, payment: &till_core::Payment, number: u64, copy: u32) -> Option<Printable> {
         let facts = receipt::Facts { copy, ..facts(&self.handle, &self.receipts.shop, payment, number) };
         self.receipts.receipt(payment, number, &facts)
+    }
+
+    /// The slip of a batch that has left memory.
+    async fn old_slip(&self, job: u64, batch: u32, copy: u32, restarted: bool) {
+        let journal = self.journal.clone();
+        match tokio::task::spawn_blocking(move || super::closed::batch(&journal, batch)).await {
+            Ok(Ok(Some(b))) => {
+                let slip = slip(&self.handle, &self.receipts.shop, &b, copy);
+                self.printer.print(job, copy, slip.into(), restarted);
+            }
+            Ok(Err(e)) => self.printer.give_up(job, &e.to_string()),
+            _ => self.printer.give_up(job, "its batch is not in the journal"),
+        }
     }
 
     fn client(&self, channel: &str) -> Option<ChannelClient> {

@@ -7,6 +7,7 @@
 mod actor;
 pub(crate) mod cards;
 pub(crate) mod channels;
+pub(crate) mod closed;
 mod counter;
 mod devices;
 pub(crate) mod effects;
@@ -193,8 +194,8 @@ pub enum Change {
     Notice {
         /// Journal sequence number.
         seq: u64,
-        /// Payment.
-        payment: PaymentId,
+        /// Payment; None: it is about none.
+        payment: Option<PaymentId>,
     },
     /// Tell a person.
     Alarm {

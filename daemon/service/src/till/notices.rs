@@ -1,6 +1,7 @@
 //! Notices to the merchant (pos.md S48): what a back office, a voice box or a message service is told. They are owed by
 //! the records themselves: nothing is queued beside the journal, so nothing can be lost between the two.
 
+use till_core::batch::{BatchEvent, BusinessDate, Line, Totals};
 use till_core::dispute::DisputeEvent;
 use till_core::record::{KIND, Record};
 use till_core::{Attempt, LegKind, Payment, PaymentId, Purpose, Verdict};
@@ -18,10 +19,10 @@ pub(crate) struct Notice {
     pub id: String,
     /// What, lower-kebab.
     pub kind: &'static str,
-    /// Payment.
-    pub payment: PaymentId,
-    /// How much.
-    pub amount: Money,
+    /// Payment; None: it is about none.
+    pub payment: Option<PaymentId>,
+    /// How much; None: no money.
+    pub amount: Option<Money>,
     /// Channel; empty: none.
     pub channel: String,
     /// Wall clock, Unix ms.
@@ -30,10 +31,18 @@ pub(crate) struct Notice {
     pub text: (String, String),
 }
 
-/// The payment that a record owes a notice about; None: it owes none.
-pub(crate) fn owed(record: &Record) -> Option<PaymentId> {
+/// Whether a record owes a notice, and about which payment: a closed day is about none.
+pub(crate) fn owed(record: &Record) -> Option<Option<PaymentId>> {
     match record {
-        Record::On { event, .. } => owed(event),
+        Record::Batch(BatchEvent::Closed { .. }) => Some(None),
+        record => about(record).map(Some),
+    }
+}
+
+/// The payment that a record owes a notice about; None: it owes none.
+fn about(record: &Record) -> Option<PaymentId> {
+    match record {
+        Record::On { event, .. } => about(event),
         Record::Approved { payment, .. }
         | Record::ReviewDecided { payment, verdict: Verdict::Happened, .. }
         | Record::WentToReview { payment, .. }
@@ -52,22 +61,52 @@ pub(crate) fn of(journal: &Journal, frame: &Frame) -> Result<Option<Notice>, His
     }
     let record =
         Record::decode(&frame.payload).map_err(|error| HistoryError::Record { seq: frame.seq, error })?;
-    let Some(id) = owed(&record) else { return Ok(None) };
+    let id = crate::bus::hex(&frame.hash[..16]);
+    if let Record::Batch(BatchEvent::Closed { batch, date, totals, count, exceptions, .. }) = &record {
+        let (amount, text) = day(*batch, *date, totals, (*count, *exceptions));
+        let (seq, wall_ms) = (frame.seq, frame.stamp.wall_ms);
+        let (kind, payment, channel) = ("day-closed", None, String::new());
+        return Ok(Some(Notice { seq, id, kind, payment, amount, channel, wall_ms, text }));
+    }
+    let Some(payment) = about(&record) else { return Ok(None) };
     // As it was right after that record: what came later has notices of its own.
-    let p = find_before(journal, id, frame.seq.saturating_add(1))?;
+    let p = find_before(journal, payment, frame.seq.saturating_add(1))?;
     // Nothing is owed about training: no money moved (I17).
     let Some(p) = p.filter(|p| !p.training) else { return Ok(None) };
     let (kind, amount, channel) = said(&p, &record, None);
     Ok(Some(Notice {
         seq: frame.seq,
-        id: crate::bus::hex(&frame.hash[..16]),
+        id,
         kind,
-        payment: id,
-        amount,
+        payment: Some(payment),
+        amount: Some(amount),
         text: text(kind, amount, &channel),
         channel,
         wall_ms: frame.stamp.wall_ms,
     }))
+}
+
+/// What a closed day came to: what is left of the main currency, and every one in words.
+fn day(
+    batch: u32,
+    date: Option<BusinessDate>,
+    totals: &Totals,
+    (count, exceptions): (u32, u32),
+) -> (Option<Money>, (String, String)) {
+    let net = |line: Line| line.debits.amount.checked_sub(line.credits.amount).ok();
+    let sums: Vec<Money> = totals.lines().filter_map(|(_, line)| net(line)).collect();
+    let date = date.map(|d| format!(" ({d})")).unwrap_or_default();
+    let mut en = vec![format!("batch {batch}{date} closed: {count} items")];
+    let mut zh = vec![format!("批次 {batch}{date} 已结批：{count} 笔")];
+    for sum in &sums {
+        en.push(sum.to_string());
+        zh.push(sum.to_string());
+    }
+    if exceptions > 0 {
+        en.push(format!("{exceptions} left to people"));
+        zh.push(format!("{exceptions} 项待处理"));
+    }
+    (sums.first().copied(), (en.join(", "), zh.join("，")))
 }
 
 /// What a record says, and of which attempt.
@@ -130,4 +169,18 @@ fn text(kind: &str, amount: Money, channel: &str) -> (String, String) {
         format!("{channel} {amount} {en}").trim().to_owned(),
         format!("{channel} {zh} {amount}").trim().to_owned(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s48_what_an_older_attempt_comes_to_is_owed_as_a_notice_too() {
+        let payment = PaymentId([7; 16]);
+        let event = Record::HoldExpired { payment, attempt: 1 };
+        assert_eq!(owed(&event), Some(Some(payment)));
+        assert_eq!(owed(&Record::On { attempt: 1, event: Box::new(event) }), Some(Some(payment)));
+        assert_eq!(owed(&Record::NoticesTaken { sink: "voice".into(), seq: 1 }), None);
+    }
 }

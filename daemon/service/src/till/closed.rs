@@ -1,0 +1,95 @@
+//! Closed batches that have left memory: folded from the journal, so that their slips can be read and printed at any time.
+
+use till_core::batch::{Batch, BatchEvent, BatchState};
+use till_core::record::{KIND, Record};
+use till_core::{Durable, Shell, Till};
+use till_journal::Journal;
+
+use super::history::{HistoryError, find_before};
+
+/// Records read at once.
+const PAGE: usize = 512;
+
+/// A closed batch as it is now, copies of its slip counted; None: the journal does not have its close (any more, or yet).
+/// Blocking work: from the newest snapshot before it was closed up to its close.
+pub(crate) fn batch(journal: &Journal, number: u32) -> Result<Option<Batch>, HistoryError> {
+    let mut next = journal.last_snapshot()?;
+    let mut begin = None;
+    while let Some(snapshot) = next {
+        // One of another version of tilld does not decode: there may be an older one, or all records.
+        if let Ok(till) = Till::from_snapshot(&snapshot.state) {
+            match till.batches().get(number) {
+                Some(closed) if closed.state == BatchState::Closed => {
+                    return copies(journal, closed.clone(), snapshot.covers).map(Some);
+                }
+                Some(_) => {
+                    begin = Some((till, snapshot.covers));
+                    break;
+                }
+                // Not opened yet, or closed and forgotten by then: older ones know which.
+                None if till.batches().open_number() < number => {
+                    begin = Some((till, snapshot.covers));
+                    break;
+                }
+                None => {}
+            }
+        }
+        next = journal.snapshot_before(&snapshot)?;
+    }
+    let (till, mut at) = match begin {
+        Some(found) => found,
+        None if journal.stats().first_seq <= 1 => (Till::new(), 0),
+        None => return Ok(None),
+    };
+    let mut shell = Shell::new(till);
+    loop {
+        let page = journal.range(at.saturating_add(1), PAGE)?;
+        if page.is_empty() {
+            return Ok(None);
+        }
+        for frame in page {
+            at = frame.seq;
+            if frame.kind != KIND {
+                continue;
+            }
+            let unread = |error| HistoryError::Record { seq: frame.seq, error };
+            let record = Record::decode(&frame.payload).map_err(unread)?;
+            let mut failed = None;
+            let recall = |id| {
+                find_before(journal, id, frame.seq).unwrap_or_else(|e| {
+                    failed = Some(e);
+                    None
+                })
+            };
+            let durable = Durable::new(frame.seq, frame.stamp.wall_ms);
+            shell.replay_with(durable, &frame.payload, recall).map_err(unread)?;
+            if let Some(e) = failed {
+                return Err(e);
+            }
+            if matches!(record, Record::Batch(BatchEvent::Closed { batch, .. }) if batch == number) {
+                let closed = shell.till().batches().get(number).cloned();
+                return closed.map(|b| copies(journal, b, at)).transpose();
+            }
+        }
+    }
+}
+
+/// Copies of its slip that were asked for after a record.
+fn copies(journal: &Journal, mut batch: Batch, after: u64) -> Result<Batch, HistoryError> {
+    let mut at = after;
+    loop {
+        // No index: what is about no payment has no subject.
+        let page = journal.range(at.saturating_add(1), PAGE)?;
+        let Some(last) = page.last() else { return Ok(batch) };
+        at = last.seq;
+        for frame in page.iter().filter(|f| f.kind == KIND) {
+            let record = Record::decode(&frame.payload)
+                .map_err(|error| HistoryError::Record { seq: frame.seq, error })?;
+            if let Record::Batch(BatchEvent::SlipRequested { batch: of, copy, .. }) = record
+                && of == batch.number
+            {
+                batch.copies = batch.copies.max(copy);
+            }
+        }
+    }
+}
