@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::effects::Effects;
+use super::notices::{self, Owed};
 use super::settlement;
 use super::vault::Vault;
 use super::view::Published;
@@ -286,13 +287,16 @@ impl Actor {
                     tracing::warn!("{e}");
                 }
                 let at = self.append(&mut pending).await?;
-                let owed = super::notices::owed(pending.record());
+                let owed = notices::owed(pending.record());
                 let effects = self.parts.shell.durable(pending, at);
-                let training =
-                    |id: PaymentId| self.parts.shell.till().payment(id).is_some_and(|p| p.training);
-                if let Some(payment) = owed.filter(|about| !about.is_some_and(training)) {
-                    let seq = self.parts.shell.till().seq();
-                    self.published.tell(Change::Notice { seq, payment });
+                let (till, published) = (self.parts.shell.till(), &self.published);
+                match owed {
+                    Some(Owed::Day) => published.tell(Change::Notice { seq: till.seq(), payment: None }),
+                    // Nothing is told of training: no money moved (I17).
+                    Some(Owed::About(id)) if !till.payment(id).is_some_and(|p| p.training) => {
+                        published.tell(Change::Notice { seq: till.seq(), payment: Some(id) });
+                    }
+                    _ => {}
                 }
                 self.parts.upkeep.after(self.parts.shell.till());
                 effects

@@ -31,11 +31,20 @@ pub(crate) struct Notice {
     pub text: (String, String),
 }
 
-/// Whether a record owes a notice, and about which payment: a closed day is about none.
-pub(crate) fn owed(record: &Record) -> Option<Option<PaymentId>> {
+/// What a record owes a notice about.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Owed {
+    /// A day that closed; it is about no payment.
+    Day,
+    /// This payment.
+    About(PaymentId),
+}
+
+/// Whether a record owes a notice.
+pub(crate) fn owed(record: &Record) -> Option<Owed> {
     match record {
-        Record::Batch(BatchEvent::Closed { .. }) => Some(None),
-        record => about(record).map(Some),
+        Record::Batch(BatchEvent::Closed { .. }) => Some(Owed::Day),
+        record => about(record).map(Owed::About),
     }
 }
 
@@ -179,8 +188,8 @@ mod tests {
     fn s48_what_an_older_attempt_comes_to_is_owed_as_a_notice_too() {
         let payment = PaymentId([7; 16]);
         let event = Record::HoldExpired { payment, attempt: 1 };
-        assert_eq!(owed(&event), Some(Some(payment)));
-        assert_eq!(owed(&Record::On { attempt: 1, event: Box::new(event) }), Some(Some(payment)));
+        assert_eq!(owed(&event), Some(Owed::About(payment)));
+        assert_eq!(owed(&Record::On { attempt: 1, event: Box::new(event) }), Some(Owed::About(payment)));
         assert_eq!(owed(&Record::NoticesTaken { sink: "voice".into(), seq: 1 }), None);
     }
 }
