@@ -157,8 +157,8 @@ async fn s46_s67_the_slip_of_a_batch_that_left_memory_is_told_and_printed_from_t
         assert_eq!(copy, if restarted { 3 } else { 2 }, "a copy has the next number");
         let paper = || async {
             let all = till.rig.printer.receipts();
-            let copies = all.iter().map(till_simulators::printer::Receipt::text);
-            copies.filter(|t| t.contains(&format!("重印件 {copy}")) && t.contains("110.00")).last()
+            let mut copies = all.iter().map(till_simulators::printer::Receipt::text);
+            copies.rfind(|t| t.contains(&format!("重印件 {copy}")) && t.contains("110.00"))
         };
         until("the copy is on paper", paper).await.unwrap();
     }
