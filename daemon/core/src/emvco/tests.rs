@@ -50,8 +50,7 @@ fn the_vectors_codes_are_read_as_they_say() {
                 assert!(read.is_err(), "{id}");
                 continue;
             };
-            let found: Vec<String> =
-                read.ok().unwrap().aids.iter().map(hex::encode_upper).collect();
+            let found: Vec<String> = read.ok().unwrap().aids.iter().map(hex::encode_upper).collect();
             assert_eq!(found, aids.iter().map(|aid| aid.as_str().unwrap()).collect::<Vec<_>>(), "{id}");
         }
     }
