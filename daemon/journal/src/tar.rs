@@ -42,8 +42,10 @@ pub(crate) fn end(out: &mut dyn Write) -> io::Result<()> {
 pub(crate) fn next(input: &mut dyn Read, limit: u64) -> io::Result<Option<(String, Vec<u8>)>> {
     let mut head = [0u8; BLOCK];
     input.read_exact(&mut head).map_err(|_| bad("it ends in the middle"))?;
-    if head.iter().all(|b| *b == 0) {
-        return Ok(None);
+    if head == [0; BLOCK] {
+        // The end is two blocks: with less of it, somebody stopped writing before it was done.
+        input.read_exact(&mut head).map_err(|_| bad("it ends in the middle"))?;
+        return if head == [0; BLOCK] { Ok(None) } else { Err(bad("it does not end where it says")) };
     }
     let said = number(&head[148..156])?;
     let sum: u64 =
@@ -99,7 +101,7 @@ mod tests {
             files.push((file.0, file.1.len()));
         }
         assert_eq!(files, [("a/first.log".into(), 603), ("empty".into(), 0), ("block".into(), 512)]);
-        for len in (0..whole.len() - 1024).step_by(37) {
+        for len in (0..whole.len()).step_by(37).chain([whole.len() - 1]) {
             let mut input = &whole[..len];
             let ended = loop {
                 match next(&mut input, 1000) {
