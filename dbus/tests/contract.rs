@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use till_dbus::contract::{Arg, Interface, Kind, Member, all, differences, parse};
 use till_dbus::types::{
     BatchRow, BillRow, Blocker, CardEntry, CardReport, DisputeEvent, DisputeLeg, DisputeRow, ExceptionRow,
-    Head, Job, LocalText, NoticeRow, PartRow, PaymentDetails, PaymentRow, PaymentStep, PayoutRow, PluginRow,
-    Prompt, ReceiptDetails, ReceiverRow, SandboxLayer,
+    Head, Job, LocalText, NoticeRow, OperatorRow, PartRow, PaymentDetails, PaymentRow, PaymentStep,
+    PayoutRow, PluginRow, Prompt, ReceiptDetails, ReceiverRow, SandboxLayer,
 };
 use till_dbus::{Options, XML, error};
 use zbus::{Fd, ObjectPath, OwnedObjectPath, Type};
@@ -61,6 +61,7 @@ fn signatures() -> BTreeMap<String, String> {
         Vec<BillRow>,
         Vec<BatchRow>,
         Vec<PartRow>,
+        Vec<OperatorRow>,
         Vec<ExceptionRow>,
         CardReport,
         Vec<CardEntry>,
