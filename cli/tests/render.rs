@@ -248,7 +248,7 @@ fn json_keys_are_stable() {
     assert_eq!(
         keys(&details),
         "amount attempts cancel-requested changed-ms currency held id key opened-ms operator paid purpose reason receipt \
-         receipt-printed recovered remaining returned seq state subject top-up-account"
+         receipt-printed recovered remaining returned seq state subject top-up-account training"
     );
     assert_eq!(
         keys(&details["attempts"][0]),
