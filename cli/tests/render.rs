@@ -232,7 +232,10 @@ fn json_keys_are_stable() {
     };
     let tree = serde_json::to_value(tree()).unwrap();
     assert_eq!(keys(&tree), "channels devices journal payments terminal");
-    assert_eq!(keys(&tree["terminal"]), "active-payment blockers current-channel state terminal training version");
+    assert_eq!(
+        keys(&tree["terminal"]),
+        "active-payment blockers current-channel state terminal training version"
+    );
     assert_eq!(keys(&tree["terminal"]["blockers"][0]), "code subject text text-zh");
     assert_eq!(keys(&tree["journal"]), "head-hash head-seq state");
     assert_eq!(
