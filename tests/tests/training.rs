@@ -52,7 +52,8 @@ async fn s63_what_is_practised_reaches_nobody_and_every_paper_says_so_over_a_kil
     rig.reader.swipe(&again(TRACKS)).unwrap();
     by_card.wait(&["paid"]).await.unwrap();
     let text = paper(&rig, &client, &by_card).await;
-    assert_eq!(text.matches("TRAINING").count(), 2, "at its top and at its bottom: {text}");
+    assert_eq!(text.matches("NOT A RECEIPT").count(), 2, "at its top and at its bottom: {text}");
+    assert!(text.lines().any(|l| l.starts_with("支付方式") && l.ends_with("培训")), "{text}");
     let by_wallet = practise(&client, 2_500).await;
     by_wallet.pay_code(&wallet_code(1)).await.unwrap();
     by_wallet.wait(&["paid"]).await.unwrap();

@@ -396,9 +396,14 @@ pub(crate) fn facts(
 ) -> receipt::Facts {
     let attempt = payment.attempts.iter().find(|a| a.receipt == Some(number));
     let channel = attempt.map(|a| a.channel.clone()).unwrap_or_default();
-    let channel_name = handle.routes.get(&channel).map_or(channel, |c| match shop.language {
-        receipt::Language::Chinese if !c.name.1.is_empty() => c.name.1,
-        _ => c.name.0,
+    let name = match channel.as_str() {
+        // No route: it is a function of the core.
+        till_core::training::CHANNEL => Some(("Training".to_owned(), "培训".to_owned())),
+        id => handle.routes.get(id).map(|c| c.name),
+    };
+    let channel_name = name.map_or(channel, |(en, zh)| match shop.language {
+        receipt::Language::Chinese if !zh.is_empty() => zh,
+        _ => en,
     });
     // When it was sent, not when the payment changed last: a copy says the same as its original.
     let sent = attempt.map(|a| a.sent_wall_ms).filter(|ms| *ms != 0).unwrap_or(payment.changed_wall_ms);
