@@ -151,7 +151,7 @@ fn of_payment(p: &mut Payment, record: &Record) -> bool {
         Record::Acknowledged { .. } => p.acknowledged = Some(true),
         Record::CopyRequested { receipt, copy, .. } => {
             if let Some(a) = p.attempts.iter_mut().find(|a| a.receipt == Some(*receipt)) {
-                a.copies = *copy;
+                a.copies = if planted!(CopyUnnumbered) { 0 } else { *copy };
             }
         }
         Record::Resealed { attempt: 0, recovery: sealed, .. } => {

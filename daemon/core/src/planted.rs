@@ -90,6 +90,13 @@ mod switch {
         UnbalancedBelieved = "unbalanced-believed", "Totals that differ are taken as agreed.";
         TrainingCounts = "training-counts", "A training payment counts in batches and against limits.";
         TrainingSent = "training-sent", "A training payment goes to a channel's network.";
+        BatchOverfilled = "batch-overfilled", "More goes into a batch than its network counts.";
+        SignInIgnored = "sign-in-ignored", "The batch number that a network wants at a sign-in is not taken.";
+        UnsettledReused = "unsettled-reused", "A network's number of a batch that is being settled is taken again.";
+        SettledReused = "settled-reused", "A network's number of a batch that was settled is taken again, by a late answer.";
+        CopyUnnumbered = "copy-unnumbered", "Two copies of one paper have the same number.";
+        DisputedTwice = "disputed-twice", "A second case is opened about money that is disputed already.";
+        DisputesForgotten = "disputes-forgotten", "A rebuild forgets the cases of disputed payments.";
         SettlementForgotten = "settlement-forgotten", "A restart forgets settlements that were under way.";
     }
 

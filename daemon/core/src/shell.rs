@@ -161,7 +161,12 @@ impl Shell {
         }
         self.till.apply(at.seq, at.wall_ms, &record);
         #[cfg(feature = "planted")]
-        self.till.forget(planted!(KeysForgotten), planted!(TracesForgotten), planted!(BatchesForgotten));
+        self.till.forget(
+            planted!(KeysForgotten),
+            planted!(TracesForgotten),
+            planted!(BatchesForgotten),
+            planted!(DisputesForgotten),
+        );
         Ok(())
     }
 

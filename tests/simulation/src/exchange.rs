@@ -88,10 +88,10 @@ impl World {
                 let ms = self.rng.range(1, 2_000);
                 self.clock.inside(ms, Input::SendJob { job });
             }
-            Effect::Print { job, payment, restarted, .. } => {
+            Effect::Print { job, payment, copy, restarted, .. } => {
                 check::w05_on_disk_before_anybody_hears(self, payment, "a receipt is printed");
                 check::w06_the_job_is_on_disk_before_the_paper(self, job);
-                self.i20_printed(job, payment, restarted);
+                self.i20_printed(job, payment, copy, restarted);
                 let state = match self.rng.below(4) {
                     0 if !self.faults.calm => PrintState::Failed { reason: "paper".into(), partly: true },
                     1 => PrintState::Unconfirmed,
@@ -99,8 +99,9 @@ impl World {
                 };
                 self.clock.inside(500, Input::Printed { job, state });
             }
-            Effect::PrintSlip { job, batch, .. } => {
+            Effect::PrintSlip { job, batch, copy, restarted, .. } => {
                 check::w05_closed_before_its_slip(self, batch);
+                self.i20_printed(job, check::nobody(batch), copy, restarted);
                 check::w06_the_job_is_on_disk_before_the_paper(self, job);
                 let state = if self.rng.chance(20) && !self.faults.calm {
                     PrintState::Failed { reason: "paper".into(), partly: true }
@@ -124,6 +125,12 @@ impl World {
                 let known = self.till().payment(id).is_some() || self.disk.of(id).next().is_some();
                 assert!(known, "W5: clients are told of a payment that is not there");
             }
+            Effect::SignIn { channel, batch, .. } => {
+                let at = profile::index(&channel);
+                let batch = self.hosts[at].wants(&mut self.rng, batch);
+                let ms = self.rng.range(50, 800);
+                self.clock.inside(ms, Input::SignedIn { channel, batch });
+            }
             Effect::Train(train) => {
                 check::i17_only_training_goes_to_the_training_host(self, &train);
                 let ms = self.rng.range(1, 400);
@@ -132,7 +139,6 @@ impl World {
             Effect::ChannelChanged
             | Effect::TrainingChanged
             | Effect::ShowCode { .. }
-            | Effect::SignIn { .. }
             | Effect::CancelPrint { .. }
             | Effect::BatchChanged { .. } => {}
             Effect::SettleAfter { .. }
@@ -223,7 +229,8 @@ impl World {
         let (payment, attempt) = (PaymentId(m.ids.payment), m.ids.attempt);
         let (first, second) = match m.what {
             What::Pay(customer, fate) => {
-                let outcome = match (host.pay(m, customer, lag, now), fate) {
+                let answered = host.pay(m, customer, lag, now);
+                let outcome = match (answered, fate) {
                     (Outcome::Approved(a), PayFate::Wrong(w)) => Outcome::Approved(wrong(a, w)),
                     (outcome, _) => outcome,
                 };
@@ -253,6 +260,7 @@ impl World {
                 }
             }
         };
+        check::i13_no_batch_is_fuller_than_its_network_counts(self, m.channel, m.ids.batch);
         // Whoever asked may be dead by now: then the answer reaches nobody.
         if self.up && m.life == self.clock.life() {
             for (ms, input) in [first, second].into_iter().flatten() {

@@ -13,6 +13,7 @@ use till_plugin::{Extra, Money};
 
 use crate::faults::{Pay, PayFate, QueryFate, UndoFate, Wrong};
 use crate::profile;
+use crate::rng::Rng;
 use crate::settlement::NetworkBatch;
 
 /// What travels to a host.
@@ -74,6 +75,8 @@ pub(crate) struct Host {
     pub(crate) channel: usize,
     /// Its batches, by its own numbers.
     pub(crate) batches: BTreeMap<u32, NetworkBatch>,
+    /// Batches that the till closed without it.
+    pub(crate) left: BTreeSet<u32>,
 }
 
 pub(crate) fn no(code: &str) -> Decline {
@@ -92,6 +95,20 @@ impl Host {
     /// How often what an order asked for was done and stands.
     pub(crate) fn kept(&self, order: &str) -> u32 {
         self.book.get(order).map_or(0, |e| if e.state == Book::Done { e.charges } else { 0 })
+    }
+
+    /// The batch number that it wants used, asked at a sign-in: none, the one that is open in its own books, or a new one.
+    pub(crate) fn wants(&self, rng: &mut Rng, ours: u32) -> Option<u32> {
+        let newest = self.book.values().map(|e| e.batch).max().unwrap_or(1);
+        // What was closed without it, it closes by itself at night.
+        let over = self.has_ended(newest) || self.left.contains(&newest);
+        match rng.below(20) {
+            0..9 => None,
+            9..15 => Some(if over { newest.max(ours) + u32::from(newest >= ours) } else { newest }),
+            15..19 => Some(newest.max(ours) + 1 + u32::try_from(rng.below(3)).unwrap_or(0)),
+            // No number of a batch.
+            _ => Some(rng.pick(&[0, 1_000_000])),
+        }
     }
 
     fn has_ended(&self, network: u32) -> bool {

@@ -137,7 +137,7 @@ pub fn document(batch: &Batch, shop: &Shop, facts: &Facts) -> Document {
         });
         if id.is_carried() {
             doc = doc.line(w.carried);
-        } else if part.moved {
+        } else if part.moved || part.agreed.is_some() {
             // Cash and the like have no network that numbers batches.
             doc = doc.pair(w.network, format!("{:06}", id.network));
         }

@@ -138,7 +138,7 @@ impl Till {
             Record::TraceTaken { channel, trace } => {
                 self.numbers.entry(channel.clone()).or_default().trace = *trace;
             }
-            Record::SignedIn { channel, batch: Some(batch) } => {
+            Record::SignedIn { channel, batch: Some(batch) } if !planted!(SignInIgnored) => {
                 self.numbers.entry(channel.clone()).or_default().batch = *batch;
             }
             Record::JobSent { job, .. } => {
@@ -182,7 +182,10 @@ impl Till {
 
     /// A planted fault: a replay that does not restore everything.
     #[cfg(feature = "planted")]
-    pub(crate) fn forget(&mut self, keys: bool, traces: bool, batches: bool) {
+    pub(crate) fn forget(&mut self, keys: bool, traces: bool, batches: bool, disputes: bool) {
+        if disputes {
+            self.disputes = crate::dispute::Disputes::default();
+        }
         if keys {
             self.keys = Keys::default();
         }

@@ -503,6 +503,12 @@ fn the_networks_own_number_is_taken_for_what_comes_and_never_for_what_is_frozen(
         (shop.part(1, "bank", 120).agreed, shop.part(1, "bank", 500).agreed),
         (Some(true), Some(true))
     );
+    // Asked before they were settled, answered after it: both are over at the network, what comes now would be lost there.
+    for late in [120, 500] {
+        shop.take(&signed_in(late));
+        assert_eq!(shop.till.batch("bank"), 501, "{late} takes no more");
+        assert_eq!(shop.alarms.last(), Some(&"network-batch-settled"));
+    }
     shop.take(&signed_in(999_999));
     shop.sell("bank", 1);
     shop.close();

@@ -20,7 +20,8 @@ pub(super) struct Books {
     frozen: u32,
     closed: BTreeSet<u32>,
     auto_closed: BTreeSet<BusinessDate>,
-    /// Batch numbers of networks under which a batch was frozen.
+    /// Batch numbers of networks under which a batch was frozen. One that was closed with nothing in it, and so never
+    /// told to its network, may be used again: the network wants it again.
     network_numbers: BTreeSet<(usize, u32)>,
     /// Totals that left for a network: they do not change any more.
     struck: BTreeMap<(u32, PartId), Totals>,
@@ -69,7 +70,11 @@ pub(super) fn after_record(w: &mut World, record: &Record) {
         BatchEvent::CloseProposed { batch, part, operator, .. } => {
             w.watch.books.proposed.insert((*batch, part.clone()), operator.clone());
         }
-        BatchEvent::PartClosed { batch, part, totals, count, by_hand, .. } => {
+        BatchEvent::PartClosed { batch, part, totals, count, by_hand, agreed, .. } => {
+            if agreed.is_none() && *count == 0 {
+                let number = (profile::index(&part.channel), part.network);
+                w.watch.books.network_numbers.remove(&number);
+            }
             if let Some((second, reason)) = by_hand {
                 let first = w.watch.books.proposed.get(&(*batch, part.clone()));
                 let two = first.is_some_and(|f| !f.trim().eq_ignore_ascii_case(second.trim()));

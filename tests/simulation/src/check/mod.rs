@@ -2,6 +2,7 @@
 //! of the specification (pos.md §3.5 W1–W8, §3.8 I1–I24); docs/reliability.md has the table.
 
 mod batch;
+mod desk;
 mod money;
 mod rest;
 mod send;
@@ -16,6 +17,7 @@ use till_plugin::channel::AttemptIds;
 pub(crate) use batch::{
     before_settling, details_are_there, i12_shredded_is_closed, w05_closed_before_its_slip,
 };
+pub(crate) use desk::{i13_no_batch_is_fuller_than_its_network_counts, nobody};
 pub(crate) use rest::at_rest;
 pub(crate) use send::{
     before_sending, w05_on_disk_before_anybody_hears, w06_the_job_is_on_disk_before_the_paper,
@@ -56,6 +58,7 @@ pub(crate) struct Watch {
     recoveries: BTreeMap<String, (usize, Vec<u8>)>,
     prints: BTreeMap<u64, (PaymentId, u32)>,
     books: batch::Books,
+    desk: desk::Desk,
 }
 
 impl Watch {
@@ -110,7 +113,8 @@ impl Watch {
 
 impl World {
     /// I20: each receipt number is one record's, and a second paper of it says that it is one.
-    pub(crate) fn i20_printed(&mut self, job: u64, payment: PaymentId, restarted: bool) {
+    pub(crate) fn i20_printed(&mut self, job: u64, payment: PaymentId, copy: u32, restarted: bool) {
+        self.watch.desk.i20_a_copy_says_which_it_is(job, copy);
         let (of, before) = self.watch.prints.entry(job).or_insert((payment, 0));
         assert_eq!(*of, payment, "I20: receipt {job} is printed for two payments");
         // Dying between the record and the print makes a copy marked that need not be: the safe side.

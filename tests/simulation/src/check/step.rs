@@ -2,7 +2,7 @@
 
 use till_core::{Attempt, AttemptState, Payment, PaymentId, PaymentState, Record};
 
-use super::{Seen, batch, inner, money, training};
+use super::{Seen, batch, desk, inner, money, training};
 use crate::profile;
 use crate::world::World;
 
@@ -14,6 +14,7 @@ pub(crate) fn after_record(w: &mut World, record: &Record) {
     assert!(foreground <= 1, "W3: {foreground} payments hold the till");
 
     batch::after_record(w, record);
+    desk::after_record(w, record);
     let Some(id) = record.payment() else { return };
     let till = w.shell.till();
     let Some(p) = till.payment(id) else { panic!("the payment of a record that was just folded in is gone") };
@@ -155,6 +156,10 @@ fn numbers(w: &mut World, record: &Record) {
     let (ids, channel) = match record {
         Record::Tendered { ids, decision, .. } => (ids, decision.chosen.as_deref().unwrap_or_default()),
         Record::LegCreated { ids, channel, .. } => (ids, channel.as_str()),
+        Record::TraceTaken { channel, trace } => {
+            let fresh = w.watch.traces.insert((profile::index(channel), *trace));
+            return assert!(fresh, "I9: a trace number of {channel} was given twice");
+        }
         _ => return,
     };
     assert!(w.watch.orders.insert(ids.order.clone()), "I9: an order number was given twice");

@@ -3,6 +3,7 @@
 
 mod after;
 mod close;
+mod desk;
 mod sell;
 mod train;
 
@@ -156,6 +157,9 @@ impl Operator {
             26 | 27 => close::close_day(w),
             28 | 29 => close::night(w),
             30 | 31 => close::settle_by_hand(w),
+            32 => desk::sign_in(w),
+            33 => desk::reprint(w),
+            34 => desk::dispute(w),
             _ => sell::open(w),
         }
     }

@@ -163,7 +163,19 @@ pub(in crate::machine) fn signed_in(till: &Till, channel: &str, wanted: Option<u
     let wanted = wanted.filter(|b| (1..=MAX_NUMBER).contains(b));
     let ours = till.batch(channel);
     // The network has not seen the settlement of that one yet: our next number is right, and stays.
-    let wanted = wanted.filter(|b| *b == ours || !till.batches().unsettled(channel, *b));
+    let taken = |b: u32| till.batches().unsettled(channel, b) && !planted!(UnsettledReused);
+    let wanted = wanted.filter(|b| *b == ours || !taken(*b));
+    // Asked before that batch was settled, answered after it: what is over takes no more.
+    let over = |b: u32| till.batches().is_over(channel, b) && !planted!(SettledReused);
+    let late = wanted.filter(|b| *b != ours && over(*b));
+    let wanted = wanted.filter(|_| late.is_none());
+    let kept = late.map(|b| Effect::Alarm {
+        code: "network-batch-settled",
+        payment: None,
+        text: format!(
+            "{channel} wants batch {b:06}, which was settled already: this till goes on in {ours:06}"
+        ),
+    });
     let used =
         |b: &Batch| b.part(&PartId { channel: channel.into(), network: ours }).is_some_and(Part::matters);
     let alarm = wanted.filter(|b| *b != ours && till.batches().open().is_some_and(used)).map(|b| Effect::Alarm {
@@ -173,7 +185,7 @@ pub(in crate::machine) fn signed_in(till: &Till, channel: &str, wanted: Option<u
             "{channel} wants batch {b:06}, this till sold in {ours:06}: both are settled with the batch that is open now"
         ),
     });
-    Step::new(Record::SignedIn { channel: channel.into(), batch: wanted }, alarm)
+    Step::new(Record::SignedIn { channel: channel.into(), batch: wanted }, alarm.into_iter().chain(kept))
 }
 
 /// The steps of a restart: an exchange that was on its way is not heard of again, everything goes on where it stood.
