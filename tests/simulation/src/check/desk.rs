@@ -63,7 +63,7 @@ pub(super) fn after_record(w: &mut World, record: &Record) {
         }
         Record::LegCreated { ids, channel, .. } => w.watch.desk.i13_the_networks_number(channel, ids.batch),
         Record::Dispute { payment, number, event, .. } => {
-            s52_a_case_is_about_money_that_was_taken(w, *payment, *number, event)
+            s52_a_case_is_about_money_that_was_taken(w, *payment, *number, event);
         }
         _ => {}
     }
