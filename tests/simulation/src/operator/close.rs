@@ -22,6 +22,10 @@ pub(super) fn close_day(w: &mut World) {
     if !something && w.wall_clock != run::Clock::Wild {
         return;
     }
+    // Now and then with a sign-in on its way, which is answered while the network already settles.
+    if w.rng.chance(20) {
+        super::desk::sign_in(w);
+    }
     let before = w.till().open_batch();
     if let Ok(Ok(done)) = w.asked(&Input::CloseBatch { operator: Some("op".into()) })
         && done.wrote

@@ -44,7 +44,9 @@ pub(super) fn dispute(w: &mut World) {
         let at = w.rng.index(cases);
         return go_on(w, at);
     }
-    let Some(payment) = one_of(w) else { return };
+    // Now and then about what is disputed already.
+    let again = w.rng.chance(40).then(|| w.till().disputes().all().last().map(|d| d.payment)).flatten();
+    let Some(payment) = again.or_else(|| one_of(w)) else { return };
     let Some(p) = w.till().payment(payment).cloned().or_else(|| w.disk.payment(payment, u64::MAX)) else {
         return;
     };
