@@ -90,7 +90,6 @@ mod switch {
         UnbalancedBelieved = "unbalanced-believed", "Totals that differ are taken as agreed.";
         TrainingCounts = "training-counts", "A training payment counts in batches and against limits.";
         TrainingSent = "training-sent", "A training payment goes to a channel's network.";
-        BatchOverfilled = "batch-overfilled", "More goes into a batch than its network counts.";
         SignInIgnored = "sign-in-ignored", "The batch number that a network wants at a sign-in is not taken.";
         UnsettledReused = "unsettled-reused", "A network's number of a batch that is being settled is taken again.";
         SettledReused = "settled-reused", "A network's number of a batch that was settled is taken again, by a late answer.";

@@ -161,12 +161,11 @@ impl Shell {
         }
         self.till.apply(at.seq, at.wall_ms, &record);
         #[cfg(feature = "planted")]
-        self.till.forget(
-            planted!(KeysForgotten),
-            planted!(TracesForgotten),
-            planted!(BatchesForgotten),
-            planted!(DisputesForgotten),
-        );
+        self.till.forget(planted!(KeysForgotten), planted!(TracesForgotten), planted!(BatchesForgotten));
+        #[cfg(feature = "planted")]
+        if planted!(DisputesForgotten) {
+            self.till.forget_disputes();
+        }
         Ok(())
     }
 

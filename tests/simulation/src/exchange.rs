@@ -229,8 +229,7 @@ impl World {
         let (payment, attempt) = (PaymentId(m.ids.payment), m.ids.attempt);
         let (first, second) = match m.what {
             What::Pay(customer, fate) => {
-                let answered = host.pay(m, customer, lag, now);
-                let outcome = match (answered, fate) {
+                let outcome = match (host.pay(m, customer, lag, now), fate) {
                     (Outcome::Approved(a), PayFate::Wrong(w)) => Outcome::Approved(wrong(a, w)),
                     (outcome, _) => outcome,
                 };
@@ -260,7 +259,6 @@ impl World {
                 }
             }
         };
-        check::i13_no_batch_is_fuller_than_its_network_counts(self, m.channel, m.ids.batch);
         // Whoever asked may be dead by now: then the answer reaches nobody.
         if self.up && m.life == self.clock.life() {
             for (ms, input) in [first, second].into_iter().flatten() {

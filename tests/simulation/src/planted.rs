@@ -45,7 +45,6 @@ pub const WITHIN: &[(Fault, u64)] = &[
     (Fault::DisputedTwice, 20_000),
     (Fault::UnsettledReused, 20_000),
     (Fault::SettledReused, 50_000),
-    (Fault::BatchOverfilled, 100_000),
     (Fault::ItemDropped, 500),
     (Fault::SettlementForgotten, 500),
     (Fault::NetworkNumberReused, 1_000),

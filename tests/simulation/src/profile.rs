@@ -125,7 +125,7 @@ pub(crate) fn merchant(channel: usize) -> String {
 pub(crate) const TERMINAL: &str = "T0000001";
 
 /// How the channels settle.
-pub(crate) fn settle_rules(chunk: u32, tries: u32, batch_limit: Option<u32>) -> BTreeMap<String, SettleRule> {
+pub(crate) fn settle_rules(chunk: u32, tries: u32) -> BTreeMap<String, SettleRule> {
     let rule = |rate_ppm, min, max| SettleRule {
         chunk,
         tries,
@@ -133,11 +133,7 @@ pub(crate) fn settle_rules(chunk: u32, tries: u32, batch_limit: Option<u32>) -> 
         fee: Some(FeePlan { rate_ppm, fixed: 0, min, max }),
         ..SettleRule::default()
     };
-    let limited = |rule| SettleRule { batch_limit, ..rule };
-    BTreeMap::from([
-        ("bank".into(), limited(rule(6_000, 1, Some(300)))),
-        ("bank-2".into(), limited(rule(3_800, 0, None))),
-    ])
+    BTreeMap::from([("bank".into(), rule(6_000, 1, Some(300))), ("bank-2".into(), rule(3_800, 0, None))])
 }
 
 pub(crate) fn routes() -> Vec<RouteView> {

@@ -36,8 +36,6 @@ const OFFSETS: [i32; 4] = [480, 0, -300, 345];
 fn rules(rng: &mut Rng, wild: bool) -> Rules {
     let utc_offset_min = rng.pick(&OFFSETS);
     let (chunk, tries) = (rng.pick(&[1, 3, 8]), rng.pick(&[2, 3, 5]));
-    // A full batch is rolled by the clock at the latest.
-    let batch_limit = (rng.chance(25) && wild).then(|| rng.pick(&[1, 2, 4]));
     let minute = 853 + utc_offset_min + 1 + i32::try_from(rng.below(20)).unwrap_or(0);
     let minute = if rng.chance(70) { minute } else { i32::try_from(rng.below(1440)).unwrap_or(0) };
     let close_at = rng.chance(70).then(|| u16::try_from(minute.rem_euclid(1440)).ok().and_then(CloseAt::new));
@@ -56,7 +54,7 @@ fn rules(rng: &mut Rng, wild: bool) -> Rules {
         utc_offset_min,
         close_at: close_at.flatten().filter(|_| wild),
         calendar: till_core::batch::Calendar::default(),
-        channels: profile::settle_rules(chunk, tries, batch_limit),
+        channels: profile::settle_rules(chunk, tries),
         // A day's counters begin anew with the date: where clocks must not matter there are no limits.
         limits: if wild { limits } else { Vec::new() },
     }
@@ -279,9 +277,7 @@ impl World {
         if self.up {
             let _told = self.input(&Input::Tick);
         }
-        // What waits for a batch that is full waits for the clock.
-        let waits = self.till().open_payments().any(Operator::waits_for_people);
-        if !self.faults.calm || (waits && self.wall_clock == run::Clock::Wild) {
+        if !self.faults.calm {
             self.clock.after(TICK_MS, Event::Tick);
         }
     }

@@ -182,10 +182,13 @@ impl Till {
 
     /// A planted fault: a replay that does not restore everything.
     #[cfg(feature = "planted")]
-    pub(crate) fn forget(&mut self, keys: bool, traces: bool, batches: bool, disputes: bool) {
-        if disputes {
-            self.disputes = crate::dispute::Disputes::default();
-        }
+    pub(crate) fn forget_disputes(&mut self) {
+        self.disputes = crate::dispute::Disputes::default();
+    }
+
+    /// The same.
+    #[cfg(feature = "planted")]
+    pub(crate) fn forget(&mut self, keys: bool, traces: bool, batches: bool) {
         if keys {
             self.keys = Keys::default();
         }

@@ -138,11 +138,3 @@ fn s52_a_case_is_about_money_that_was_taken(
     let theirs = w.till().disputes().all().filter(|d| !d.state.is_closed()).count();
     assert_eq!(open, theirs, "S52: a case is lost");
 }
-
-/// I13: a network that counts so many items in a batch never has more of them on a side.
-pub(crate) fn i13_no_batch_is_fuller_than_its_network_counts(w: &World, channel: usize, network: u32) {
-    let Some(limit) = w.ctx.rules.channel(profile::CHANNELS[channel].0).batch_limit else { return };
-    let line = w.hosts[channel].line(network);
-    let most = line.debits.count.max(line.credits.count);
-    assert!(most <= limit, "I13: {most} items are in batch {network} of a network that counts {limit}");
-}

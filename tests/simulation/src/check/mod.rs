@@ -17,7 +17,7 @@ use till_plugin::channel::AttemptIds;
 pub(crate) use batch::{
     before_settling, details_are_there, i12_shredded_is_closed, w05_closed_before_its_slip,
 };
-pub(crate) use desk::{i13_no_batch_is_fuller_than_its_network_counts, nobody};
+pub(crate) use desk::nobody;
 pub(crate) use rest::at_rest;
 pub(crate) use send::{
     before_sending, w05_on_disk_before_anybody_hears, w06_the_job_is_on_disk_before_the_paper,

@@ -8,7 +8,6 @@ use crate::effect::Effect;
 use crate::input::Context;
 use crate::limits::{LimitHit, Scope, Use, check};
 use crate::machine::Step;
-use crate::planted::planted;
 use crate::routing::RouteView;
 use crate::till::Till;
 
@@ -38,8 +37,7 @@ pub(in crate::machine) fn batch_is_full(till: &Till, ctx: &Context, channel: &st
     let id = PartId { channel: channel.into(), network: till.batch(channel) };
     let part = till.batches().open().and_then(|b| b.part(&id));
     let limit = ctx.rules.channel(channel).batch_limit;
-    !planted!(BatchOverfilled)
-        && limit.is_some_and(|limit| part.is_some_and(|part| part.side_count() >= limit.max(1)))
+    limit.is_some_and(|limit| part.is_some_and(|part| part.side_count() >= limit.max(1)))
 }
 
 /// Looks at once, and not at the next tick, whether the batch that an item was just counted in is full.
