@@ -1,0 +1,92 @@
+//! What two people decide, and what somebody acknowledges.
+
+use till_core::{Effect, Input, LegKind, PaymentState, Record, Refusal, Verdict};
+use till_plugin::channel::QueryOutcome;
+
+use crate::samples::{Bench, ID, approval, fen};
+use crate::scene::{approve, ask, go_on, going_on, lost, money, number, paid, prepared, refused, till};
+
+fn in_review() -> Bench {
+    let mut b = paid();
+    b.take(&ask(LegKind::Refund, 0, Some(40)));
+    prepared(&mut b);
+    lost(&mut b);
+    let n = number(&b);
+    loop {
+        let step = b.take(&Input::Resolve { payment: ID, attempt: n });
+        if matches!(step.record, Some(Record::WentToReview { .. })) {
+            return b;
+        }
+        b.take(&Input::Queried { payment: ID, attempt: n, outcome: QueryOutcome::InProgress });
+    }
+}
+
+#[test]
+fn a_review_needs_two_people_who_say_the_same() {
+    for (verdict, returned) in [(Verdict::Happened, 40), (Verdict::DidNot, 0)] {
+        let mut b = in_review();
+        assert_eq!((b.state(), money(&b)), (PaymentState::Review, (100, 0, 0)));
+        assert!(matches!(refused(&b, &ask(LegKind::Refund, 0, Some(1))), Refusal::NoLeg { .. }));
+        let propose = |operator: &str, reason: &str| Input::ProposeReview {
+            payment: ID,
+            attempt: 2,
+            verdict,
+            reason: reason.into(),
+            operator: operator.into(),
+        };
+        let confirm = |operator: &str, verdict| Input::ConfirmReview {
+            payment: ID,
+            attempt: 2,
+            verdict,
+            operator: operator.into(),
+        };
+        assert!(matches!(refused(&b, &confirm("wang", verdict)), Refusal::Review { .. }), "nothing proposed");
+        assert!(matches!(refused(&b, &propose("li", " ")), Refusal::Review { .. }), "no reason");
+        b.take(&propose("li", "bank statement of 21 November"));
+        for same in ["li", " LI ", ""] {
+            assert!(
+                matches!(refused(&b, &confirm(same, verdict)), Refusal::Review { .. }),
+                "{same:?} is not a second"
+            );
+        }
+        let other = if verdict == Verdict::Happened { Verdict::DidNot } else { Verdict::Happened };
+        assert!(matches!(refused(&b, &confirm("wang", other)), Refusal::Review { .. }));
+        b.take(&confirm("wang", verdict));
+        assert_eq!((b.state(), money(&b)), (PaymentState::Paid, (100, returned, returned)));
+    }
+}
+
+#[test]
+fn a_sale_found_after_a_restart_is_given_back_unless_somebody_acknowledges_it() {
+    for acknowledged in [true, false] {
+        let mut b = till();
+        b.ctx.undo_after_ms = Some(60_000);
+        b.send();
+        b.restart();
+        b.take(&Input::Resolve { payment: ID, attempt: 1 });
+        let step = b.take(&Input::Queried {
+            payment: ID,
+            attempt: 1,
+            outcome: QueryOutcome::Paid(approval(fen(100))),
+        });
+        assert!(going_on(&step) && b.state() == PaymentState::Paid);
+        let step = go_on(&mut b);
+        assert!(step.effects.contains(&Effect::AskAcknowledgement { payment: ID, after_ms: 60_000 }));
+        if acknowledged {
+            b.take(&Input::Acknowledge { payment: ID, operator: Some("li".into()) });
+            assert_eq!(refused(&b, &Input::NotAcknowledged { payment: ID }), Refusal::Stale);
+            assert_eq!(b.state(), PaymentState::Paid);
+        } else {
+            b.restart();
+            let step = go_on(&mut b);
+            assert!(
+                step.effects.iter().any(|e| matches!(e, Effect::AskAcknowledgement { .. })),
+                "asked again"
+            );
+            b.take(&Input::NotAcknowledged { payment: ID });
+            go_on(&mut b);
+            approve(&mut b);
+            assert_eq!((b.state(), money(&b)), (PaymentState::Returned, (100, 100, 100)));
+        }
+    }
+}
