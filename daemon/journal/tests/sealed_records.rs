@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{SetClock, TestClock, copy, options};
+use common::{SetClock, TestClock, copy, files, options};
 use till_journal::{
     Clock, DeviceKey, Journal, JournalError, Keyring, KeyringError, NewRecord, OpenEvent, OpenReport,
     Options, RecordKeys, Retention, Urgency, check, check_without_key, rebuild, restore, verify_export,
@@ -55,20 +55,6 @@ fn needles() -> Vec<(String, Vec<u8>)> {
     out.push(("amount, little endian".into(), AMOUNT.to_le_bytes().to_vec()));
     out.push(("amount, big endian".into(), AMOUNT.to_be_bytes().to_vec()));
     out.push(("amount, varint".into(), varint(AMOUNT)));
-    out
-}
-
-fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut out = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            out.extend(files(&path));
-        } else {
-            out.push((path.clone(), fs::read(&path).unwrap()));
-        }
-    }
-    out.sort();
     out
 }
 

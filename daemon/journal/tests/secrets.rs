@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
-use common::{open, subject};
+use common::{files, open, subject};
 use till_journal::sealed::{SealError, SealingKey, epoch_of};
 use till_journal::{Keyring, NewRecord, Urgency};
 
@@ -56,19 +56,6 @@ fn base64(bytes: &[u8]) -> String {
             char::from(ALPHABET[usize::from(value)])
         })
         .collect()
-}
-
-fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut out = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            out.extend(files(&path));
-        } else {
-            out.push((path.clone(), fs::read(&path).unwrap()));
-        }
-    }
-    out
 }
 
 fn found(dir: &Path) -> Vec<String> {

@@ -2,7 +2,8 @@
 #![allow(dead_code)] // each test file uses its part
 #![allow(clippy::unwrap_used)] // clippy knows tests by their attribute only
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -65,6 +66,21 @@ pub(crate) fn disk_bytes(dir: &Path) -> u64 {
         .map(|e| e.unwrap().path())
         .map(|p| if p.is_dir() { disk_bytes(&p) } else { p.metadata().unwrap().blocks() * 512 })
         .sum()
+}
+
+/// Every file below a directory and what is in it, by name.
+pub(crate) fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            out.extend(files(&path));
+        } else {
+            out.push((path.clone(), fs::read(&path).unwrap()));
+        }
+    }
+    out.sort();
+    out
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {
