@@ -1,7 +1,6 @@
 //! A payment as the fold of its records.
 
-use till_plugin::channel::{Approval, Echo, QueryOutcome, UndoOutcome, UnknownReason};
-use till_plugin::instrument::Cvm;
+use till_plugin::channel::{Approval, QueryOutcome, UndoOutcome, UnknownReason};
 use till_plugin::{Extra, Money};
 
 use crate::payment::{
@@ -435,20 +434,8 @@ fn reviewed(p: &mut Payment, attempt: u32, verdict: Verdict, number: u64, print:
 
 /// The approval of what two people found: no host reference, the reason in its place.
 fn found(amount: Money, reason: &str) -> Approval {
-    Approval {
-        amount,
-        echo: Echo::default(),
-        reference: String::new(),
-        authorisation_code: None,
-        account: None,
-        scheme: None,
-        host_time: None,
-        cvm: Cvm::None,
-        change: None,
-        open_drawer: false,
-        receipt: Vec::new(),
-        extra: Extra::from([("review".to_owned(), reason.to_owned())]),
-    }
+    let extra = Extra::from([("review".to_owned(), reason.to_owned())]);
+    Approval { extra, ..Approval::bare(amount, "") }
 }
 
 /// Where the payment stands once an attempt has ended (or a hold, or a review): the fold of all its attempts.

@@ -7,11 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 use till_plugin::channel::{
-    Approval, Decline, DeclineClass, Echo, NextStep, Operation, Outcome, QueryOutcome, QueryRule,
-    ResolveProfile, UndoOutcome, UndoRule,
+    Approval, Decline, DeclineClass, NextStep, Operation, Outcome, QueryOutcome, QueryRule, ResolveProfile,
+    UndoOutcome, UndoRule,
 };
-use till_plugin::instrument::Cvm;
-use till_plugin::{Extra, Family, Money};
+use till_plugin::{Family, Money};
 
 use crate::input::Input;
 use crate::keys::Keys;
@@ -80,7 +79,8 @@ pub fn answer(train: &Train) -> Input {
                     NextStep::OtherMethod,
                 ))
             } else {
-                Outcome::Approved(approval(*amount))
+                // No drawer opens: one that does is money.
+                Outcome::Approved(Approval::bare(*amount, "TRAINING"))
             };
             Input::Answered { payment, attempt, outcome }
         }
@@ -100,24 +100,6 @@ pub fn answer(train: &Train) -> Input {
 fn declined(code: &str, text: &str, text_zh: &str, next: NextStep) -> Decline {
     let class = DeclineClass::Customer;
     Decline { class, code: code.into(), text: text.into(), text_zh: text_zh.into(), next }
-}
-
-fn approval(amount: Money) -> Approval {
-    Approval {
-        amount,
-        echo: Echo::default(),
-        reference: "TRAINING".into(),
-        authorisation_code: None,
-        account: None,
-        scheme: None,
-        host_time: None,
-        cvm: Cvm::None,
-        change: None,
-        // A drawer that opens is money.
-        open_drawer: false,
-        receipt: Vec::new(),
-        extra: Extra::new(),
-    }
 }
 
 /// The training host as the machine sees a channel: ready, and good for whatever is presented.

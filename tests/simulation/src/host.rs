@@ -4,12 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use till_core::LegKind;
+use till_plugin::Money;
 use till_plugin::channel::{
     Approval, AttemptIds, Decline, DeclineClass, Echo, Outcome, QueryOutcome, UndoOutcome, Unknown,
     UnknownReason,
 };
-use till_plugin::instrument::Cvm;
-use till_plugin::{Extra, Money};
 
 use crate::faults::{Pay, PayFate, QueryFate, UndoFate, Wrong};
 use crate::profile;
@@ -224,24 +223,13 @@ impl Host {
 pub(crate) fn approval(channel: usize, ids: &AttemptIds, amount: Money) -> Approval {
     // A bank's answer repeats the trace number, a wallet's the order number.
     let order = if profile::keeps_order(channel) { format!("{:06}", ids.trace) } else { ids.order.clone() };
-    Approval {
-        amount,
-        echo: Echo {
-            order: Some(order),
-            merchant: Some(profile::merchant(channel)),
-            terminal: Some(profile::TERMINAL.into()),
-        },
-        reference: format!("R{}", ids.order),
-        authorisation_code: None,
-        account: None,
-        scheme: None,
-        host_time: None,
-        cvm: Cvm::None,
-        change: None,
-        open_drawer: profile::opens_drawer(channel),
-        receipt: Vec::new(),
-        extra: Extra::new(),
-    }
+    let echo = Echo {
+        order: Some(order),
+        merchant: Some(profile::merchant(channel)),
+        terminal: Some(profile::TERMINAL.into()),
+    };
+    let bare = Approval::bare(amount, format!("R{}", ids.order));
+    Approval { echo, open_drawer: profile::opens_drawer(channel), ..bare }
 }
 
 pub(crate) fn wrong(mut a: Approval, what: Wrong) -> Approval {

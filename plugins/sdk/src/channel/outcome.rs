@@ -59,6 +59,27 @@ pub struct Approval {
     pub extra: Extra,
 }
 
+impl Approval {
+    /// An approval of which nothing more is known than the amount and the network's reference: nothing was repeated of
+    /// the request, nothing is to be shown, the drawer stays shut.
+    pub fn bare(amount: Money, reference: impl Into<String>) -> Self {
+        Self {
+            amount,
+            echo: Echo::default(),
+            reference: reference.into(),
+            authorisation_code: None,
+            account: None,
+            scheme: None,
+            host_time: None,
+            cvm: Cvm::None,
+            change: None,
+            open_drawer: false,
+            receipt: Vec::new(),
+            extra: Extra::new(),
+        }
+    }
+}
+
 /// What an answer repeated of its request. `None`: the network does not repeat it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Echo {
