@@ -9,10 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use till_tests::{Client, Rig, RigOptions};
+use till_tests::Client;
 
 use crate::journal::subjects::{Kind, Subject};
 use crate::table::Row;
+use crate::till::Bench;
 use crate::{Effort, Outcome};
 
 /// Callers of the second line.
@@ -20,20 +21,9 @@ const CALLERS: usize = 4;
 
 /// Measures on a till of its own, without a printer: paper is no part of a payment's durability.
 pub async fn rows(base: &Path, effort: Effort) -> Outcome<Vec<Row>> {
-    let dir = tempfile::tempdir_in(base)?;
-    let mut rig = Rig::stand(RigOptions { dir: Some(dir.path().to_owned()), ..RigOptions::default() })?;
-    let mut folder = rig.config_file().into_os_string();
-    folder.push(".d");
-    std::fs::create_dir_all(&folder)?;
-    let printer = format!(
-        "[device.printer]\nplugin = \"org.tilld.printer\"\nenabled = false\n\
-         transport = {{ kind = \"tcp\", address = \"{}\" }}\n",
-        rig.printer.addr()
-    );
-    std::fs::write(Path::new(&folder).join("bench.toml"), printer)?;
-    rig.start_till()?;
-    let client = rig.wait_ready().await?;
-    let address = rig.bus.address().to_owned();
+    let mut bench = Bench::start_without_printer(base).await?;
+    let client = bench.client.clone();
+    let address = bench.rig.bus.address().to_owned();
 
     let count = effort.pick(1_000, 150);
     sell(client.clone(), 50).await?;
@@ -45,8 +35,8 @@ pub async fn rows(base: &Path, effort: Effort) -> Outcome<Vec<Row>> {
         callers.push(sell(Client::connect(&address).await?, count / CALLERS));
     }
     let many = timed(callers).await?;
-    rig.stop_till();
-    drop(rig);
+    bench.rig.stop_till();
+    drop(bench);
 
     let syncs = syncs(base, effort)?;
     let limit = syncs / records;

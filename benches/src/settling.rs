@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_mins(10);
 /// Measures on a till of its own.
 pub async fn rows(base: &Path, effort: Effort) -> Outcome<Vec<Row>> {
     let records = effort.pick(10_000, 1_000);
-    let mut bench = Bench::start(base).await?;
+    let mut bench = Bench::start_without_printer(base).await?;
     let mut day = Day::begin(&bench).await?;
     for _ in 0..4 {
         // Cash between them: the same stripe again at once counts as one swipe.

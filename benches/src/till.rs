@@ -19,6 +19,8 @@ pub struct Bench {
     pub rig: Rig,
     /// A front-end.
     pub client: Client,
+    /// It has a receipt printer.
+    pub prints: bool,
     // After the rig: a till that still writes would bring the folder back.
     dir: TempDir,
 }
@@ -26,11 +28,29 @@ pub struct Bench {
 impl Bench {
     /// Starts everything under `base`: the journal is on that disk.
     pub async fn start(base: &Path) -> Outcome<Self> {
+        Self::begin(base, true).await
+    }
+
+    /// The same without a printer. A cash receipt opens the drawer, and a printer gives its drawer one pulse a second:
+    /// who waits for the paper measures that.
+    pub async fn start_without_printer(base: &Path) -> Outcome<Self> {
+        Self::begin(base, false).await
+    }
+
+    async fn begin(base: &Path, prints: bool) -> Outcome<Self> {
         let dir = tempfile::tempdir_in(base)?;
-        let options = RigOptions { dir: Some(dir.path().to_path_buf()), ..RigOptions::default() };
-        let rig = Rig::start(options).await?;
-        let client = rig.client().await?;
-        Ok(Self { rig, client, dir })
+        let mut rig = Rig::stand(RigOptions { dir: Some(dir.path().to_owned()), ..RigOptions::default() })?;
+        if !prints {
+            let off = format!(
+                "[device.printer]\nplugin = \"org.tilld.printer\"\nenabled = false\n\
+                 transport = {{ kind = \"tcp\", address = \"{}\" }}\n",
+                rig.printer.addr()
+            );
+            rig.drop_in("bench.toml", &off)?;
+        }
+        rig.start_till()?;
+        let client = rig.wait_ready().await?;
+        Ok(Self { rig, client, prints, dir })
     }
 
     /// The till's folder.
