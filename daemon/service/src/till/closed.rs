@@ -53,7 +53,6 @@ pub(crate) fn batch(journal: &Journal, number: u32) -> Result<Option<Batch>, His
                 continue;
             }
             let unread = |error| HistoryError::Record { seq: frame.seq, error };
-            let record = Record::decode(&frame.payload).map_err(unread)?;
             let mut failed = None;
             let recall = |id| {
                 find_before(journal, id, frame.seq).unwrap_or_else(|e| {
@@ -66,9 +65,9 @@ pub(crate) fn batch(journal: &Journal, number: u32) -> Result<Option<Batch>, His
             if let Some(e) = failed {
                 return Err(e);
             }
-            if matches!(record, Record::Batch(BatchEvent::Closed { batch, .. }) if batch == number) {
-                let closed = shell.till().batches().get(number).cloned();
-                return closed.map(|b| copies(journal, b, at)).transpose();
+            if let Some(closed) = shell.till().batches().get(number).filter(|b| b.state == BatchState::Closed)
+            {
+                return copies(journal, closed.clone(), at).map(Some);
             }
         }
     }
