@@ -6,7 +6,7 @@ use till_core::{Effect, Input, LegKind, PaymentState, Purpose, Refusal, Step, de
 use till_plugin::Family;
 use till_plugin::channel::{Operation, Outcome, ResolveProfile, Unknown, UnknownReason};
 
-use crate::samples::{Bench, ID, approval, bank, context, fen, wallet};
+use crate::samples::{Bench, ID, approval, bank, context, fen, presented, wallet};
 
 pub(crate) fn terms(kind: LegKind, resolve: ResolveProfile) -> LegTerms {
     LegTerms { kind, resolve, instrument: false, partial: true }

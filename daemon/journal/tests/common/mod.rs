@@ -61,7 +61,7 @@ pub(crate) fn open_at(options: Options, clock: &Arc<SetClock>) -> (Journal, Open
 /// Bytes that a directory takes on the disk, in blocks.
 pub(crate) fn disk_bytes(dir: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
-    std::fs::read_dir(dir)
+    fs::read_dir(dir)
         .unwrap()
         .map(|e| e.unwrap().path())
         .map(|p| if p.is_dir() { disk_bytes(&p) } else { p.metadata().unwrap().blocks() * 512 })
@@ -84,14 +84,14 @@ pub(crate) fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &target);
         } else {
-            std::fs::copy(entry.path(), target).unwrap();
+            fs::copy(entry.path(), target).unwrap();
         }
     }
 }
