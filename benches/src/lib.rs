@@ -2,6 +2,7 @@
 //! docs/performance.md says what each line means.
 #![allow(clippy::float_arithmetic, clippy::cast_precision_loss)] // figures for people, never money
 
+pub mod devices;
 pub mod figures;
 pub mod hosts;
 pub mod journal;

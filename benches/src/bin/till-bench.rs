@@ -8,7 +8,7 @@ use till_benches::payments::Day;
 use till_benches::stock::Stock;
 use till_benches::table::{Row, render};
 use till_benches::till::Bench;
-use till_benches::{Effort, Outcome, hosts, journal, machine, rate, ready, settling, size, switch};
+use till_benches::{Effort, Outcome, devices, hosts, journal, machine, rate, ready, settling, size, switch};
 
 /// Measures the till's hot paths beside their bare counterparts and prints one table of ratios from one run.
 #[derive(Parser)]
@@ -31,6 +31,8 @@ struct Args {
 enum Part {
     /// Durable appends beside a raw log and SQLite.
     Journal,
+    /// Swipes, scans, TLV and receipts as bytes, with allocations.
+    Devices,
     /// SelectChannel beside a bare method, with and without the disk.
     Switch,
     /// Calls through a plugin host beside a bare socketpair.
@@ -97,6 +99,10 @@ fn run(args: &Args) -> Outcome {
     if wanted(Part::Journal) {
         say("journal, raw log and SQLite");
         rows.extend(journal::rows(&args.dir, effort)?);
+    }
+    if wanted(Part::Devices) {
+        say("what drivers make of bytes");
+        rows.extend(devices::rows(effort)?);
     }
     let runtime = runtime()?;
     runtime.block_on(till(&args.dir, effort, &wanted, &mut rows))?;

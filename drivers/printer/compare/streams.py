@@ -57,7 +57,7 @@ def chinese(p):
 
 
 def receipt(p):
-    """The receipt of benches/encode.rs."""
+    """The receipt of benches/src/devices.rs."""
     p.set(align="center", bold=True, double_width=True, double_height=True)
     p.text("Tea House\n")
     p.set(align="center", bold=False, normal_textsize=True)
