@@ -23,6 +23,19 @@ impl Row {
         self
     }
 
+    /// Its cells on one line, for a program that hands its rows to another.
+    #[must_use]
+    pub fn line(&self) -> String {
+        self.cells.join("\t")
+    }
+
+    /// Such a line's row.
+    #[must_use]
+    pub fn from_line(line: &str) -> Self {
+        let mut cells = line.split('\t').map(str::to_owned);
+        Self { cells: [(); 5].map(|()| cells.next().unwrap_or_default()) }
+    }
+
     /// The aim, and whether it is met.
     #[must_use]
     pub fn aim(mut self, aim: &str, met: bool) -> Self {
@@ -63,6 +76,7 @@ mod tests {
             Row::new("another that is long", "9 ms").aim("< 5 ms", false),
         ];
         let text = render(&rows);
+        assert_eq!(render(&rows.clone().map(|row| Row::from_line(&row.line()))), text);
         assert!(text.contains("≤ 2: met") && text.contains("< 5 ms: MISSED"), "{text}");
         let widths: Vec<usize> = text.lines().map(|l| l.chars().count()).collect();
         assert!(widths.windows(2).all(|w| w[0] == w[1]), "{text}");

@@ -256,6 +256,14 @@ pub fn nested(
         let place =
             |f: Failure| Failure { cut: format!("recovery of operation {}: {}", start.at, f.cut), ..f };
         all.failed.extend(one.failed.into_iter().map(place));
+        if bases > 10 && (number + 1) % 10 == 0 {
+            let (asked, failed) = (all.asked, all.failed.len());
+            eprintln!(
+                "cuts of {} of {} recoveries: {asked} disks judged, {failed} failed",
+                number + 1,
+                starts.len()
+            );
+        }
     }
     Ok(all)
 }

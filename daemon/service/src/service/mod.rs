@@ -7,6 +7,7 @@ pub mod key_log;
 mod notify;
 pub mod recover;
 pub mod upkeep;
+mod watchdog;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -162,6 +163,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     .map_err(|e| ServiceError::Bus(e.to_string()))?;
     notify::ready(&format!("{} devices, {} channels", config.devices.len(), config.channels.len()));
     tracing::info!(terminal = config.terminal, "ready");
+    watchdog::start(&handle, &connection);
 
     tokio::select! {
         stop = wait_for_stop() => stop?,
