@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use thiserror::Error;
+use till_wallet::words::is_order_number;
 use zeroize::Zeroizing;
 
 use crate::amount::Fen;
@@ -197,8 +198,7 @@ pub fn is_payment_code(code: &str) -> bool {
 
 /// Letters and digits, 8 to 32: what every wallet accepts (channels §0.3).
 fn number<'a>(text: &'a str, what: &'static str) -> Result<&'a str, CallError> {
-    let fits = (8..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
-    fits.then_some(text).ok_or(CallError::Number(what))
+    is_order_number(text).then_some(text).ok_or(CallError::Number(what))
 }
 
 fn only(order: &str) -> Result<Content<'_>, CallError> {

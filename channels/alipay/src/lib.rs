@@ -1,19 +1,16 @@
 //! Payment channel: Alipay face-to-face payment (当面付).
 //!
-//! Protocol modules are bytes in, values out: [`sign`], [`reply`], [`amount`], [`calls`], [`codes`], [`outcome`],
-//! [`http`]. [`link`] is the connection, [`plugin`] the shell that gives it all to the SDK. The README says what
-//! is claimed and what is not.
+//! Protocol modules are bytes in, values out: [`sign`], [`reply`], [`calls`], [`codes`], [`outcome`]. [`link`] is the
+//! connection, [`plugin`] the shell that gives it all to the SDK; what every wallet needs is in [`till_wallet`]. The README
+//! says what is claimed and what is not.
 
-pub mod amount;
 pub mod calls;
 pub mod codes;
-mod der;
-pub mod http;
 pub mod link;
 pub mod outcome;
 pub mod plugin;
 pub mod reply;
 pub mod settings;
 pub mod sign;
-mod time;
-mod words;
+
+pub use till_wallet::{amount, http};

@@ -9,13 +9,13 @@ use till_plugin::channel::{
 };
 use till_plugin::instrument::Cvm;
 use till_plugin::{Currency, Extra, Money};
+use till_wallet::doubt;
+use till_wallet::words::tame;
 
 use crate::amount::{Fen, parse_yuan};
 use crate::codes::{Action, Codes, Operation};
-use crate::http::HttpError;
 use crate::link::LinkError;
 use crate::reply::{Node, ReplyError, Verified, code_of};
-use crate::words::tame;
 
 /// The order an answer must be about.
 #[derive(Clone, Copy, Debug)]
@@ -44,18 +44,8 @@ impl NoNode {
     /// As the daemon's words for not knowing; `Err` when in fact nothing was sent.
     pub fn unknown(&self) -> Result<Unknown, Decline> {
         let reason = match self {
-            Self::Link(e @ LinkError::NotSent { .. }) => {
-                return Err(Decline {
-                    next: NextStep::Later,
-                    text_zh: "无法连接支付宝，请求未发出；请检查网络或换其他支付方式".into(),
-                    ..Decline::local(DeclineClass::Channel, "not-sent", e.to_string())
-                });
-            }
-            Self::Link(LinkError::NoAnswer { .. }) => UnknownReason::NoAnswer,
-            Self::Link(LinkError::Broken { .. }) => UnknownReason::Broken,
-            Self::Link(LinkError::Answer(HttpError::Status(_))) => UnknownReason::HostFault,
-            Self::Link(LinkError::Answer(_))
-            | Self::Reply(ReplyError::Malformed(_) | ReplyError::Node(_)) => UnknownReason::Garbage,
+            Self::Link(e) => return doubt::of_link(e, "支付宝"),
+            Self::Reply(ReplyError::Malformed(_) | ReplyError::Node(_)) => UnknownReason::Garbage,
             Self::Reply(ReplyError::Unsigned(_) | ReplyError::BadSignature) => UnknownReason::BadSeal,
         };
         Ok(Unknown::new(reason, self.to_string()))

@@ -13,6 +13,7 @@ use till_plugin::channel::{
 use till_plugin::driver::{DeviceState, Health};
 use till_plugin::host::Level;
 use till_plugin::{Currency, Extra, Family, Host, Instrument, Money, PluginError, Sensitive, Settings};
+use till_wallet::time::host_time;
 use zeroize::Zeroizing;
 
 use crate::amount::Fen;
@@ -23,7 +24,6 @@ use crate::outcome::{self, Answered, Expected, NoNode};
 use crate::reply::{Envelope, ReplyError, Verified, code_of};
 use crate::settings::{Config, fit_subject, is_id};
 use crate::sign::{AppKey, PlatformKey};
-use crate::time::host_time;
 
 /// What the recovery record says: how the customer was to pay. Order and amount the daemon keeps itself.
 const SCANNED: &[u8] = b"alipay 1 scanned";

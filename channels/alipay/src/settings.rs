@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use till_plugin::PluginError;
+pub use till_wallet::words::is_id;
 
 /// The `settings` table of this channel. Unknown keys are refused.
 #[derive(Clone, Debug, Deserialize)]
@@ -147,12 +148,6 @@ impl Config {
             (None, pem) => Ok(pem.clone().unwrap_or_default()),
         }
     }
-}
-
-/// A merchant's own number as the gateway takes it.
-pub fn is_id(text: &str, longest: usize) -> bool {
-    (1..=longest).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 /// A subject the gateway takes: no `/`, `=`, `&`, no controls, at most 128 characters; nothing when nothing is left.

@@ -1,5 +1,5 @@
 //! Just enough DER (ITU-T X.690 §8, §10) to take an RSA key out of a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7,
-//! RFC 8017 A.1.1). Anything unusual is `None`: a key file is either plain or refused.
+//! RFC 8017 A.1.1), and that out of a certificate. Anything unusual is `None`: a key file is either plain or refused.
 
 /// OID 1.2.840.113549.1.1.1 (rsaEncryption) followed by NULL parameters.
 const RSA_ALGORITHM: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
@@ -7,6 +7,24 @@ const RSA_ALGORITHM: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0
 const SEQUENCE: u8 = 0x30;
 const BIT_STRING: u8 = 0x03;
 const INTEGER: u8 = 0x02;
+/// `[0]`, constructed: a certificate's version.
+const VERSION: u8 = 0xa0;
+/// UTCTime.
+pub(crate) const UTC_TIME: u8 = 0x17;
+/// GeneralizedTime.
+pub(crate) const GENERALIZED_TIME: u8 = 0x18;
+
+/// The parts of a certificate that are read.
+pub(crate) struct Parts<'a> {
+    /// Serial number, without the sign byte.
+    pub(crate) serial: &'a [u8],
+    /// Tag and text of the first moment of validity.
+    pub(crate) not_before: (u8, &'a [u8]),
+    /// Tag and text of the last one.
+    pub(crate) not_after: (u8, &'a [u8]),
+    /// SubjectPublicKeyInfo, whole.
+    pub(crate) spki: &'a [u8],
+}
 
 /// One element with this tag: its content, and what follows it.
 fn take(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
@@ -39,6 +57,30 @@ pub(crate) fn rsa_key_of_spki(spki: &[u8]) -> Option<&[u8]> {
     let (algorithm, rest) = take(whole(spki, SEQUENCE)?, SEQUENCE)?;
     let key = whole(rest, BIT_STRING)?.strip_prefix(&[0])?; // no unused bits
     (algorithm == RSA_ALGORITHM).then_some(key)
+}
+
+/// Takes a certificate (RFC 5280 §4.1) apart.
+pub(crate) fn certificate(bytes: &[u8]) -> Option<Parts<'_>> {
+    let (signed, rest) = take(whole(bytes, SEQUENCE)?, SEQUENCE)?;
+    let (_, rest) = take(rest, SEQUENCE)?;
+    whole(rest, BIT_STRING)?;
+    let (_, rest) = take(signed, VERSION)?;
+    let (serial, rest) = take(rest, INTEGER)?;
+    let (_, rest) = take(rest, SEQUENCE)?; // signature algorithm
+    let (_, rest) = take(rest, SEQUENCE)?; // issuer
+    let (validity, rest) = take(rest, SEQUENCE)?;
+    let (_, rest) = take(rest, SEQUENCE)?; // subject
+    let (_, after) = take(rest, SEQUENCE)?;
+    let spki = rest.get(..rest.len().checked_sub(after.len())?)?;
+    let time = |bytes| {
+        take(bytes, UTC_TIME)
+            .map(|(text, rest)| ((UTC_TIME, text), rest))
+            .or_else(|| take(bytes, GENERALIZED_TIME).map(|(text, rest)| ((GENERALIZED_TIME, text), rest)))
+    };
+    let (not_before, rest) = time(validity)?;
+    let (not_after, rest) = time(rest)?;
+    let serial = serial.strip_prefix(&[0]).unwrap_or(serial);
+    (rest.is_empty() && !serial.is_empty()).then_some(Parts { serial, not_before, not_after, spki })
 }
 
 /// How many bits the modulus of an RSAPublicKey has.

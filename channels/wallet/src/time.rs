@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 
 /// `yyyy-MM-dd HH:mm:ss` at +08:00 of a Unix time in milliseconds; nothing outside the years 1 to 9999.
-pub(crate) fn host_time(wall_ms: i64) -> Option<String> {
+pub fn host_time(wall_ms: i64) -> Option<String> {
     let t = Offset::constant(8).to_datetime(Timestamp::from_millisecond(wall_ms).ok()?);
     (1..=9999).contains(&t.year()).then(|| {
         format!(

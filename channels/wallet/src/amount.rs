@@ -1,11 +1,11 @@
 //! Fen to yuan text and back.
 //!
-//! Alipay carries amounts as yuan with exactly two decimals in text (channels §0.4). Text to integer and
+//! Alipay carries amounts as yuan with exactly two decimals in text, WeChat Pay in whole fen (channels §0.4). Text to integer and
 //! back stays text and integer: a binary fraction cannot hold 0.10, so none is ever involved.
 
 use thiserror::Error;
 
-/// The largest amount one Alipay trade may carry: 100,000,000.00 yuan, in fen.
+/// The largest amount one trade may carry: 100,000,000.00 yuan, in fen.
 pub const LARGEST_FEN: i64 = 10_000_000_000;
 
 /// An amount of money in Chinese fen (1/100 yuan), always between 0.01 and 100,000,000.00 yuan.
@@ -14,11 +14,11 @@ pub const LARGEST_FEN: i64 = 10_000_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fen(i64);
 
-/// Why a number or a text is not an amount Alipay could carry.
+/// Why a number or a text is not an amount a wallet could carry.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AmountError {
     /// Zero or negative, or above [`LARGEST_FEN`].
-    #[error("{0} fen is outside what one Alipay trade may carry (1 to {LARGEST_FEN} fen); change the amount")]
+    #[error("{0} fen is outside what one trade may carry (1 to {LARGEST_FEN} fen); change the amount")]
     OutOfRange(i64),
     /// Not of the form `digits.two digits`.
     #[error("an amount in the answer is not yuan with exactly two decimals")]

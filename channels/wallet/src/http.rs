@@ -1,4 +1,4 @@
-//! The little HTTP/1.1 this channel speaks (RFC 9112), bytes in and bytes out.
+//! The little HTTP/1.1 the wallet channels speak (RFC 9112), bytes in and bytes out.
 //!
 //! One request a connection, one answer, nothing followed and nothing repeated: a redirect, a retry on a stale pooled
 //! connection or an unasked-for encoding would each blur whether a pay left the machine once.
@@ -29,17 +29,66 @@ pub enum HttpError {
     Cut,
 }
 
-/// The request's bytes.
-pub fn request(host: &str, path: &str, form: &[u8]) -> Zeroizing<Vec<u8>> {
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded;charset=utf-8\r\n\
-         Content-Length: {}\r\nAccept: application/json\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n",
-        form.len()
-    );
-    let mut bytes = Zeroizing::new(Vec::with_capacity(head.len() + form.len()));
-    bytes.extend_from_slice(head.as_bytes());
-    bytes.extend_from_slice(form);
-    bytes
+/// One request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// Path with its query, as signed.
+    pub path: &'a str,
+    /// Headers beside host, length, encoding and connection. Control characters in a value are left out.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The body; a `GET` has none.
+    pub body: &'a [u8],
+}
+
+impl Request<'_> {
+    /// The request's bytes.
+    pub fn bytes(&self, host: &str) -> Zeroizing<Vec<u8>> {
+        let mut head = format!("{} {} HTTP/1.1\r\nHost: {host}\r\n", self.method, self.path);
+        for (name, value) in self.headers {
+            head.push_str(name);
+            head.push_str(": ");
+            head.extend(value.chars().filter(|c| !c.is_control()));
+            head.push_str("\r\n");
+        }
+        if self.method != "GET" {
+            head.push_str("Content-Length: ");
+            head.push_str(&self.body.len().to_string());
+            head.push_str("\r\n");
+        }
+        head.push_str("Accept-Encoding: identity\r\nConnection: close\r\n\r\n");
+        let mut bytes = Zeroizing::new(Vec::with_capacity(head.len() + self.body.len()));
+        bytes.extend_from_slice(head.as_bytes());
+        bytes.extend_from_slice(self.body);
+        bytes
+    }
+}
+
+/// A whole answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Its status.
+    pub status: u16,
+    /// Its headers, in order.
+    headers: Vec<(String, String)>,
+    /// Its body; empty where there is none.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// An answer from its parts.
+    pub fn new(status: u16, headers: &[(&str, &str)], body: Vec<u8>) -> Self {
+        let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        Self { status, headers, body }
+    }
+
+    /// The one header of that name. Nothing when it is absent or there twice: which of the two was meant?
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        let value = found.next()?.1.as_str();
+        found.next().is_none().then_some(value)
+    }
 }
 
 /// How the body ends.
@@ -54,9 +103,29 @@ enum Framing {
 #[derive(Debug, Default)]
 pub struct Answer {
     bytes: Vec<u8>,
+    any_status: bool,
 }
 
 impl Answer {
+    /// Takes an answer of any status for an answer, not only `200`.
+    pub fn of_any_status() -> Self {
+        Self { bytes: Vec::new(), any_status: true }
+    }
+
+    /// Status and headers, with the body that [`Answer::feed`] or [`Answer::end`] gave.
+    pub fn reply(&self, body: Vec<u8>) -> Result<Reply, HttpError> {
+        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+        let mut response = httparse::Response::new(&mut headers);
+        let malformed = HttpError::Protocol("status line or headers are malformed");
+        let (Ok(httparse::Status::Complete(_)), Some(status)) = (response.parse(&self.bytes), response.code)
+        else {
+            return Err(malformed);
+        };
+        let text = |value: &[u8]| std::str::from_utf8(value).ok().map(|v| v.trim().to_owned());
+        let headers = response.headers.iter().filter_map(|h| Some((h.name.to_owned(), text(h.value)?)));
+        Ok(Reply { status, headers: headers.collect(), body })
+    }
+
     /// Adds received bytes. The body, once it is whole.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, HttpError> {
         // Chunk framing at its worst (one byte a chunk) is six bytes for one.
@@ -83,9 +152,11 @@ impl Answer {
                 self.bytes.drain(..size);
                 continue;
             }
-            if status != 200 {
+            if status != 200 && !self.any_status {
                 return Err(HttpError::Status(status));
             }
+            // RFC 9112 §6.3: these have no body, whatever their headers say.
+            let framing = if matches!(status, 204 | 304) { Framing::Length(0) } else { framing };
             return body(self.bytes.get(size..).unwrap_or_default(), framing, ended);
         }
     }
@@ -267,6 +338,32 @@ mod tests {
         assert!(answer.bytes.len() <= HEAD_CAP + BODY_CAP * 6);
         let mut answer = Answer::default();
         assert!((0..1000).any(|_| answer.feed(b"X").is_err() || answer.feed(&flood).is_err()));
+    }
+
+    #[test]
+    fn an_answer_of_any_status_is_given_with_its_headers_where_that_was_asked_for() {
+        let mut answer = Answer::of_any_status();
+        let wire =
+            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nSeal: a\r\nTwice: 1\r\nTwice: 2\r\n\r\n{}";
+        let body = answer.feed(wire).unwrap().unwrap();
+        let reply = answer.reply(body).unwrap();
+        assert_eq!((reply.status, reply.body.as_slice()), (403, &b"{}"[..]));
+        assert_eq!(
+            (reply.header("seal"), reply.header("twice"), reply.header("no")),
+            (Some("a"), None, None)
+        );
+        assert_eq!(all(wire), Err(HttpError::Status(403)));
+        // No body and no length: whole with the end of its head.
+        let mut empty = Answer::of_any_status();
+        assert_eq!(empty.feed(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap(), Some(Vec::new()));
+        assert!(Answer::of_any_status().feed(b"HTTP/1.1 204 No Content\r\n\r\nx").is_err());
+    }
+
+    #[test]
+    fn a_header_s_value_cannot_smuggle_another_header() {
+        let request = Request { method: "GET", path: "/", headers: &[("A", "b\r\nEvil: 1")], body: b"" };
+        let bytes = String::from_utf8(request.bytes("h").to_vec()).unwrap();
+        assert!(bytes.contains("A: bEvil: 1\r\n") && !bytes.contains("Content-Length"), "{bytes}");
     }
 
     proptest! {

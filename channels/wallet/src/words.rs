@@ -1,4 +1,4 @@
-//! Words of the gateway, made fit for an operator's screen and a log.
+//! Words of a gateway, made fit for an operator's screen and a log; and the forms of our own numbers.
 
 /// Longest text taken over from the gateway, in characters.
 const LONGEST: usize = 120;
@@ -9,7 +9,7 @@ const HIDDEN_FROM: usize = 12;
 
 /// The gateway's text without control characters, cut to a sensible length, with long numbers reduced to their first two and
 /// last four digits. Spaces, points and hyphens inside a number do not hide it from this.
-pub(crate) fn tame(text: &str) -> String {
+pub fn tame(text: &str) -> String {
     let mut out = String::new();
     let mut run: Vec<char> = Vec::new();
     for c in text.chars().filter(|c| !is_invisible(*c)).take(LONGEST) {
@@ -43,6 +43,17 @@ fn flush(run: &mut Vec<char>, out: &mut String) {
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A merchant's own number as the wallets take it.
+pub fn is_id(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+/// Letters and digits, 8 to 32: the order number every wallet accepts (channels §0.3).
+pub fn is_order_number(text: &str) -> bool {
+    (8..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]

@@ -1,0 +1,15 @@
+//! What the wallet channels share: [`link`] and [`http`] (one HTTPS exchange, and an honest account of how far it got),
+//! [`keys`] (RSA both ways), [`certificate`], [`amount`], [`time`], [`words`], [`doubt`].
+//!
+//! A library of its own, and not a copy in each channel: what decides whether a byte left the machine, and whether a seal
+//! is right, must be one text.
+
+pub mod amount;
+pub mod certificate;
+mod der;
+pub mod doubt;
+pub mod http;
+pub mod keys;
+pub mod link;
+pub mod time;
+pub mod words;
