@@ -1,0 +1,43 @@
+//! What a shop does with its devices, one file a kind of device.
+
+mod cash;
+mod hid;
+mod plugging;
+mod printer;
+mod serial;
+mod wedge;
+
+use std::time::Duration;
+
+use crate::error::VmError;
+use crate::till::Till;
+
+/// Longest that a scenario may take; a round of plugging is one more of [`ROUND`].
+const LONGEST: Duration = Duration::from_secs(600);
+const ROUND: Duration = Duration::from_secs(60);
+
+/// Runs one by its name; a few words about it.
+pub(crate) async fn run(name: &str, till: &Till) -> Result<String, VmError> {
+    let rounds: u32 = std::env::var("TILL_VM_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
+    let longest = if name == "plugging" { LONGEST + ROUND * rounds } else { LONGEST };
+    let scenario = async {
+        match name {
+            "cash" => cash::run(till).await,
+            "wedge" => wedge::uinput(till).await,
+            "wedge-usb" => wedge::usb(till).await,
+            "hid-stripe" => hid::stripe(till).await,
+            "hid-sealed" => hid::sealed(till).await,
+            "hid-scanner" => hid::scanner(till).await,
+            "serial" => serial::run(till).await,
+            "printer" => printer::run(till).await,
+            "printer-unplugged" => printer::unplugged(till).await,
+            "plugging" => plugging::run(till, rounds).await,
+            other => Err(VmError::wrong(format!("there is no scenario {other}"))),
+        }
+    };
+    let over = VmError::wrong(format!("not over after {longest:?}"));
+    tokio::time::timeout(longest, scenario).await.unwrap_or(Err(over))
+}
+
+/// A card that pays. The same amount with it twice would be asked about as a doubled sale, so amounts differ.
+pub(crate) const CARD: &str = till_tests::scene::TRACKS;

@@ -1,0 +1,69 @@
+//! Programs of the guest, its processes and its log.
+
+use std::fs;
+use std::process::Command;
+
+use crate::error::VmError;
+
+/// Runs a program; what it printed.
+pub(crate) fn run(program: &str, args: &[&str]) -> Result<String, VmError> {
+    let what = format!("{program} {}", args.join(" "));
+    let output = Command::new(program).args(args).output().map_err(VmError::file(program))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(VmError::Command { what, said: format!("{}: {}", output.status, text(&output.stderr)) })
+    }
+}
+
+/// Writes what tilld and the kernel logged since the last time to standard error.
+pub(crate) fn show_log() {
+    for args in [
+        ["--no-pager", "--output=cat", "--lines=400", "--unit=tilld.service", "--cursor-file=/run/vm-tilld"],
+        ["--no-pager", "--output=short-monotonic", "--lines=60", "--dmesg", "--cursor-file=/run/vm-kernel"],
+    ] {
+        if let Ok(log) = run("journalctl", &args) {
+            eprintln!("{log}");
+        }
+    }
+}
+
+/// What tilld holds of the machine: open files of all its processes, processes, memory of the daemon in KiB.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) files: usize,
+    pub(crate) processes: usize,
+    pub(crate) memory: u64,
+}
+
+/// Main process of tilld.
+pub(crate) fn pid() -> Result<u32, VmError> {
+    let said = run("systemctl", &["show", "--property=MainPID", "--value", "tilld.service"])?;
+    said.parse().map_err(|_| VmError::wrong(format!("no main process: {said}")))
+}
+
+/// Looks at the daemon and the plugins' processes.
+pub(crate) fn held() -> Result<Held, VmError> {
+    let main = pid()?;
+    let children = fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap_or_default();
+    let mut all: Vec<u32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    // Those started by another thread stand in that thread's list.
+    if let Ok(tasks) = fs::read_dir(format!("/proc/{main}/task")) {
+        for task in tasks.flatten() {
+            let list = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            all.extend(list.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    let files = |pid: u32| fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+    Ok(Held { files: files(main), processes: all.len(), memory: memory(main) })
+}
+
+/// Resident memory that is the process's own, KiB.
+fn memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:")).unwrap_or_default();
+    line.trim().trim_end_matches("kB").trim().parse().unwrap_or(0)
+}
