@@ -27,10 +27,10 @@ fetch "linux-image-$kernel" busybox-static
 
 retry mmdebstrap --quiet --variant=essential --architectures="$arch" \
     --aptopt='Acquire::Retries "5"' --aptopt='Acquire::Languages "none"' --dpkgopt='force-unsafe-io' \
-    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
-    --dpkgopt='path-exclude=/usr/share/locale/*' --include="$(IFS=, && echo "${packages[*]}")" \
+    --include="$(IFS=, && echo "${packages[*]}")" \
     "$suite" "$root" "deb $mirror $suite main"
 
+rm -rf "$root"/usr/share/{man,doc,locale}
 echo till >"$root/etc/hostname"
 echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
 echo '/dev/vda / ext4 rw,noatime 0 0' >"$root/etc/fstab"

@@ -9,7 +9,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, sleep};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
@@ -19,6 +20,10 @@ use rustix::net::{
 
 use crate::error::VmError;
 
+const PATIENCE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(20);
+const NODEV: i32 = rustix::io::Errno::NODEV.raw_os_error();
+
 /// A simulated device's cable. Dropping it ends the copying, not the device.
 pub(crate) struct Bridge {
     stop: Option<OwnedFd>,
@@ -26,10 +31,17 @@ pub(crate) struct Bridge {
     passed: Arc<AtomicUsize>,
 }
 
+/// Opens a device's own end. A printer's says ENODEV until the system has chosen its interface too.
 fn open(end: &Path) -> Result<File, VmError> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(end);
-    file.map_err(VmError::file(end))
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match OpenOptions::new().read(true).write(true).custom_flags(flags).open(end) {
+            Ok(file) => return Ok(file),
+            Err(e) if e.raw_os_error() == Some(NODEV) && Instant::now() < deadline => sleep(LOOK),
+            Err(e) => return Err(VmError::file(end)(e)),
+        }
+    }
 }
 
 impl Bridge {

@@ -2,6 +2,7 @@
 
 mod cash;
 mod hid;
+mod killed;
 mod plugging;
 mod printer;
 mod serial;
@@ -13,8 +14,8 @@ use crate::error::VmError;
 use crate::till::Till;
 
 /// Longest that a scenario may take; a round of plugging is one more of [`ROUND`].
-const LONGEST: Duration = Duration::from_secs(600);
-const ROUND: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(10);
+const ROUND: Duration = Duration::from_mins(1);
 
 /// Runs one by its name; a few words about it.
 pub(crate) async fn run(name: &str, till: &Till) -> Result<String, VmError> {
@@ -31,6 +32,8 @@ pub(crate) async fn run(name: &str, till: &Till) -> Result<String, VmError> {
             "serial" => serial::run(till).await,
             "printer" => printer::run(till).await,
             "printer-unplugged" => printer::unplugged(till).await,
+            "printer-busy" => printer::busy(till).await,
+            "killed" => killed::run(till).await,
             "plugging" => plugging::run(till, rounds).await,
             other => Err(VmError::wrong(format!("there is no scenario {other}"))),
         }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use nusb::MaybeFuture;
 use till_simulators::printer::{Command, PrinterConfig, Receipt, VirtualPrinter};
 use till_tests::PaymentClient;
 
@@ -153,4 +154,45 @@ pub(super) async fn unplugged(till: &Till) -> Result<String, VmError> {
         claim(papers.iter().all(|p| p.matches("单号").count() <= 1), "two receipts on one piece of paper")?;
     }
     Ok(format!("pulled out after {CUTS:?} bytes: each receipt whole once"))
+}
+
+/// Another program has the printer: said, and taken as soon as it is let go.
+pub(super) async fn busy(till: &Till) -> Result<String, VmError> {
+    site_rules("")?;
+    till.devices("").await?;
+    let mut printer = Printer::new()?;
+    printer.plug(WHOLE)?;
+    till.until("the kernel's usblp has the printer", || async { Path::new(KERNELS_NODE).exists() }).await?;
+    let node = node()?;
+    let claimed = || -> Result<nusb::Interface, Box<dyn std::error::Error>> {
+        let file = fs::File::options().read(true).write(true).open(&node)?;
+        Ok(nusb::Device::from_fd(file.into()).wait()?.detach_and_claim_interface(0).wait()?)
+    };
+    let other = claimed().map_err(VmError::wrong)?;
+    till.devices(PRINTER).await?;
+    till.until("it is said that another program has the printer", || async {
+        till.client
+            .device("printer")
+            .await
+            .is_ok_and(|(state, why)| state != "ready" && why.contains("in use by another"))
+    })
+    .await?;
+    let payment = paid_cash(till, 4_400).await?;
+    drop(other);
+    till.device("printer", "ready").await?;
+    let number = on_paper(till, &payment).await?;
+    claim(printer.prints(number) == (1, 0), format!("receipt {number}: {:?}", printer.prints(number)))?;
+    Ok("told, and taken when it was free".into())
+}
+
+/// The printer's node below `/dev/bus/usb`.
+fn node() -> Result<String, VmError> {
+    let devices = fs::read_dir("/sys/bus/usb/devices").map_err(VmError::file("/sys/bus/usb/devices"))?;
+    let vendor = format!("{:04x}", ID.0);
+    let say =
+        |path: &Path, name: &str| fs::read_to_string(path.join(name)).unwrap_or_default().trim().to_owned();
+    let mut paths = devices.flatten().map(|e| e.path());
+    let device =
+        paths.find(|path| say(path, "idVendor") == vendor).ok_or_else(|| VmError::wrong("no printer"))?;
+    Ok(format!("/dev/bus/usb/{:0>3}/{:0>3}", say(&device, "busnum"), say(&device, "devnum")))
 }

@@ -31,10 +31,7 @@ pub(super) async fn uinput(till: &Till) -> Result<String, VmError> {
     drop((keyboard, stranger));
 
     till.devices(READER).await?;
-    claim(
-        till.client.device("reader").await?.0 == "offline",
-        "no reader is plugged in and one is not offline",
-    )?;
+    till.device("reader", "offline").await?;
     let mut reader = Wedge::plug(NAME, (0x0801, 0x0001))?;
     let node = reader.node()?;
     till.device("reader", "ready").await?;
