@@ -19,7 +19,7 @@ use super::{
     platform::{ABILITIES, Platform},
     reply::Spelling,
     request::Guard,
-    server::{Shared, serve},
+    server::{Shared, handle, serve},
     tls::{Certificate, Tls, TlsError, names_of},
 };
 use crate::{background::Background, faults::Plan};
@@ -169,12 +169,13 @@ impl Gateway {
         let (secure, https) = settings.https.map(listen).transpose()?.unzip();
         let acceptor = TlsAcceptor::from(tls.server);
         let running = Background::spawn("alipay-gateway", move || async move {
+            let answer = move |request, breaker| handle(request, shared.clone(), breaker);
             let over_tls = async {
                 if let Some(listener) = secure {
-                    serve(listener, Some(acceptor), shared.clone()).await;
+                    serve(listener, Some(acceptor), answer.clone()).await;
                 }
             };
-            tokio::join!(serve(plain, None, shared.clone()), over_tls);
+            tokio::join!(serve(plain, None, answer.clone()), over_tls);
         })
         .map_err(GatewayError::Thread)?;
         Ok(Self {
@@ -274,7 +275,7 @@ impl Gateway {
 }
 
 /// Binds a port, ready to be taken over by the gateway's runtime.
-fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayError> {
+pub(crate) fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayError> {
     let failed = |source| GatewayError::Listen { address, source };
     let listener = TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;

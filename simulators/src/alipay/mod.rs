@@ -19,7 +19,7 @@
 //! ```
 
 mod amount;
-mod body;
+pub(crate) mod body;
 mod buyer;
 mod control;
 mod form;
@@ -31,14 +31,16 @@ mod platform;
 mod refusal;
 mod reply;
 mod request;
-mod server;
-mod tls;
+pub(crate) mod server;
+pub(crate) mod tls;
 mod trading;
 
 pub use amount::Fen;
 pub use buyer::{Account, Buyer, is_wallet_code, masked};
 pub use form::{FormError, Parameters};
+pub(crate) use gateway::listen;
 pub use gateway::{Gateway, GatewayError, Settings};
+pub(crate) use ledger::{Digest, digest_of};
 pub use ledger::{Ledger, Refund, Refused, Seen, Status, Totals, Trade};
 pub use refusal::Refusal;
 pub use reply::Spelling;

@@ -23,7 +23,7 @@ use super::{body::Reply, control, form::Parameters, platform::Platform};
 use crate::faults::{Fault, Hold, Plan};
 
 /// Larger bodies are refused; a real request is about one kilobyte.
-const LARGEST_BODY: usize = 256 * 1024;
+pub(crate) const LARGEST_BODY: usize = 256 * 1024;
 
 /// What every connection needs.
 #[derive(Clone)]
@@ -36,16 +36,23 @@ pub(crate) struct Shared {
 /// The connection is to end without another byte.
 #[derive(Debug, thiserror::Error)]
 #[error("the simulator closes the connection here")]
-struct HangUp;
+pub(crate) struct HangUp;
 
-/// Accepts connections until its runtime ends.
-pub(crate) async fn serve(listener: std::net::TcpListener, tls: Option<TlsAcceptor>, shared: Shared) {
+/// What a request becomes: an answer, or the end of its connection.
+pub(crate) type Answered = Result<Response<Reply>, HangUp>;
+
+/// Accepts connections until its runtime ends, and has every request answered.
+pub(crate) async fn serve<A, F>(listener: std::net::TcpListener, tls: Option<TlsAcceptor>, answer: A)
+where
+    A: Fn(Request<Incoming>, Arc<Breaker>) -> F + Clone + Send + 'static,
+    F: Future<Output = Answered> + Send + 'static,
+{
     // Fails only outside a runtime.
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(connection(stream, tls.clone(), shared.clone()));
+                tokio::spawn(connection(stream, tls.clone(), answer.clone()));
             }
             // Out of descriptors, mostly: the next connection may fare better.
             Err(_) => sleep(Duration::from_millis(10)).await,
@@ -53,27 +60,35 @@ pub(crate) async fn serve(listener: std::net::TcpListener, tls: Option<TlsAccept
     }
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Shared) {
+async fn connection<A, F>(stream: TcpStream, tls: Option<TlsAcceptor>, answer: A)
+where
+    A: Fn(Request<Incoming>, Arc<Breaker>) -> F + Clone + Send + 'static,
+    F: Future<Output = Answered> + Send + 'static,
+{
     let _ = stream.set_nodelay(true);
     let Ok(breaker) = Breaker::new(&stream) else { return };
     match tls {
-        None => converse(stream, shared, breaker).await,
+        None => converse(stream, answer, breaker).await,
         // A client that refuses our certificate, or speaks no TLS, just goes.
         Some(tls) => {
             if let Ok(stream) = tls.accept(stream).await {
-                converse(stream, shared, breaker).await;
+                converse(stream, answer, breaker).await;
             }
         }
     }
 }
 
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Shared, breaker: Arc<Breaker>) {
+async fn converse<A, F>(stream: impl AsyncRead + AsyncWrite + Unpin, answer: A, breaker: Arc<Breaker>)
+where
+    A: Fn(Request<Incoming>, Arc<Breaker>) -> F + Clone + Send + 'static,
+    F: Future<Output = Answered> + Send + 'static,
+{
     let reset = Arc::clone(&breaker);
     let service = service_fn(move |request| {
-        let (shared, breaker) = (shared.clone(), Arc::clone(&breaker));
+        let (answer, breaker) = (answer.clone(), Arc::clone(&breaker));
         async move {
             // In a task of its own: a request that has arrived is booked even if its sender hangs up meanwhile.
-            match tokio::spawn(handle(request, shared, breaker)).await {
+            match tokio::spawn(answer(request, breaker)).await {
                 Ok(result) => result,
                 Err(_) => Err(HangUp),
             }
@@ -91,7 +106,7 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Shared, b
 
 /// A second handle on a connection's socket, for the option that turns its close into a reset.
 #[derive(Debug)]
-struct Breaker(OwnedFd);
+pub(crate) struct Breaker(OwnedFd);
 
 impl Breaker {
     fn new(stream: &TcpStream) -> io::Result<Arc<Self>> {
@@ -99,13 +114,14 @@ impl Breaker {
     }
 
     /// When the last handle goes, the peer gets RST.
-    fn reset(&self) {
+    pub(crate) fn reset(&self) {
         // A socket that refuses the option is closed all the same, with FIN.
         let _ = rustix::net::sockopt::set_socket_linger(&self.0, Some(Duration::ZERO));
     }
 }
 
-async fn handle(
+/// Answers one request.
+pub(crate) async fn handle(
     request: Request<Incoming>,
     shared: Shared,
     breaker: Arc<Breaker>,
@@ -146,7 +162,7 @@ async fn handle(
 }
 
 /// What the client sees of a request that never reached the books.
-fn lost(fault: &Fault, breaker: &Breaker) -> Result<Response<Reply>, HangUp> {
+pub(crate) fn lost(fault: &Fault, breaker: &Breaker) -> Result<Response<Reply>, HangUp> {
     match fault {
         Fault::HttpStatus { status } => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

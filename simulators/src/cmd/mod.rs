@@ -9,6 +9,7 @@ mod nfc;
 mod printer;
 mod scan;
 mod swipe;
+mod wechatpay;
 
 use clap::Subcommand;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Swipe(swipe::SwipeArgs),
     /// Run an ear: shows what a voice says.
     Voice(counter::VoiceArgs),
+    /// Run a WeChat Pay platform with its own books, keys and certificate authority.
+    Wechatpay(wechatpay::Args),
 }
 
 impl Command {
@@ -70,6 +73,7 @@ impl Command {
             Self::Scanner(args) => scan::scanner(&args),
             Self::Swipe(args) => swipe::swipe(&args),
             Self::Voice(args) => counter::voice(&args),
+            Self::Wechatpay(args) => wechatpay::run(&args),
         }
     }
 }

@@ -59,6 +59,14 @@ pub enum Fault {
     },
     /// Booked; the answer, rightly signed, echoes another order number or trace.
     WrongReference {},
+    /// Booked; the answer's signature is marked as a deliberate probe (`WECHATPAY/SIGNTEST/`).
+    SignatureProbe {},
+    /// Booked; the answer, rightly signed, was made more than five minutes ago.
+    StaleSignature {},
+    /// Booked; the answer is the one before it once more, with its seal.
+    ReplayedReply {},
+    /// From this answer on the platform signs with a new key.
+    KeyRotated {},
     /// Booked; the connection closes half-way through the answer.
     HalfReply {},
     /// Booked; the answer is bytes that are no message of the protocol.
@@ -113,6 +121,10 @@ impl Fault {
             Self::Unsigned {} => "unsigned",
             Self::WrongAmount { .. } => "wrong-amount",
             Self::WrongReference {} => "wrong-reference",
+            Self::SignatureProbe {} => "signature-probe",
+            Self::StaleSignature {} => "stale-signature",
+            Self::ReplayedReply {} => "replayed-reply",
+            Self::KeyRotated {} => "key-rotated",
             Self::HalfReply {} => "half-reply",
             Self::Garbage {} => "garbage",
             Self::HttpStatus { .. } => "http-status",
