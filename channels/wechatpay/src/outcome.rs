@@ -85,6 +85,11 @@ fn not_understood(node: &Node) -> Unknown {
 
 fn action(codes: &Codes, operation: Operation, node: &Node) -> Action {
     let found = codes.action(operation, &node.key(), node.status);
+    // A refusal that also has a state, or comes as a success, contradicts itself.
+    let refusal = !node.code.is_empty() && found != Action::Poll;
+    if refusal && (node.trade_state.is_some() || (200..300).contains(&node.status)) {
+        return Action::QueryThenReverse;
+    }
     let done = matches!(found, Action::Approved | Action::Refunded | Action::Closed | Action::Returned);
     // 202 is "taken", never "done"; and a state counts only in an answer that is no error.
     match node.status {
