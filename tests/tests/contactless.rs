@@ -2,10 +2,11 @@
 //! channel; and what goes wrong in shops.
 #![allow(clippy::unwrap_used)] // a test that cannot go on should stop here
 
+use std::path::Path;
 use std::time::Duration;
 
 use till_dbus::events::Change;
-use till_simulators::nfc::{Card, Fault, Hand, NfcReader};
+use till_simulators::nfc::{Bus, Card, Fault, Hand, NfcReader};
 use till_tests::search::{self, Needle};
 use till_tests::{Rig, RigOptions, Watch, staging};
 
@@ -13,13 +14,28 @@ const LONG: Duration = Duration::from_secs(20);
 /// The simulated card's number.
 const PAN: &str = "6200000000000005";
 
-/// A till with a contactless reader.
+/// A till with a contactless reader on a line.
 async fn till(settings: &str) -> (tempfile::TempDir, Rig, NfcReader) {
+    attached(settings, "", |socket| NfcReader::on_socket(socket).unwrap()).await
+}
+
+/// A till with a contactless reader on a bus.
+async fn on_bus(bus: Bus) -> (tempfile::TempDir, Rig, NfcReader) {
+    let kind = if bus == Bus::I2c { "i2c" } else { "spi" };
+    attached("", &format!(", as = \"{kind}\""), |socket| NfcReader::on_bus(socket, bus).unwrap()).await
+}
+
+/// A till with a contactless reader somewhere.
+async fn attached(
+    settings: &str,
+    transport: &str,
+    reader: impl FnOnce(&Path) -> NfcReader,
+) -> (tempfile::TempDir, Rig, NfcReader) {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path().to_path_buf();
     let socket = dir.join("run/nfc.sock");
     let config = format!(
-        "\n[device.nfc]\nplugin = \"org.tilld.nfc\"\ntransport = {{ kind = \"unix\", path = \"{}\" }}\nsettings = {{ {settings} }}\n",
+        "\n[device.nfc]\nplugin = \"org.tilld.nfc\"\ntransport = {{ kind = \"unix\", path = \"{}\"{transport} }}\nsettings = {{ {settings} }}\n",
         socket.display()
     );
     let options = RigOptions { dir: Some(dir.clone()), extra_config: config, ..RigOptions::default() };
@@ -27,7 +43,7 @@ async fn till(settings: &str) -> (tempfile::TempDir, Rig, NfcReader) {
     let manifest = staging::workspace().join("drivers/nfc/manifest.toml");
     let library = staging::built().unwrap().join("libtill_driver_nfc.so");
     staging::plugin(&dir.join("plugins"), "org.tilld.nfc", &manifest, &library).unwrap();
-    let reader = NfcReader::on_socket(&socket).unwrap();
+    let reader = reader(&socket);
     rig.start_till().unwrap();
     let client = rig.wait_ready().await.unwrap();
     let ready = || async { (client.device("nfc").await.ok()?.0 == "ready").then_some(()) };
@@ -115,4 +131,50 @@ async fn s18_a_reader_pulled_out_in_the_middle_of_a_tap_comes_back_and_reads_the
     payment.wait(&["paid"]).await.unwrap();
     assert_eq!((reader.seen().cryptograms, rig.acquirer.ledger().len()), (1, 1));
     rig.at_rest(&client).await.unwrap();
+}
+
+/// Read, lost and read again, unplugged and read again: over whatever the reader hangs on.
+async fn a_shop_day_over(rig: Rig, reader: NfcReader) {
+    let client = rig.client().await.unwrap();
+    let watch = Watch::new(rig.bus.address()).await.unwrap();
+    let payment = client.ready(8_800).await.unwrap();
+    assert!(reader.tap(Hand::with(Card::unionpay()), LONG), "{:?}", reader.seen());
+    payment.wait(&["paid"]).await.unwrap();
+    assert_eq!((reader.seen().cryptograms, rig.acquirer.ledger().len()), (1, 1));
+    let payment = client.ready(1_000).await.unwrap();
+    assert!(reader.wait_looking(LONG), "the first card has been noticed to be gone");
+    assert!(reader.tap(Hand::with(Card::unionpay()).fault(Fault::RemovedAt { apdu: 2 }), LONG));
+    assert_eq!(watch.refusal(0).await.unwrap().0, "card-removed");
+    assert!(reader.wait_looking(LONG));
+    reader.present(Hand::with(Card::unionpay()).fault(Fault::Unplug { apdu: 1 }));
+    assert_eq!(watch.refusal(1).await.unwrap().0, "device-gone");
+    reader.remove();
+    assert_eq!(rig.acquirer.ledger().len(), 1, "nothing half read ever reached the bank");
+    assert!(reader.wait_looking(LONG), "the daemon opens it again and arms it");
+    assert!(reader.tap(Hand::with(Card::visa()), LONG));
+    payment.wait(&["paid"]).await.unwrap();
+    assert_eq!((reader.seen().cryptograms, rig.acquirer.ledger().len()), (2, 2));
+    let log = rig.log_lines().join("\n");
+    let found = search::bytes("log", log.as_bytes(), &[Needle::digits("card number", PAN)]);
+    assert!(found.is_empty(), "{found:?}");
+    rig.at_rest(&client).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s18_over_i2c() {
+    let (_dir, rig, reader) = on_bus(Bus::I2c).await;
+    a_shop_day_over(rig, reader).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s18_in_an_acr122u() {
+    let (_dir, rig, reader) =
+        attached("", ", as = \"ccid\"", |socket| NfcReader::on_ccid(socket).unwrap()).await;
+    a_shop_day_over(rig, reader).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s18_over_spi() {
+    let (_dir, rig, reader) = on_bus(Bus::Spi).await;
+    a_shop_day_over(rig, reader).await;
 }

@@ -38,7 +38,7 @@ pub use quarantine::QuarantineEntry;
 pub use redact::redact;
 pub use spec::{InstanceSpec, SpecError};
 pub use supervisor::{ClockTrust, StartError, Supervisor, SupervisorConfig, SupervisorError, Timing};
-pub use transport::{OpenError, TransportSpec, UdevSpec, UsbSpec};
+pub use transport::{OpenError, TransportSpec, UdevSpec, UsbClass, UsbSpec};
 
 /// The SDK whose messages cross.
 pub use till_plugin;

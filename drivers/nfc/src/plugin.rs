@@ -5,20 +5,17 @@ use std::time::Duration;
 use till_plugin::driver::{
     DeviceState, DriverDescription, DriverEvent, EnableRequest, Health, HealthLevel, ReadFailure, class,
 };
-use till_plugin::host::{Level, Read};
+use till_plugin::host::Level;
 use till_plugin::{Driver, ErrorCode, Extra, Family, Host, PluginError, Settings};
-use zeroize::Zeroizing;
 
 use crate::engine::{DeviceError, Engine, Happened, World};
-use crate::link::hsu::Hsu;
+use crate::link::Link;
+use crate::link::way::Way;
+use crate::port::{self, Port};
 use crate::settings::Config;
 
-/// Bytes a read: more than any frame.
-const CHUNK: usize = 512;
 /// Turns a call, so that a device that never stops sending cannot hold the host.
 const TURNS: usize = 256;
-/// Longest for a write: a frame takes 24 ms at 115200 baud.
-const WRITE: Duration = Duration::from_millis(500);
 /// Longest until the chip is set up when the device is opened.
 const OPEN: Duration = Duration::from_secs(8);
 /// Longest for a check of health.
@@ -31,7 +28,8 @@ const SEQUENCE: &str = "sequence";
 /// A contactless reader.
 pub struct Nfc {
     host: Host,
-    engine: Engine<Hsu>,
+    engine: Engine<Way>,
+    port: Port,
     outside: Outside,
     broken: Option<DeviceError>,
     events: Vec<DriverEvent>,
@@ -93,16 +91,17 @@ enum Got {
 
 impl Driver for Nfc {
     fn open(host: Host, settings: Settings) -> Result<Self, PluginError> {
-        if host.transport().is_none() {
+        let Some(kind) = host.transport().map(|t| t.kind) else {
             return Err(PluginError::new(
                 ErrorCode::Settings,
                 "the contactless reader has no transport: set `transport` for the device in tilld.toml",
             ));
-        }
+        };
         let config = Config::new(&settings)?;
-        let engine = Engine::new(Hsu::new(config.timing), config);
+        let engine = Engine::new(Way::new(kind, config.timing, config.reader_beeps), config);
         let outside = Outside::new(host.clone());
-        let mut driver = Self { host, engine, outside, broken: None, events: Vec::new() };
+        let port = Port::new(host.clone(), kind);
+        let mut driver = Self { host, engine, port, outside, broken: None, events: Vec::new() };
         let now = driver.now();
         driver.engine.start(now);
         driver.until_idle(OPEN)?;
@@ -111,9 +110,13 @@ impl Driver for Nfc {
     }
 
     fn describe(&self) -> DriverDescription {
+        let chip = match self.engine.link() {
+            Way::Frames(_) => "PN532",
+            Way::Messages(_) => "ACR122U, PN532",
+        };
         let model = match self.engine.firmware() {
-            Some(f) => format!("PN532, firmware {}.{}", f.version, f.revision),
-            None => "PN532".into(),
+            Some(f) => format!("{chip}, firmware {}.{}", f.version, f.revision),
+            None => chip.into(),
         };
         let mut extra = Extra::new();
         extra.insert("profile".into(), "online-only reader of card data, no certified kernel".into());
@@ -190,6 +193,7 @@ impl Driver for Nfc {
             ("restarts", c.restarts),
             ("noise-bytes", garbage),
             ("stale-replies", stale),
+            ("bus-faults", self.port.faults()),
         ]
         .map(|(name, n)| (name.to_owned(), n))
         .to_vec()
@@ -206,25 +210,20 @@ impl Nfc {
         self.flush()?;
         let now = self.now();
         let wait = self.engine.deadline().map_or(left, |at| left.min(at.saturating_sub(now)));
-        let got = match self.host.read(CHUNK, wait) {
-            Ok(Read::Data(bytes)) => {
-                let bytes = Zeroizing::new(bytes);
+        let got = match self.port.wait(self.engine.link().awaited(), wait) {
+            Ok(port::Got::Bytes(bytes)) => {
                 let now = self.now();
                 self.engine.push(&bytes, now, &mut self.outside);
                 Got::Data
             }
-            Ok(Read::Timeout) => Got::Nothing,
-            Ok(Read::Woken) => Got::Woken,
-            Err(gone) => {
-                if self.engine.armed() && !self.engine.idle() {
-                    // An error drops what poll would return, so this goes out by itself.
-                    self.host.emit_driver(&DriverEvent::ReadFailed(ReadFailure {
-                        reason: "device-gone".into(),
-                        text: "the contactless reader went away: check its cable, then tap again".into(),
-                    }));
-                }
-                return Err(gone.into());
+            Ok(port::Got::Frame(frame)) => {
+                let now = self.now();
+                self.engine.push_frame(&frame, now, &mut self.outside);
+                Got::Data
             }
+            Ok(port::Got::Nothing) => Got::Nothing,
+            Ok(port::Got::Woken) => Got::Woken,
+            Err(gone) => return Err(self.gone(gone)),
         };
         let now = self.now();
         self.engine.tick(now, &mut self.outside);
@@ -247,9 +246,20 @@ impl Nfc {
 
     fn flush(&mut self) -> Result<(), PluginError> {
         while let Some(bytes) = self.engine.output() {
-            self.host.write(&bytes, WRITE)?;
+            self.port.write(&bytes).map_err(|e| self.gone(e))?;
         }
         Ok(())
+    }
+
+    fn gone(&self, error: PluginError) -> PluginError {
+        if self.engine.armed() && !self.engine.idle() {
+            // An error drops what poll would return, so this goes out by itself.
+            self.host.emit_driver(&DriverEvent::ReadFailed(ReadFailure {
+                reason: "device-gone".into(),
+                text: "the contactless reader went away: check its cable, then tap again".into(),
+            }));
+        }
+        error
     }
 
     fn until_idle(&mut self, longest: Duration) -> Result<(), PluginError> {

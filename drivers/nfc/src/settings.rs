@@ -30,6 +30,8 @@ pub struct Config {
     pub offset: i32,
     /// Whether cards without a payment application are reported as stored-value cards by their serial number.
     pub serial_cards: bool,
+    /// An ACR122U keeps its own sound and light.
+    pub reader_beeps: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -52,6 +54,7 @@ struct Raw {
     apdu_ms: u64,
     tap_ms: u64,
     pause_ms: u64,
+    reader_beeps: bool,
 }
 
 impl Default for Raw {
@@ -74,6 +77,7 @@ impl Default for Raw {
             apdu_ms: 1500,
             tap_ms: 5000,
             pause_ms: 60,
+            reader_beeps: false,
         }
     }
 }
@@ -151,6 +155,7 @@ impl Config {
             pause: Duration::from_millis(raw.pause_ms),
             offset: raw.utc_offset_minutes,
             serial_cards: matches!(raw.uid_cards, UidCards::StoredValue),
+            reader_beeps: raw.reader_beeps,
         })
     }
 }

@@ -5,12 +5,12 @@ mod common;
 
 use std::time::Duration;
 
-use common::{cases, hex, text};
+use common::{asked, cases, hex, text};
 use serde_json::Value;
 use till_driver_nfc::chip::{self, Exchanged, Kind, Status};
 use till_driver_nfc::emv::dol;
 use till_driver_nfc::emv::tlv::{self, Objects, TlvError, objects};
-use till_driver_nfc::link::ccid::{self, Acr122, CcidError};
+use till_driver_nfc::link::ccid::{self, CcidError};
 use till_driver_nfc::link::frame::{Decoder, Frame};
 use till_driver_nfc::link::{Event, Link};
 
@@ -95,12 +95,10 @@ fn acr122_blocks() {
             "getversion-old" => assert!(!ccid::usable(&ccid::block(&bytes).unwrap().data), "{id}"),
             "direct-getfw-rsp" | "escape-rsp" | "sam-61" => {
                 let block = ccid::block(&bytes).unwrap();
-                let mut link = Acr122::new();
                 // The link counts its own numbers; the vector's is put where it belongs.
-                link.send(chip::FIRMWARE, Duration::from_secs(1), true, Duration::ZERO).unwrap();
-                let _sent = link.output();
+                let mut link = asked();
                 let mut own = bytes.clone();
-                own[6] = 1;
+                own[6] = 4;
                 link.push(&own, Duration::ZERO);
                 if id == "sam-61" {
                     assert_eq!(link.output().unwrap()[10..], hex("FFC0000008"), "{id}");
@@ -117,8 +115,7 @@ fn acr122_blocks() {
                 assert_eq!(ccid::block(&bytes).err(), Some(CcidError::Cut { announced: 255, there: 2 }));
             }
             "bad-seq" => {
-                let mut link = Acr122::new();
-                link.send(chip::FIRMWARE, Duration::from_secs(1), true, Duration::ZERO).unwrap();
+                let mut link = asked();
                 link.push(&bytes, Duration::ZERO);
                 assert_eq!(link.event(), None, "{id}");
                 assert!(link.deadline().is_some(), "{id}: still waiting");

@@ -105,7 +105,7 @@ impl Host {
         self.services.write(bytes, wait)
     }
 
-    /// The transport's descriptor, duplicated, for devices that are driven by `ioctl` and not by bytes (GPIO, I2C, SPI, usbfs).
+    /// The transport's descriptor, duplicated, for devices that are driven by `ioctl` and not by bytes (GPIO).
     /// What goes through it is neither recorded nor timed by the host. Streams use [`Host::read`] and [`Host::write`].
     pub fn transport_fd(&self) -> Result<OwnedFd, TransportError> {
         self.services.transport_fd()
@@ -330,8 +330,8 @@ pub struct TransportInfo {
     pub name: String,
 }
 
-/// Kinds of transports. All are one byte stream to the plugin; for [`TransportKind::Evdev`] the stream is the kernel's
-/// `input_event` structs.
+/// Kinds of transports. Most are one byte stream to the plugin; for [`TransportKind::Evdev`] the stream is the kernel's
+/// `input_event` structs. Hidraw, I2C, SPI and CCID are packets: one a read, one a write.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -346,14 +346,16 @@ pub enum TransportKind {
     Hidraw,
     /// USB printer: the byte stream of its bulk endpoints, which the daemon has claimed.
     Usb,
-    /// I2C adapter.
+    /// One address on an I2C bus; packets of [`crate::bus`].
     I2c,
-    /// SPI device.
+    /// One chip select of an SPI bus; packets of [`crate::bus`].
     Spi,
     /// A character device such as `/dev/usb/lp0`.
     CharDevice,
     /// Unix stream socket (simulated devices, recordings).
     Unix,
+    /// USB smart-card reader (CCID, class 0Bh), which the daemon has claimed: a packet is one message of its bulk endpoints.
+    Ccid,
 }
 
 impl TransportKind {
@@ -369,6 +371,7 @@ impl TransportKind {
             Self::Spi => "spi",
             Self::CharDevice => "char-device",
             Self::Unix => "unix",
+            Self::Ccid => "ccid",
         }
     }
 }

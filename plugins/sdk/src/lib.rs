@@ -10,6 +10,7 @@
 //! runs in a process of its own, `till-plugin-host`. Calls are blocking, from one thread, with a deadline. There is no
 //! async runtime, no D-Bus and no journal in that process; services come through [`Host`].
 
+pub mod bus;
 pub mod channel;
 pub mod document;
 pub mod driver;

@@ -1,18 +1,34 @@
 //! `till-sim nfc`: a contactless reader and the hand before it.
 
 use super::{Outcome, Stop};
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use std::io::BufRead;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use till_simulators::nfc::{Hand, NfcReader};
+use till_simulators::nfc::{Bus, Hand, NfcReader};
 
 /// Arguments of `till-sim nfc`.
 #[derive(ClapArgs)]
-#[group(required = true, multiple = false)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// With --socket: the bus that the chip hangs on (transport kind `unix` with `as = "i2c"`, `"spi"`, or `"ccid"`: in an ACR122U).
+    #[arg(long, value_name = "BUS", requires = "socket")]
+    bus: Option<OnBus>,
+}
+
+#[derive(Copy, Clone, ValueEnum)]
+enum OnBus {
+    I2c,
+    Spi,
+    Ccid,
+}
+
+#[derive(ClapArgs)]
+#[group(required = true, multiple = false)]
+struct Place {
     /// A Unix socket that the till opens (transport kind `unix`).
     #[arg(long, value_name = "SOCK")]
     socket: Option<PathBuf>,
@@ -30,7 +46,13 @@ const TAP: Duration = Duration::from_secs(10);
 /// Runs until Ctrl-C or SIGTERM. Lines of standard input: `tap CARD…`, `hold CARD…`, `remove`, `unplug`, `power-cycle`, `seen`;
 /// cards are unionpay, phone, visa, mastercard, foreign, mifare, plain, or JSON with faults.
 pub(crate) fn run(args: &Args) -> Outcome {
-    let reader = match (&args.socket, &args.pty, args.listen) {
+    let place = &args.place;
+    let reader = match (&place.socket, &place.pty, place.listen) {
+        (Some(path), _, _) if args.bus.is_some() => match args.bus {
+            Some(OnBus::Ccid) => NfcReader::on_ccid(path)?,
+            Some(OnBus::Spi) => NfcReader::on_bus(path, Bus::Spi)?,
+            _ => NfcReader::on_bus(path, Bus::I2c)?,
+        },
         (Some(path), _, _) => NfcReader::on_socket(path)?,
         (_, Some(path), _) => NfcReader::on_pty(Some(path))?,
         (_, _, Some(listen)) => NfcReader::on_tcp(listen)?,
@@ -49,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         }
     })?;
     stop.wait();
-    if let Some(left) = args.socket.as_ref().or(args.pty.as_ref()) {
+    if let Some(left) = place.socket.as_ref().or(place.pty.as_ref()) {
         // The thread above holds the reader too and ends with the process; its path must not outlive it.
         drop(std::fs::remove_file(left));
     }

@@ -58,6 +58,7 @@ pub struct Chip {
     pending: Option<u8>,
     /// A command whose reply never comes.
     mute: bool,
+    given_up: bool,
     last: Vec<u8>,
     /// The rest of an answer that is handed out in parts.
     rest: Vec<u8>,
@@ -167,14 +168,20 @@ impl Chip {
         true
     }
 
+    /// Whether the host has given a command up since this was asked last.
+    pub(super) const fn aborted(&mut self) -> bool {
+        std::mem::replace(&mut self.given_up, false)
+    }
+
     fn abort(&mut self) {
+        self.given_up = true;
         self.seen.aborts += u64::from(self.pending.is_some() || self.mute);
         self.pending = None;
         self.mute = false;
     }
 
     /// Whether a fault fires now; counts it.
-    fn fires(&mut self, fits: impl Fn(&Fault) -> Option<u32>) -> bool {
+    pub(super) fn happens(&mut self, fits: impl Fn(&Fault) -> Option<u32>) -> bool {
         for (n, fault) in self.hand.faults.iter().enumerate() {
             if let (Some(most), Some(used)) = (fits(fault), self.used.get_mut(n))
                 && *used < most
@@ -190,11 +197,11 @@ impl Chip {
     fn command(&mut self, command: &[u8], outs: &mut Vec<Out>) {
         // A new command ends the one before.
         self.abort();
-        if self.fires(|f| if let Fault::Nak { times } = f { Some(*times) } else { None }) {
+        if self.happens(|f| if let Fault::Nak { times } = f { Some(*times) } else { None }) {
             outs.push(Out::Bytes(Duration::ZERO, NACK.to_vec()));
             return;
         }
-        if self.fires(|f| if let Fault::NoAck { times } = f { Some(*times) } else { None }) {
+        if self.happens(|f| if let Fault::NoAck { times } = f { Some(*times) } else { None }) {
             return;
         }
         self.seen.commands += 1;
@@ -282,21 +289,21 @@ impl Chip {
         self.seen.tap += 1;
         self.seen.apdus += 1;
         let at = |n: u32| (n == number).then_some(1);
-        if self.fires(|f| if let Fault::RemovedAt { apdu } = f { at(*apdu) } else { None }) {
+        if self.happens(|f| if let Fault::RemovedAt { apdu } = f { at(*apdu) } else { None }) {
             self.removed = true;
             self.active = false;
             return self.reply(&[0x41, 0x01], Duration::from_millis(30), outs);
         }
-        if self.fires(|f| if let Fault::Unplug { apdu } = f { at(*apdu) } else { None }) {
+        if self.happens(|f| if let Fault::Unplug { apdu } = f { at(*apdu) } else { None }) {
             outs.push(Out::Cut);
             return;
         }
-        if self.fires(|f| if let Fault::Reset { apdu } = f { at(*apdu) } else { None }) {
+        if self.happens(|f| if let Fault::Reset { apdu } = f { at(*apdu) } else { None }) {
             self.active = false;
             self.configured = false;
             return self.reply(&[0x41, 0x27], Duration::ZERO, outs);
         }
-        if self.fires(|f| if let Fault::Mute { apdu } = f { at(*apdu) } else { None }) {
+        if self.happens(|f| if let Fault::Mute { apdu } = f { at(*apdu) } else { None }) {
             self.mute = true;
             return;
         }
@@ -351,7 +358,7 @@ impl Chip {
             }
         }
         let mut sent = frame;
-        if self.fires(|f| if let Fault::WrongChecksum { times } = f { Some(*times) } else { None }) {
+        if self.happens(|f| if let Fault::WrongChecksum { times } = f { Some(*times) } else { None }) {
             let at = sent.len() - 2;
             sent[at] ^= 0x55;
         }

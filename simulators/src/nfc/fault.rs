@@ -63,6 +63,31 @@ pub enum Fault {
         /// How often.
         times: u32,
     },
+    /// On a bus the chip is not there for so many transactions: it does not acknowledge its address, or drive its line.
+    Deaf {
+        /// How often.
+        times: u32,
+    },
+    /// An ACR122U asks for more time before its answer.
+    MoreTime {
+        /// How often.
+        times: u32,
+    },
+    /// An ACR122U answers an older command first.
+    OlderBlock {
+        /// How often.
+        times: u32,
+    },
+    /// An ACR122U's message ends before it should.
+    CutBlock {
+        /// How often.
+        times: u32,
+    },
+    /// An ACR122U's message is longer than it says.
+    LongBlock {
+        /// How often.
+        times: u32,
+    },
     /// The reader acknowledges three times.
     RepeatAck {},
     /// Replies have a wrong checksum.

@@ -1,4 +1,4 @@
-//! A contactless reader with somebody's hand before it: a PN532 on a Unix socket, a pseudo-terminal or TCP, and cards with
+//! A contactless reader with somebody's hand before it: a PN532 on a Unix socket, a pseudo-terminal, TCP, I2C or SPI, an ACR122U, and cards with
 //! scripted faults. Written from NXP UM0701-02, ISO/IEC 7816-4 and EMV Books 1–3; the till's driver is not looked at.
 //!
 //! ```no_run
@@ -12,7 +12,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bus;
 mod card;
+mod ccid;
 mod chip;
 mod fault;
 mod keys;
@@ -21,7 +23,9 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use bus::Bus;
 pub use card::Card;
+pub use ccid::Acr122;
 pub use chip::{Chip, Out, Seen};
 pub use fault::{Fault, Hand, NotAHand};
 pub use personal::scheme_key;

@@ -1,6 +1,7 @@
-//! The reader on a line: a Unix socket, TCP, or a pseudo-terminal.
+//! The reader on a line: a Unix socket, TCP, or a pseudo-terminal; or on a bus, as a socket of packets.
 
 use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::pty::OpenptFlags;
 use rustix::termios::OptionalActions;
 use std::fs::File;
@@ -12,15 +13,38 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::bus::{Bus, Front};
+use super::ccid::Acr122;
 use super::chip::{Chip, Out, Seen};
 use super::fault::Hand;
 use crate::players::{DeviceError, LinkGuard};
+
+/// What stands between the chip and the till.
+enum Before {
+    Line,
+    /// What it says waits to be fetched.
+    Bus(Front),
+    Reader(Acr122),
+}
 
 struct State {
     chip: Chip,
     /// Where what the chip says goes now.
     line: Option<OwnedFd>,
+    /// What stands between it and the till.
+    before: Before,
     closing: bool,
+}
+
+impl State {
+    fn power_cycle(&mut self) {
+        self.chip.power_cycle();
+        match &mut self.before {
+            Before::Line => {}
+            Before::Bus(front) => front.power_cycle(),
+            Before::Reader(reader) => reader.power_cycle(&mut self.chip),
+        }
+    }
 }
 
 struct Shared {
@@ -35,6 +59,15 @@ impl Shared {
 
     /// Writes what the chip says, with its pauses. False when the line is to be cut.
     fn say(&self, outs: Vec<Out>) -> bool {
+        match &mut self.lock().before {
+            Before::Line => {}
+            Before::Bus(front) => {
+                front.hold(outs, Instant::now());
+                return true;
+            }
+            // A look that waits without end is not handed through.
+            Before::Reader(_) => return true,
+        }
         for out in outs {
             match out {
                 Out::Bytes(after, bytes) => {
@@ -53,6 +86,46 @@ impl Shared {
         true
     }
 
+    /// Serves one connection of packets until it ends.
+    fn serve_packets(&self, line: OwnedFd) {
+        let Ok(ours) = line.try_clone() else { return };
+        {
+            let mut state = self.lock();
+            state.power_cycle();
+            state.line = Some(line);
+        }
+        self.changed.notify_all();
+        let mut buffer = [0; 8192];
+        loop {
+            let count = match rustix::net::recv(&ours, &mut buffer[..], RecvFlags::empty()) {
+                Ok((0, _)) | Err(_) => break,
+                Ok((count, _)) => count,
+            };
+            let packet = buffer.get(..count).unwrap_or_default();
+            let answer = {
+                let State { chip, before, .. } = &mut *self.lock();
+                match before {
+                    Before::Line => None,
+                    Before::Bus(front) => front
+                        .transaction(chip, packet, Instant::now())
+                        .map(|answer| vec![(Duration::ZERO, answer)]),
+                    Before::Reader(reader) => reader.message(chip, packet),
+                }
+            };
+            self.changed.notify_all();
+            let told = answer.is_some_and(|all| {
+                all.iter().all(|(after, packet)| {
+                    std::thread::sleep(*after);
+                    rustix::net::send(&ours, packet, SendFlags::NOSIGNAL).is_ok()
+                })
+            });
+            if !told {
+                break;
+            }
+        }
+        self.lock().line = None;
+    }
+
     /// Serves one connection until it ends.
     fn serve(&self, line: OwnedFd) {
         let Ok(reading) = line.try_clone() else { return };
@@ -60,7 +133,7 @@ impl Shared {
         {
             let mut state = self.lock();
             // A till that connects finds the reader as after power-on, asleep.
-            state.chip.power_cycle();
+            state.power_cycle();
             state.line = Some(line);
         }
         self.changed.notify_all();
@@ -84,6 +157,7 @@ impl Shared {
 /// How the listening thread is woken to end.
 enum Door {
     Unix(PathBuf),
+    Packets(PathBuf),
     Tcp(SocketAddr),
     Pty,
 }
@@ -105,9 +179,10 @@ impl NfcReader {
         device: PathBuf,
         link: Option<LinkGuard>,
         theirs: Option<OwnedFd>,
+        before: Before,
         run: impl FnOnce(Arc<Shared>) + Send + 'static,
     ) -> Result<Self, DeviceError> {
-        let state = State { chip: Chip::new(), line: None, closing: false };
+        let state = State { chip: Chip::new(), line: None, before, closing: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let own = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -125,12 +200,49 @@ impl NfcReader {
         }
         let link = LinkGuard::replacing(path)?;
         let listener = UnixListener::bind(path).map_err(failed)?;
-        Self::start(Door::Unix(path.to_owned()), path.to_owned(), Some(link), None, move |shared| {
-            for stream in listener.incoming().flatten() {
+        Self::start(
+            Door::Unix(path.to_owned()),
+            path.to_owned(),
+            Some(link),
+            None,
+            Before::Line,
+            move |shared| {
+                for stream in listener.incoming().flatten() {
+                    if shared.lock().closing {
+                        return;
+                    }
+                    shared.serve(stream.into());
+                }
+            },
+        )
+    }
+
+    /// On a bus: listens on a Unix socket of packets (SOCK_SEQPACKET), one transaction each, one till at a time.
+    pub fn on_bus(path: &Path, bus: Bus) -> Result<Self, DeviceError> {
+        Self::on_packets(path, Before::Bus(Front::new(bus)))
+    }
+
+    /// In an ACR122U: listens on a Unix socket of packets, one CCID message each, one till at a time.
+    pub fn on_ccid(path: &Path) -> Result<Self, DeviceError> {
+        Self::on_packets(path, Before::Reader(Acr122::default()))
+    }
+
+    fn on_packets(path: &Path, before: Before) -> Result<Self, DeviceError> {
+        let failed = |e: rustix::io::Errno| DeviceError::Open { path: path.to_owned(), source: e.into() };
+        if knock(path).is_ok() {
+            return Err(DeviceError::InUse { path: path.to_owned() });
+        }
+        let link = LinkGuard::replacing(path)?;
+        let listener = packets().map_err(failed)?;
+        rustix::net::bind(&listener, &SocketAddrUnix::new(path).map_err(failed)?).map_err(failed)?;
+        rustix::net::listen(&listener, 4).map_err(failed)?;
+        let door = Door::Packets(path.to_owned());
+        Self::start(door, path.to_owned(), Some(link), None, before, move |shared| {
+            while let Ok(till) = rustix::net::accept_with(&listener, SocketFlags::CLOEXEC) {
                 if shared.lock().closing {
                     return;
                 }
-                shared.serve(stream.into());
+                shared.serve_packets(till);
             }
         })
     }
@@ -141,7 +253,7 @@ impl NfcReader {
         let failed = |source| DeviceError::Open { path: shown.clone(), source };
         let listener = TcpListener::bind(listen).map_err(failed)?;
         let at = listener.local_addr().map_err(failed)?;
-        Self::start(Door::Tcp(at), at.to_string().into(), None, None, move |shared| {
+        Self::start(Door::Tcp(at), at.to_string().into(), None, None, Before::Line, move |shared| {
             for stream in listener.incoming().flatten() {
                 if shared.lock().closing {
                     return;
@@ -176,7 +288,7 @@ impl NfcReader {
             }
             None => (None, device),
         };
-        Self::start(Door::Pty, shown, guard, Some(theirs), move |shared| shared.serve(ours))
+        Self::start(Door::Pty, shown, guard, Some(theirs), Before::Line, move |shared| shared.serve(ours))
     }
 
     /// What the till opens: a path, or an address.
@@ -188,7 +300,7 @@ impl NfcReader {
     pub const fn addr(&self) -> Option<SocketAddr> {
         match &self.door {
             Door::Tcp(at) => Some(*at),
-            Door::Unix(_) | Door::Pty => None,
+            Door::Unix(_) | Door::Packets(_) | Door::Pty => None,
         }
     }
 
@@ -217,7 +329,7 @@ impl NfcReader {
 
     /// The module's power fails and comes back: it sleeps and knows nothing.
     pub fn power_cycle(&self) {
-        self.shared.lock().chip.power_cycle();
+        self.shared.lock().power_cycle();
     }
 
     /// What it has seen.
@@ -262,6 +374,7 @@ impl Drop for NfcReader {
         self.unplug();
         let woken = match &self.door {
             Door::Unix(path) => UnixStream::connect(path).is_ok(),
+            Door::Packets(path) => knock(path).is_ok(),
             Door::Tcp(at) => TcpStream::connect(at).is_ok(),
             // Its thread sits in a read that nothing ends; it ends with the process.
             Door::Pty => false,
@@ -270,4 +383,13 @@ impl Drop for NfcReader {
             drop(thread.join());
         }
     }
+}
+
+fn packets() -> rustix::io::Result<OwnedFd> {
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+}
+
+/// Connects and goes.
+fn knock(path: &Path) -> rustix::io::Result<()> {
+    rustix::net::connect(&packets()?, &SocketAddrUnix::new(path)?)
 }

@@ -117,6 +117,24 @@ pub enum OpenError {
         /// Why.
         detail: String,
     },
+    /// No USB card reader is plugged in, or not this one.
+    #[error(
+        "no {wanted} is plugged in; USB card readers (class 0B) there are: {there}. Plug it in, or correct `id` and `serial`"
+    )]
+    NoUsbReader {
+        /// What was looked for.
+        wanted: String,
+        /// What there is.
+        there: String,
+    },
+    /// A USB device that cannot be driven as a card reader.
+    #[error("{path} cannot be driven as a USB card reader: {detail}")]
+    NoReader {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        detail: String,
+    },
     /// udev has nothing that fits.
     #[error("no device matches {wanted}; plugged in? the plugin knows: {known}")]
     NoDevice {

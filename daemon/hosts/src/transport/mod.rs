@@ -2,6 +2,7 @@
 //! plugin's host, which has no right to open anything itself.
 
 mod appear;
+mod bus;
 mod device;
 mod error;
 mod evdev;
@@ -23,7 +24,7 @@ pub use error::OpenError;
 pub(crate) use ports::{Appeared, Ports};
 pub use replay::{Recording, RecordingError, Step};
 pub use udev::UdevSpec;
-pub use usb::UsbSpec;
+pub use usb::{UsbClass, UsbSpec};
 
 /// Longest that opening may take where the configuration says nothing.
 pub const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,7 +50,7 @@ pub enum TransportSpec {
         /// Socket.
         path: PathBuf,
         /// What it stands for; [`TransportKind::Evdev`] for a simulated keyboard wedge, [`TransportKind::Hidraw`] for a
-        /// device of reports (then the socket is of packets, one a report, else a stream). `None`: plain bytes.
+        /// device of reports, I2C or SPI for a chip on a bus, CCID for a card reader (these are sockets of packets, the others of streams). `None`: plain bytes.
         kind: Option<TransportKind>,
     },
     /// Input device, grabbed exclusively before it is read.
@@ -71,7 +72,23 @@ pub enum TransportSpec {
         /// Label, as `gpiodetect` shows it.
         chip: String,
     },
-    /// A USB printer, claimed by its class; no kernel driver between.
+    /// One address on an I2C bus.
+    I2c {
+        /// Node of the bus.
+        path: PathBuf,
+        /// 7 bits.
+        address: u8,
+    },
+    /// One chip select of an SPI bus.
+    Spi {
+        /// Its node.
+        path: PathBuf,
+        /// Clock, Hz.
+        speed: u32,
+        /// 0 to 3: polarity and phase of the clock.
+        mode: u8,
+    },
+    /// A USB printer or card reader, claimed by its class; no kernel driver between.
     Usb(UsbSpec),
     /// A recording, played with its own timing.
     Replay {
@@ -92,7 +109,9 @@ impl TransportSpec {
             Self::Unix { kind: None, .. } => Some(TransportKind::Unix),
             Self::Evdev { .. } => Some(TransportKind::Evdev),
             Self::Gpio { .. } => Some(TransportKind::CharDevice),
-            Self::Usb(_) => Some(TransportKind::Usb),
+            Self::I2c { .. } => Some(TransportKind::I2c),
+            Self::Spi { .. } => Some(TransportKind::Spi),
+            Self::Usb(device) => Some(device.what.kind()),
             Self::Replay { .. } | Self::Udev(_) => None,
         }
     }
@@ -104,7 +123,9 @@ impl TransportSpec {
             | Self::Unix { path, .. }
             | Self::Evdev { path, .. }
             | Self::Device { path, .. }
+            | Self::Spi { path, .. }
             | Self::Replay { path } => path.display().to_string(),
+            Self::I2c { path, address } => format!("{} {address:#04x}", path.display()),
             Self::Tcp { address } => address.clone(),
             Self::Gpio { chip } => format!("GPIO chip {chip}"),
             Self::Udev(wish) => wish.name(),
@@ -121,7 +142,7 @@ impl TransportSpec {
                 blocking(path, move || serial::open(&file, baud)).await
             }
             Self::Tcp { address } => net::tcp(address, timeout).await,
-            Self::Unix { path, kind } => net::unix(path, *kind == Some(TransportKind::Hidraw), timeout).await,
+            Self::Unix { path, kind } => net::unix(path, kind.is_some_and(packets), timeout).await,
             Self::Evdev { path, also } => evdev::open(path, also).await,
             Self::Device { path, .. } => {
                 let file = path.clone();
@@ -130,6 +151,14 @@ impl TransportSpec {
             Self::Gpio { chip } => {
                 let label = chip.clone();
                 blocking(Path::new("/dev"), move || gpio::open(&label)).await
+            }
+            Self::I2c { path, address } => {
+                let (node, address) = (path.clone(), *address);
+                blocking(path, move || bus::i2c(&node, address)).await
+            }
+            Self::Spi { path, speed, mode } => {
+                let (node, speed, mode) = (path.clone(), *speed, *mode);
+                blocking(path, move || bus::spi(&node, speed, mode)).await
             }
             Self::Usb(printer) => usb::open(Path::new("/"), printer).await,
             Self::Replay { path } => return replay::open(path),
@@ -149,6 +178,11 @@ impl TransportSpec {
             _held: opened.held,
         })
     }
+}
+
+/// Whether a kind is packets, which a simulated device and a recording must keep apart.
+const fn packets(kind: TransportKind) -> bool {
+    matches!(kind, TransportKind::Hidraw | TransportKind::I2c | TransportKind::Spi | TransportKind::Ccid)
 }
 
 /// Opens off the runtime's threads: a serial port without carrier, or a sick USB device, may hold an open for long.
@@ -194,6 +228,10 @@ enum Held {
     Grabs {
         _devices: Vec<::evdev::raw_stream::RawDevice>,
     },
+    /// Gives the bus back when dropped.
+    Bus {
+        _line: bus::Line,
+    },
     /// Ends the player when dropped.
     Player {
         _stop: tokio::sync::oneshot::Sender<()>,
@@ -205,6 +243,7 @@ impl std::fmt::Debug for Held {
         f.write_str(match self {
             Self::Nothing => "nothing",
             Self::Grabs { .. } => "grabs",
+            Self::Bus { .. } => "bus",
             Self::Player { .. } => "player",
         })
     }

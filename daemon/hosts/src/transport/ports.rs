@@ -66,7 +66,11 @@ impl Ports {
     fn claim(&self, instance: &str, spec: &TransportSpec) -> Result<Claim, OpenError> {
         // A link in /dev/serial/by-id and the node it leads to are one port.
         let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-        let nodes: Vec<PathBuf> = spec.nodes().into_iter().map(real).collect();
+        let mut nodes: Vec<PathBuf> = spec.nodes().into_iter().map(real).collect();
+        if let TransportSpec::I2c { path, address } = spec {
+            // The bus is shared; an address of it is not.
+            nodes.push(real(path).join(format!("{address:#04x}")));
+        }
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((node, by)) = nodes.iter().find_map(|n| Some((n, taken.get(n)?))) {
             return Err(OpenError::Taken { path: node.clone(), device: by.clone() });
@@ -80,7 +84,7 @@ impl TransportSpec {
     /// Nodes that two devices cannot share.
     fn nodes(&self) -> Vec<&PathBuf> {
         match self {
-            Self::Serial { path, .. } | Self::Device { path, .. } => vec![path],
+            Self::Serial { path, .. } | Self::Device { path, .. } | Self::Spi { path, .. } => vec![path],
             Self::Usb(printer) => printer.path.iter().collect(),
             Self::Evdev { path, also } => [path].into_iter().chain(also).collect(),
             // Drawer and lamps share a GPIO chip; the kernel gives no line to two.
@@ -88,6 +92,7 @@ impl TransportSpec {
             | Self::Unix { .. }
             | Self::Replay { .. }
             | Self::Udev(_)
+            | Self::I2c { .. }
             | Self::Gpio { .. } => Vec::new(),
         }
     }
@@ -101,6 +106,8 @@ impl TransportSpec {
                 | Self::Evdev { .. }
                 | Self::Udev(_)
                 | Self::Usb(_)
+                | Self::I2c { .. }
+                | Self::Spi { .. }
                 | Self::Gpio { .. }
         )
     }

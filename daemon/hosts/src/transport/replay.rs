@@ -117,7 +117,7 @@ impl Recording {
 
 fn kind_named(name: &str) -> Option<TransportKind> {
     use TransportKind as K;
-    [K::Serial, K::Tcp, K::Evdev, K::Hidraw, K::Usb, K::I2c, K::Spi, K::CharDevice, K::Unix]
+    [K::Serial, K::Tcp, K::Evdev, K::Hidraw, K::Usb, K::I2c, K::Spi, K::CharDevice, K::Unix, K::Ccid]
         .into_iter()
         .find(|k| k.as_str() == name.trim())
 }
@@ -163,9 +163,9 @@ pub(super) fn open(path: &Path) -> Result<OpenTransport, OpenError> {
     Ok(OpenTransport { info, label, fd, claim: None, _held: Held::Player { _stop: stop } })
 }
 
-/// The player's end and the plugin's; reports stay apart, as a hidraw node keeps them.
+/// The player's end and the plugin's; reports and transactions stay apart.
 fn ends(kind: TransportKind) -> std::io::Result<(UnixStream, OwnedFd)> {
-    if kind == TransportKind::Hidraw {
+    if super::packets(kind) {
         let (ours, theirs) = packet_pair()?;
         return Ok((UnixStream::from_std(ours)?, theirs));
     }

@@ -233,10 +233,32 @@ pub(super) enum Transport {
     Gpio {
         chip: String,
     },
+    /// A chip on an I2C bus.
+    I2c {
+        path: PathBuf,
+        /// 7 bits.
+        address: u16,
+    },
+    /// A chip select of an SPI bus.
+    Spi {
+        path: PathBuf,
+        /// Hz.
+        #[serde(default = "megahertz")]
+        speed: u32,
+        #[serde(default)]
+        mode: u8,
+    },
     /// A USB printer (class 07), found by what it says of itself.
     Usb {
         path: Option<PathBuf>,
         /// `vendor:product`, four hexadecimal digits each.
+        id: Option<String>,
+        serial: Option<String>,
+    },
+    /// A USB card reader (CCID, class 0B), found by what it says of itself.
+    Ccid {
+        path: Option<PathBuf>,
+        /// As of a printer.
         id: Option<String>,
         serial: Option<String>,
     },
@@ -250,6 +272,10 @@ pub(super) enum Transport {
         #[serde(default = "baud")]
         baud: u32,
     },
+}
+
+const fn megahertz() -> u32 {
+    1_000_000
 }
 
 const fn yes() -> bool {

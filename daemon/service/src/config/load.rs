@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use till_core::receipt::Language;
 use till_core::recognise::Table;
-use till_hosts::{TransportSpec, UdevSpec, UsbSpec};
+use till_hosts::{TransportSpec, UdevSpec, UsbClass, UsbSpec};
 use till_plugin::Family;
 use till_plugin::host::TransportKind;
 
@@ -293,7 +293,6 @@ fn beside_us() -> PathBuf {
 
 fn device(id: String, d: super::file::Device) -> Result<DeviceConfig, ConfigError> {
     check_id("device", &id)?;
-    let id_of_device = id.clone();
     let transport = match d.transport {
         Transport::Serial { path, baud } => {
             check_baud(&id, baud)?;
@@ -306,16 +305,32 @@ fn device(id: String, d: super::file::Device) -> Result<DeviceConfig, ConfigErro
         Transport::Gpio { chip } => TransportSpec::Gpio { chip },
         Transport::CharDevice { path } => TransportSpec::Device { path, kind: TransportKind::CharDevice },
         Transport::Replay { path } => TransportSpec::Replay { path },
-        Transport::Usb { path, id, serial } => {
-            let id = id.map(|text| usb_id(&text).ok_or(text)).transpose();
-            let id = id.map_err(|text| {
-                let message = format!(
-                    "{text:?} is no USB id: write vendor:product, such as \"04b8:0e15\" (`lsusb` shows it)"
-                );
-                bad(format!("device.{id_of_device}.transport.id"), message)
-            })?;
-            TransportSpec::Usb(UsbSpec { path, id, serial })
+        Transport::I2c { path, address } => TransportSpec::I2c { path, address: i2c_address(&id, address)? },
+        Transport::Spi { path, speed, mode } => {
+            let bad = |key: &str, text: String| bad(format!("device.{id}.transport.{key}"), text);
+            if !(1_000..=50_000_000).contains(&speed) {
+                return Err(bad(
+                    "speed",
+                    format!("{speed} Hz: give 1000 to 50000000; a PN532 does at most 5000000"),
+                ));
+            }
+            if mode > 3 {
+                return Err(bad("mode", format!("{mode}: SPI has the modes 0 to 3; a PN532 has mode 0")));
+            }
+            TransportSpec::Spi { path, speed, mode }
         }
+        Transport::Usb { path, id: number, serial } => TransportSpec::Usb(UsbSpec {
+            what: UsbClass::Printer,
+            path,
+            id: usb_number(&id, number)?,
+            serial,
+        }),
+        Transport::Ccid { path, id: number, serial } => TransportSpec::Usb(UsbSpec {
+            what: UsbClass::CardReader,
+            path,
+            id: usb_number(&id, number)?,
+            serial,
+        }),
         Transport::Udev { properties, baud } => {
             check_baud(&id, baud)?;
             check_properties(&id, &properties)?;
@@ -330,6 +345,23 @@ fn device(id: String, d: super::file::Device) -> Result<DeviceConfig, ConfigErro
         name: d.name,
         secrets: d.secrets,
         settings: d.settings,
+    })
+}
+
+/// What lies outside belongs to the bus itself (I2C specification, 3.1.12).
+fn i2c_address(id: &str, address: u16) -> Result<u8, ConfigError> {
+    u8::try_from(address).ok().filter(|a| (0x08..=0x77).contains(a)).ok_or_else(|| {
+        let message = format!("{address:#04x} is no address: give its 7 bits, 0x08 to 0x77 (`i2cdetect` shows it; a PN532 has 0x24)");
+        bad(format!("device.{id}.transport.address"), message)
+    })
+}
+
+/// Vendor and product number of a device's `transport.id`.
+fn usb_number(device: &str, text: Option<String>) -> Result<Option<(u16, u16)>, ConfigError> {
+    text.map(|text| usb_id(&text).ok_or(text)).transpose().map_err(|text| {
+        let message =
+            format!("{text:?} is no USB id: write vendor:product, such as \"04b8:0e15\" (`lsusb` shows it)");
+        bad(format!("device.{device}.transport.id"), message)
     })
 }
 
@@ -463,6 +495,34 @@ mod tests {
         let one = UdevSpec { properties: [("ID_SERIAL_SHORT".into(), "A1".into())].into(), baud: 115_200 };
         assert_eq!(config.devices["c"].transport, TransportSpec::Udev(one));
         assert_eq!(config.devices["c"].transport.name(), "udev (ID_SERIAL_SHORT=A1)");
+    }
+
+    #[test]
+    fn a_reader_is_on_a_bus_or_usb_and_an_address_belongs_to_one() {
+        let device =
+            |id: &str, transport: &str| format!("[device.{id}]\nplugin='x.y'\ntransport={{{transport}}}\n");
+        let i2c = |id, address| device(id, &format!("kind='i2c',path='/dev/i2c-1',address={address}"));
+        let spi = device("s", "kind='spi',path='/dev/spidev0.0'");
+        let usb = device("u", "kind='ccid',id='072f:2200'");
+        let config = read(&[i2c("a", "0x24"), i2c("b", "0x25"), spi, usb].concat()).unwrap();
+        let of = |id: &str| &config.devices[id].transport;
+        assert_eq!(*of("a"), TransportSpec::I2c { path: "/dev/i2c-1".into(), address: 0x24 });
+        let spi = TransportSpec::Spi { path: "/dev/spidev0.0".into(), speed: 1_000_000, mode: 0 };
+        assert_eq!(*of("s"), spi);
+        assert_eq!(of("u").name(), "USB card reader 072f:2200");
+        let e = read(&[i2c("a", "0x24"), i2c("b", "36")].concat()).unwrap_err();
+        assert!(e.contains("/dev/i2c-1 0x24"), "{e}");
+        for (transport, part) in [
+            ("kind='i2c',path='/dev/i2c-1'", "address"),
+            ("kind='i2c',path='/dev/i2c-1',address=0x48a", "0x08 to 0x77"),
+            ("kind='i2c',path='/dev/i2c-1',address=0x78", "0x08 to 0x77"),
+            ("kind='spi',path='/dev/spidev0.0',mode=4", "0 to 3"),
+            ("kind='spi',path='/dev/spidev0.0',speed=0", "5000000"),
+            ("kind='ccid',id='72f:2200'", "device.x.transport.id"),
+        ] {
+            let e = read(&device("x", transport)).unwrap_err();
+            assert!(e.contains(part), "{transport}: {e}");
+        }
     }
 
     #[test]

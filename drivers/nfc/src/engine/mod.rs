@@ -176,6 +176,12 @@ impl<L: Link> Engine<L> {
         self.turn(now, world);
     }
 
+    /// A whole frame came, as a bus gives it.
+    pub fn push_frame(&mut self, bytes: &[u8], now: Duration, world: &mut impl World) {
+        self.link.push_frame(bytes, now);
+        self.turn(now, world);
+    }
+
     /// Time passed.
     pub fn tick(&mut self, now: Duration, world: &mut impl World) {
         self.link.tick(now);

@@ -1,13 +1,13 @@
 //! The PN532 on I2C and SPI (UM0701-02 §6.2.3–6.2.5), over the traits of embedded-hal 1.0: the same frames as on the serial
 //! line, with a status byte before each read. Both give and take plain frame bytes, so [`super::hsu::Hsu`] sits on top.
 //!
-//! Whatever implements the traits will do (linux-embedded-hal, rppal, a microcontroller's HAL). The daemon opens serial lines
-//! and sockets for its plugins, no buses: see the README.
+//! Whatever implements the traits will do: in the daemon it is [`super::line::Line`], elsewhere linux-embedded-hal, rppal, or a
+//! microcontroller's HAL.
 
 use embedded_hal::i2c::I2c;
 use embedded_hal::spi::{Operation, SpiDevice};
 
-use super::frame::MOST;
+use super::frame::{ACK, MOST};
 
 /// Address of every PN532 (7 bits).
 pub const ADDRESS: u8 = 0x24;
@@ -15,6 +15,8 @@ pub const ADDRESS: u8 = 0x24;
 const READY: u8 = 0x01;
 /// Bytes of the longest frame with everything around it.
 const FRAME: usize = MOST + 11;
+/// Bytes of an acknowledgement.
+const SHORT: usize = ACK.len();
 
 /// A PN532 behind a bus that is asked, not one that speaks by itself.
 pub trait Bus {
@@ -26,6 +28,8 @@ pub trait Bus {
     fn ready(&mut self) -> Result<bool, Self::Error>;
     /// Reads the frame that waits; nothing where none does. Bytes behind its end are the chip's filling.
     fn read(&mut self) -> Result<Option<Vec<u8>>, Self::Error>;
+    /// The same where only an acknowledgement can wait: 7 bytes instead of 277 are 24 ms less at 100 kHz.
+    fn acknowledgement(&mut self) -> Result<Option<Vec<u8>>, Self::Error>;
 }
 
 /// PN532 on I2C.
@@ -54,8 +58,18 @@ impl<B: I2c> Bus for OnI2c<B> {
     }
 
     fn read(&mut self) -> Result<Option<Vec<u8>>, Self::Error> {
+        if self.ready()? { self.take(FRAME) } else { Ok(None) }
+    }
+
+    fn acknowledgement(&mut self) -> Result<Option<Vec<u8>>, Self::Error> {
+        self.take(SHORT)
+    }
+}
+
+impl<B: I2c> OnI2c<B> {
+    fn take(&mut self, length: usize) -> Result<Option<Vec<u8>>, B::Error> {
         // One transaction: the chip hands a frame out from its start in each, so it cannot be read in pieces.
-        let mut bytes = vec![0; 1 + FRAME];
+        let mut bytes = vec![0; 1 + length];
         self.bus.read(ADDRESS, &mut bytes)?;
         if bytes.first() != Some(&READY) {
             return Ok(None);
@@ -107,12 +121,22 @@ impl<D: SpiDevice> Bus for OnSpi<D> {
     }
 
     fn read(&mut self) -> Result<Option<Vec<u8>>, Self::Error> {
+        self.take(FRAME)
+    }
+
+    fn acknowledgement(&mut self) -> Result<Option<Vec<u8>>, Self::Error> {
+        self.take(SHORT)
+    }
+}
+
+impl<D: SpiDevice> OnSpi<D> {
+    fn take(&mut self, length: usize) -> Result<Option<Vec<u8>>, D::Error> {
         if !self.ready()? {
             return Ok(None);
         }
         let mut ask = [0x03];
         self.turn(&mut ask);
-        let mut bytes = vec![0; FRAME];
+        let mut bytes = vec![0; length];
         self.device.transaction(&mut [Operation::Write(&ask), Operation::Read(&mut bytes)])?;
         self.turn(&mut bytes);
         Ok(Some(bytes))

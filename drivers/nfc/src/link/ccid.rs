@@ -1,5 +1,5 @@
 //! The ACR122U (072f:2200): PN532 commands inside pseudo-APDUs `FF 00 00 00 Lc D4 …` inside CCID blocks (USB CCID rev. 1.1
-//! §6.1–6.2; ACR122U API §6). Bytes only: what carries them over USB bulk endpoints is not in this driver yet, see the README.
+//! §6.1–6.2; ACR122U API §6). One message is one packet of the transport; tilld has the USB device and its bulk endpoints.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -54,6 +54,14 @@ pub enum CcidError {
         /// Bytes behind the header.
         there: usize,
     },
+    /// More bytes than it announces.
+    #[error("a CCID block announces {announced} bytes of data and has {there}")]
+    Over {
+        /// dwLength.
+        announced: usize,
+        /// Bytes behind the header.
+        there: usize,
+    },
     /// More data than such a reader has.
     #[error("a CCID block announces {0} bytes of data")]
     Large(usize),
@@ -69,7 +77,11 @@ pub fn block(bytes: &[u8]) -> Result<Block, CcidError> {
     if announced > MOST {
         return Err(CcidError::Large(announced));
     }
-    let data = data.get(..announced).ok_or(CcidError::Cut { announced, there: data.len() })?;
+    let there = data.len();
+    if there > announced {
+        return Err(CcidError::Over { announced, there });
+    }
+    let data = data.get(..announced).ok_or(CcidError::Cut { announced, there })?;
     Ok(Block { kind, sequence, status, error, data: Zeroizing::new(data.to_vec()) })
 }
 
@@ -101,6 +113,8 @@ pub fn direct(command: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 pub const FIRMWARE: [u8; 5] = [0xFF, 0, 0x48, 0, 0];
 /// LED as it is and no sound when a card comes (`FF 00 40 0E 04 …`).
 pub const QUIET: [u8; 9] = [0xFF, 0, 0x40, 0x0E, 4, 0, 0, 0, 0];
+/// No sound when the reader itself finds a card (`FF 00 52 00 00`).
+pub const NO_SOUND: [u8; 5] = [0xFF, 0, 0x52, 0, 0];
 /// No automatic polling: the reader must leave the field to us (`FF 00 51 7F 00`).
 pub const NO_POLLING: [u8; 5] = [0xFF, 0, 0x51, 0x7F, 0];
 
@@ -117,25 +131,135 @@ pub fn slot_change(bytes: &[u8]) -> Option<(bool, bool)> {
     }
 }
 
-/// The link: bulk transfers in and out, one each time.
-#[derive(Default)]
-pub struct Acr122 {
-    sequence: u8,
-    under: Option<(u8, Duration, Duration)>,
-    out: VecDeque<Zeroizing<Vec<u8>>>,
-    events: VecDeque<Event>,
+/// Longest for a step of setting the reader up.
+const SETUP: Duration = Duration::from_secs(2);
+/// How often a reader may ask for more time for one command.
+const EXTENSIONS: u8 = 20;
+
+/// Setting up, in this order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    PowerOn,
+    Firmware,
+    NoPolling,
+    NoSound,
+    Quiet,
+}
+
+#[derive(Clone, Copy)]
+enum Doing {
+    SettingUp(Step),
+    /// A PN532 command, by its code.
+    Command(u8),
+}
+
+struct Under {
+    doing: Doing,
+    until: Duration,
+    within: Duration,
+    extensions: u8,
     fetching: bool,
 }
 
+/// The link: a message out, a message in.
+pub struct Acr122 {
+    sequence: u8,
+    beeps: bool,
+    set_up: bool,
+    under: Option<Under>,
+    /// The command that waits for the reader to be set up.
+    first: Option<(u8, Zeroizing<Vec<u8>>, Duration)>,
+    out: VecDeque<Zeroizing<Vec<u8>>>,
+    events: VecDeque<Event>,
+    stale: u64,
+}
+
 impl Acr122 {
-    /// A reader that has been powered on and told [`NO_POLLING`].
-    pub fn new() -> Self {
-        Self::default()
+    /// A reader of which nothing is known; it is set up before the first command. `beeps`: its sound and light are left as they are.
+    pub fn new(beeps: bool) -> Self {
+        Self {
+            sequence: 0,
+            beeps,
+            set_up: false,
+            under: None,
+            first: None,
+            out: VecDeque::new(),
+            events: VecDeque::new(),
+            stale: 0,
+        }
     }
 
-    fn transmit(&mut self, apdu: &[u8]) {
+    fn begin(&mut self, doing: Doing, block: Zeroizing<Vec<u8>>, within: Duration, now: Duration) {
+        self.under = Some(Under { doing, until: now + within, within, extensions: 0, fetching: false });
+        self.out.push_back(block);
+    }
+
+    fn next_sequence(&mut self) -> u8 {
         self.sequence = self.sequence.wrapping_add(1);
-        self.out.push_back(transfer(self.sequence, apdu));
+        self.sequence
+    }
+
+    fn step(&mut self, step: Step, now: Duration) {
+        let sequence = self.next_sequence();
+        let block = match step {
+            Step::PowerOn => Zeroizing::new(power_on(sequence).to_vec()),
+            Step::Firmware => transfer(sequence, &FIRMWARE),
+            Step::NoPolling => transfer(sequence, &NO_POLLING),
+            Step::NoSound => transfer(sequence, &NO_SOUND),
+            Step::Quiet => transfer(sequence, &QUIET),
+        };
+        self.begin(Doing::SettingUp(step), block, SETUP, now);
+    }
+
+    fn stepped(&mut self, step: Step, block: &Block, now: Duration) {
+        let next = match step {
+            // Without a card it fails, and has done what is wanted.
+            Step::PowerOn => Step::Firmware,
+            Step::Firmware if !usable(&block.data) => {
+                self.first = None;
+                return self.finish(Event::Fault(LinkFault::OldFirmware));
+            }
+            Step::Firmware => Step::NoPolling,
+            // What a reader does not know of these it answers with 6300, and is no worse for it.
+            Step::NoPolling if !self.beeps => Step::NoSound,
+            Step::NoSound => Step::Quiet,
+            Step::NoPolling | Step::Quiet => {
+                self.set_up = true;
+                self.under = None;
+                if let Some((code, apdu, within)) = self.first.take() {
+                    self.command(code, &apdu, within, now);
+                }
+                return;
+            }
+        };
+        self.step(next, now);
+    }
+
+    fn command(&mut self, code: u8, apdu: &[u8], within: Duration, now: Duration) {
+        let block = transfer(self.next_sequence(), apdu);
+        self.begin(Doing::Command(code), block, within, now);
+    }
+
+    fn answered(&mut self, code: u8, block: &Block) {
+        if block.failed() {
+            return self.finish(Event::Fault(LinkFault::Refused));
+        }
+        let fetching = self.under.as_ref().is_some_and(|u| u.fetching);
+        match block.data.split_last_chunk::<2>() {
+            Some((data, [0x90, 0x00])) if data.first() == Some(&CHIP) && data.get(1) == Some(&(code + 1)) => {
+                let reply = Zeroizing::new(data.get(1..).unwrap_or_default().to_vec());
+                self.finish(Event::Reply(reply));
+            }
+            // Older firmware hands a reply out in two steps.
+            Some(([], [0x61, length])) if !fetching => {
+                let fetch = transfer(self.next_sequence(), &[0xFF, 0xC0, 0, 0, *length]);
+                self.out.push_back(fetch);
+                if let Some(under) = &mut self.under {
+                    under.fetching = true;
+                }
+            }
+            _ => self.finish(Event::Fault(LinkFault::Refused)),
+        }
     }
 
     fn finish(&mut self, event: Event) {
@@ -158,59 +282,66 @@ impl Link for Acr122 {
         let code = command.first().copied().filter(|c| *c != u8::MAX).ok_or(LinkFault::TooLong)?;
         let apdu = direct(command).ok_or(LinkFault::TooLong)?;
         self.events.clear();
-        self.fetching = false;
-        self.under = Some((code, now + within, within));
-        self.transmit(&apdu);
+        if self.set_up {
+            self.command(code, &apdu, within, now);
+        } else {
+            self.first = Some((code, apdu, within));
+            self.step(Step::PowerOn, now);
+        }
         Ok(())
     }
 
     fn push(&mut self, bytes: &[u8], now: Duration) {
-        let Some((code, _, within)) = self.under else { return };
-        let Ok(block) = block(bytes) else {
-            self.finish(Event::Fault(LinkFault::Damaged));
+        let block = block(bytes);
+        let Some(under) = &mut self.under else {
+            self.stale += 1;
             return;
+        };
+        let Ok(block) = block else {
+            self.first = None;
+            return self.finish(Event::Fault(LinkFault::Damaged));
         };
         // Another sequence number answers a command that was given up.
         if block.sequence != self.sequence {
+            self.stale += 1;
             return;
         }
         if block.more_time() {
-            self.under = Some((code, now + within, within));
+            // One that asks without end gets no more.
+            if under.extensions < EXTENSIONS {
+                under.extensions += 1;
+                under.until = now + under.within;
+            }
             return;
         }
-        if block.failed() {
-            self.finish(Event::Fault(LinkFault::Refused));
-            return;
-        }
-        match block.data.split_last_chunk::<2>() {
-            Some((data, [0x90, 0x00])) if data.first() == Some(&CHIP) && data.get(1) == Some(&(code + 1)) => {
-                let reply = Zeroizing::new(data.get(1..).unwrap_or_default().to_vec());
-                self.finish(Event::Reply(reply));
-            }
-            // Older firmware hands a reply out in two steps.
-            Some(([], [0x61, length])) if !self.fetching => {
-                self.fetching = true;
-                let fetch = [0xFF, 0xC0, 0, 0, *length];
-                self.transmit(&fetch);
-            }
-            _ => self.finish(Event::Fault(LinkFault::Refused)),
+        match under.doing {
+            Doing::SettingUp(step) => self.stepped(step, &block, now),
+            Doing::Command(code) => self.answered(code, &block),
         }
     }
 
     fn tick(&mut self, now: Duration) {
-        if self.under.is_some_and(|(_, until, _)| now >= until) {
-            self.finish(Event::Fault(LinkFault::NoReply));
+        if let Some(under) = &self.under
+            && now >= under.until
+        {
+            let fault = match under.doing {
+                Doing::SettingUp(_) => LinkFault::NoAck,
+                Doing::Command(_) => LinkFault::NoReply,
+            };
+            self.first = None;
+            self.finish(Event::Fault(fault));
         }
     }
 
     fn abort(&mut self) {
         // Its reply will carry an old sequence number.
         self.under = None;
+        self.first = None;
         self.events.clear();
     }
 
     fn deadline(&self) -> Option<Duration> {
-        self.under.map(|(_, until, _)| until)
+        self.under.as_ref().map(|u| u.until)
     }
 
     fn output(&mut self) -> Option<Zeroizing<Vec<u8>>> {
@@ -221,5 +352,11 @@ impl Link for Acr122 {
         self.events.pop_front()
     }
 
-    fn asleep(&mut self) {}
+    fn asleep(&mut self) {
+        self.set_up = false;
+    }
+
+    fn noise(&self) -> (u64, u64) {
+        (0, self.stale)
+    }
 }

@@ -30,6 +30,15 @@ impl Default for Timing {
     }
 }
 
+/// What the link waits for; a bus is asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// The acknowledgement of a command.
+    Acknowledgement,
+    /// Its reply.
+    Reply,
+}
+
 enum State {
     Idle,
     Ack { until: Duration },
@@ -71,11 +80,6 @@ impl Hsu {
             awake: false,
             stale: 0,
         }
-    }
-
-    /// Bytes that belonged to no frame, and replies that belonged to no command.
-    pub fn noise(&self) -> (u64, u64) {
-        (self.decoder.garbage(), self.stale)
     }
 
     fn write(&mut self, now: Duration) {
@@ -243,5 +247,24 @@ impl Link for Hsu {
 
     fn asleep(&mut self) {
         self.awake = false;
+    }
+
+    fn push_frame(&mut self, bytes: &[u8], now: Duration) {
+        self.push(bytes, now);
+        // What is not complete never will be, and must not swallow the next one.
+        self.settle(now);
+    }
+
+    fn awaited(&self) -> Option<Awaited> {
+        self.under.as_ref()?;
+        match &self.state {
+            State::Idle => None,
+            State::Ack { .. } => Some(Awaited::Acknowledgement),
+            State::Reply { .. } => Some(Awaited::Reply),
+        }
+    }
+
+    fn noise(&self) -> (u64, u64) {
+        (self.decoder.garbage(), self.stale)
     }
 }

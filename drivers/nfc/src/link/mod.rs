@@ -6,6 +6,8 @@ pub mod bus;
 pub mod ccid;
 pub mod frame;
 pub mod hsu;
+pub mod line;
+pub mod way;
 
 use std::time::Duration;
 
@@ -34,7 +36,7 @@ impl std::fmt::Debug for Event {
 pub enum LinkFault {
     /// No acknowledgement: not there, asleep, or another baud rate.
     #[error(
-        "the reader does not answer: check its cable, its power, its mode switches (HSU) and the baud rate"
+        "the reader does not answer: check its cable, its power, its mode switches (UART, I2C, SPI) and the speed"
     )]
     NoAck,
     /// Acknowledged, but no reply within its time. The command was given up.
@@ -49,6 +51,9 @@ pub enum LinkFault {
     /// The command is longer than a frame.
     #[error("a command is too long for the reader")]
     TooLong,
+    /// An ACR122U that cannot hand commands through.
+    #[error("the reader's firmware is too old: an ACR122U needs firmware 2 or later (ACR122U2…)")]
+    OldFirmware,
     /// A command is under way (a mistake of the caller).
     #[error("a command is under way")]
     Busy,
@@ -62,6 +67,10 @@ pub trait Link {
     -> Result<(), LinkFault>;
     /// Bytes came.
     fn push(&mut self, bytes: &[u8], now: Duration);
+    /// A whole frame came, as a bus gives it.
+    fn push_frame(&mut self, bytes: &[u8], now: Duration) {
+        self.push(bytes, now);
+    }
     /// Time passed.
     fn tick(&mut self, now: Duration);
     /// Gives up the command that is under way, on the other side too.
@@ -74,4 +83,12 @@ pub trait Link {
     fn event(&mut self) -> Option<Event>;
     /// The reader was or may have been switched off: wake it before the next command.
     fn asleep(&mut self);
+    /// What is waited for now, for a bus, which must be asked for it.
+    fn awaited(&self) -> Option<hsu::Awaited> {
+        None
+    }
+    /// Bytes that belonged to no frame, and replies that belonged to no command.
+    fn noise(&self) -> (u64, u64) {
+        (0, 0)
+    }
 }

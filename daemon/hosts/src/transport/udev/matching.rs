@@ -83,8 +83,8 @@ pub(super) fn choose<'a>(nodes: &'a [Node], wish: Wish<'_>, now: u64) -> Choice<
     }
     // A device and a node that a kernel driver made of it are one: the node is what a site's rule can mark.
     let nodes_of_drivers: Vec<_> =
-        found.iter().filter(|c| c.kind != TransportKind::Usb).map(|c| c.node.physical.clone()).collect();
-    found.retain(|c| c.kind != TransportKind::Usb || !nodes_of_drivers.contains(&c.node.physical));
+        found.iter().filter(|c| !whole(c.kind)).map(|c| c.node.physical.clone()).collect();
+    found.retain(|c| !whole(c.kind) || !nodes_of_drivers.contains(&c.node.physical));
     found.sort_by(|a, b| natural(&a.node.path).cmp(&natural(&b.node.path)));
     match found.pop() {
         None => Choice::None { ignored, unusable },
@@ -141,12 +141,19 @@ pub(super) fn text<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
     node.record.as_ref()?.properties.get(key).map(String::as_str)
 }
 
+/// A USB device itself, not what a kernel driver made of it.
+const fn whole(kind: TransportKind) -> bool {
+    matches!(kind, TransportKind::Usb | TransportKind::Ccid)
+}
+
 /// What a node is for a plugin.
 fn kind(node: &Node) -> TransportKind {
     match node.subsystem.as_str() {
         "input" => TransportKind::Evdev,
         "tty" => TransportKind::Serial,
         "hidraw" => TransportKind::Hidraw,
+        // Class 0B among the interfaces: a card reader.
+        "usb" if text(node, "ID_USB_INTERFACES").is_some_and(|i| i.contains(":0b")) => TransportKind::Ccid,
         "usb" => TransportKind::Usb,
         _ => TransportKind::CharDevice,
     }

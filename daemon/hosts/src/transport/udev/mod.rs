@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use till_plugin::host::TransportKind;
 
-use super::{OpenError, TransportSpec, UsbSpec};
+use super::{OpenError, TransportSpec, UsbClass, UsbSpec};
 use matching::{Choice, Table, Wish};
 
 /// Which device to look for, beyond what the plugin's manifest says of it.
@@ -94,6 +94,11 @@ impl Search<'_> {
                 TransportSpec::Serial { path, baud: if spec.baud == 0 { 9600 } else { spec.baud } }
             }
             TransportKind::Usb => TransportSpec::Usb(UsbSpec { path: Some(path), ..UsbSpec::default() }),
+            TransportKind::Ccid => TransportSpec::Usb(UsbSpec {
+                what: UsbClass::CardReader,
+                path: Some(path),
+                ..UsbSpec::default()
+            }),
             kind => TransportSpec::Device { path, kind },
         };
         Ok(Ok(Found { spec, label }))

@@ -104,8 +104,13 @@ impl Tree {
     }
 
     fn try_find(&self, rules: &[Table], properties: Table) -> Result<Result<Found, Duration>, OpenError> {
-        let usable =
-            [TransportKind::Evdev, TransportKind::Serial, TransportKind::CharDevice, TransportKind::Usb];
+        let usable = [
+            TransportKind::Evdev,
+            TransportKind::Serial,
+            TransportKind::CharDevice,
+            TransportKind::Usb,
+            TransportKind::Ccid,
+        ];
         let search = Search { root: self.0.path(), rules, usable: Some(&usable) };
         let nodes = database::read(self.0.path()).expect("the tree has a database");
         search.judge(&UdevSpec { properties, baud: 0 }, &nodes, NOW)
@@ -352,4 +357,23 @@ fn a_usb_printer_is_driven_without_usblp_unless_its_node_is_marked() {
     only.printer("1-3", 8, "E:TILLD_CLASS=printer\n");
     let spec = only.find(&rules, Table::new()).unwrap().spec;
     assert_eq!(spec, TransportSpec::Device { path: only.dev("usb/lp8"), kind: TransportKind::CharDevice });
+}
+
+#[test]
+fn a_usb_card_reader_is_driven_as_one_and_never_as_a_printer() {
+    let tree = Tree::new();
+    tree.printer("1-2", 7, "");
+    let device = "pci0/usb1/1-4";
+    tree.put(&format!("sys/devices/{device}/idVendor"), "072f\n");
+    tree.put(&format!("sys/devices/{device}/dev"), "189:9\n");
+    tree.put(&format!("sys/devices/{device}/uevent"), "DEVNAME=bus/usb/001/009\nDEVTYPE=usb_device\n");
+    let record = "E:ID_USB_INTERFACES=:0b0000:\nE:ID_VENDOR_ID=072f\nE:ID_MODEL_ID=2200\n";
+    tree.put("run/udev/data/c189:9", record);
+    let devices = tree.0.path().join("sys/bus/usb/devices");
+    symlink(tree.0.path().join("sys/devices").join(device), devices.join("1-4")).unwrap();
+    let rules = [table(&[("SUBSYSTEM", "usb"), ("ID_VENDOR_ID", "072f"), ("ID_MODEL_ID", "2200")])];
+    let spec =
+        UsbSpec { what: UsbClass::CardReader, path: Some(tree.dev("bus/usb/001/009")), ..UsbSpec::default() };
+    let found = tree.find(&rules, Table::new()).unwrap().spec;
+    assert_eq!((found.kind(), found), (Some(TransportKind::Ccid), TransportSpec::Usb(spec)));
 }

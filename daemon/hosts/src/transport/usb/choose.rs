@@ -1,4 +1,4 @@
-//! Which interface of a device is the printer (USB Printing Devices 1.1, 4.4: class 07h, subclass 01h; protocol 01h one direction, 02h both).
+//! Which interface of a device is the card reader (USB CCID rev. 1.1, 5.1: class 0Bh, protocol 00h: bulk endpoints), or the printer (USB Printing Devices 1.1, 4.4: class 07h, subclass 01h; protocol 01h one direction, 02h both).
 
 use nusb::descriptors::{ConfigurationDescriptor, InterfaceDescriptor, TransferType};
 use nusb::transfer::Direction;
@@ -19,7 +19,31 @@ pub(super) struct Choice {
     pub(super) back: Option<u8>,
 }
 
-/// The best interface; a reason where there is none.
+/// Smart-card readers.
+const READER: u8 = 0x0B;
+/// Over the control pipe alone (ICCD), a protocol of USB tokens, are others.
+const CCID: u8 = 0;
+pub(super) const NO_ANSWERS: &str = "its card reader interface has no bulk IN endpoint";
+
+/// The card reader's interface; a reason where there is none.
+pub(super) fn choose_reader(configuration: &ConfigurationDescriptor<'_>) -> Result<Choice, &'static str> {
+    let mut readers =
+        configuration.interface_alt_settings().filter(|i| i.class() == READER && i.protocol() == CCID);
+    let Some(interface) = readers.next() else {
+        return Err("it has no card reader interface (class 0B, CCID)");
+    };
+    let out =
+        endpoint(&interface, Direction::Out).ok_or("its card reader interface has no bulk OUT endpoint")?;
+    let back = Some(endpoint(&interface, Direction::In).ok_or(NO_ANSWERS)?);
+    Ok(Choice {
+        interface: interface.interface_number(),
+        alternate: interface.alternate_setting(),
+        out,
+        back,
+    })
+}
+
+/// The best printer interface; a reason where there is none.
 pub(super) fn choose(configuration: &ConfigurationDescriptor<'_>) -> Result<Choice, &'static str> {
     let printers = || {
         configuration.interface_alt_settings().filter(|i| i.class() == PRINTER && i.subclass() == PRINTERS)
@@ -72,6 +96,23 @@ mod tests {
 
     fn chosen(interfaces: &[Interface<'_>]) -> Result<Choice, &'static str> {
         choose(&ConfigurationDescriptor::new(&configuration(interfaces)).unwrap())
+    }
+
+    /// An ACR122U: bulk 02h out, 82h in, interrupt 81h.
+    #[test]
+    fn a_card_reader_is_found_by_its_class_and_needs_both_directions() {
+        let reader = |interfaces: &[Interface<'_>]| {
+            choose_reader(&ConfigurationDescriptor::new(&configuration(interfaces)).unwrap())
+        };
+        let acr122 = (0, 0, 0x0B, 0, 0, [(0x81, 3), (0x02, 2), (0x82, 2)].as_slice());
+        let choice = Choice { interface: 0, alternate: 0, out: 0x02, back: Some(0x82) };
+        assert_eq!(reader(&[acr122]), Ok(choice));
+        let second = (1, acr122.1, acr122.2, acr122.3, acr122.4, acr122.5);
+        assert_eq!(reader(&[(0, 0, 3, 1, 1, &[(0x83, 3)]), second]), Ok(Choice { interface: 1, ..choice }));
+        assert!(reader(&[(0, 0, 7, 1, 2, &[(0x01, 2), (0x82, 2)])]).unwrap_err().contains("class 0B"));
+        assert!(reader(&[(0, 0, 0x0B, 0, 1, &[])]).unwrap_err().contains("CCID"), "control pipe only");
+        assert!(reader(&[(0, 0, 0x0B, 0, 0, &[(0x02, 2)])]).unwrap_err().contains("bulk IN"));
+        assert!(reader(&[(0, 0, 0x0B, 0, 0, &[(0x81, 3), (0x82, 2)])]).unwrap_err().contains("bulk OUT"));
     }
 
     #[test]

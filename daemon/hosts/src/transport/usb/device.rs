@@ -7,26 +7,36 @@ use std::path::{Path, PathBuf};
 use nusb::transfer::{Buffer, Bulk, In, Out, TransferError};
 use nusb::{Endpoint, ErrorKind, MaybeFuture};
 
-use super::choose::choose;
-use super::{Sink, Source, UsbError};
+use super::choose::{choose, choose_reader};
+use super::{Sink, Source, UsbClass, UsbError};
 use crate::transport::OpenError;
 
-/// A printer's endpoints. The interface stays claimed as long as one of them lives.
+/// A device's endpoints. The interface stays claimed as long as one of them lives.
 pub(super) struct Claimed {
     pub(super) sink: BulkOut,
     pub(super) source: Option<BulkIn>,
     pub(super) path: PathBuf,
 }
 
-/// Opens the node, takes the printer interface from whatever kernel driver has it (usblp), and claims it. Never sets the configuration:
+/// Opens the node, takes the interface from whatever kernel driver has it (usblp, pn533_usb), and claims it. Never sets the configuration:
 /// usbfs refuses that as soon as anything is claimed. Blocking.
-pub(super) fn claim(path: &Path) -> Result<Claimed, OpenError> {
+pub(super) fn claim(path: &Path, what: UsbClass) -> Result<Claimed, OpenError> {
     let failed = |e: nusb::Error| told(path, &e);
     let file = OpenOptions::new().read(true).write(true).open(path).map_err(|e| OpenError::file(path, &e))?;
     let device = nusb::Device::from_fd(file.into()).wait().map_err(failed)?;
-    let refused = |detail: &str| OpenError::NoPrinter { path: path.into(), detail: detail.to_owned() };
+    let refused = |detail: &str| {
+        let (path, detail) = (path.into(), detail.to_owned());
+        match what {
+            UsbClass::Printer => OpenError::NoPrinter { path, detail },
+            UsbClass::CardReader => OpenError::NoReader { path, detail },
+        }
+    };
     let configuration = device.active_configuration().map_err(|e| refused(&e.to_string()))?;
-    let choice = choose(&configuration).map_err(refused)?;
+    let choice = match what {
+        UsbClass::Printer => choose(&configuration),
+        UsbClass::CardReader => choose_reader(&configuration),
+    };
+    let choice = choice.map_err(refused)?;
     let interface = device.detach_and_claim_interface(choice.interface).wait().map_err(failed)?;
     if interface.get_alt_setting() != choice.alternate {
         interface.set_alt_setting(choice.alternate).wait().map_err(failed)?;
@@ -75,6 +85,10 @@ impl Sink for BulkOut {
         while !rest.is_empty() {
             self.endpoint.submit(rest.clone().into());
             let done = self.endpoint.next_complete().await;
+            if done.status == Err(TransferError::Stall) {
+                // Or whoever opens it next finds the endpoint halted.
+                let _halted = self.endpoint.clear_halt().await;
+            }
             done.status.map_err(|e| ended(&self.node, "OUT", e))?;
             rest.drain(..done.actual_len.min(rest.len()));
             if done.actual_len == 0 {
@@ -97,8 +111,15 @@ impl Source for BulkIn {
             self.endpoint.submit(Buffer::new(self.endpoint.max_packet_size().max(1)));
         }
         let done = self.endpoint.next_complete().await;
+        if done.status == Err(TransferError::Stall) {
+            let _halted = self.endpoint.clear_halt().await;
+        }
         done.status.map_err(|e| ended(&self.node, "IN", e))?;
         Ok(done.buffer.into_vec())
+    }
+
+    fn packet(&self) -> usize {
+        self.endpoint.max_packet_size()
     }
 }
 
@@ -120,7 +141,9 @@ mod tests {
     #[test]
     fn a_node_that_is_not_there_or_no_device_is_said() {
         let missing = Path::new("/nonexistent/dev/bus/usb/001/009");
-        assert_eq!(claim(missing).map(|_| ()), Err(OpenError::Missing { path: missing.into() }));
-        assert!(claim(Path::new("/dev/null")).is_err());
+        for what in [UsbClass::Printer, UsbClass::CardReader] {
+            assert_eq!(claim(missing, what).map(|_| ()), Err(OpenError::Missing { path: missing.into() }));
+            assert!(claim(Path::new("/dev/null"), what).is_err());
+        }
     }
 }

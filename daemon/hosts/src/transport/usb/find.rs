@@ -1,10 +1,10 @@
-//! USB printers that are plugged in, as sysfs lists them.
+//! USB printers and card readers that are plugged in, as sysfs lists them.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::UsbSpec;
+use super::{UsbClass, UsbSpec};
 use crate::transport::OpenError;
 
 /// Longest attribute that is read.
@@ -12,16 +12,16 @@ const LONGEST: u64 = 512;
 /// Entries that are looked at.
 const MOST: usize = 4096;
 
-/// A device with a printer interface.
+/// A device with an interface of the class.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Printer {
+struct Device {
     node: PathBuf,
     id: (u16, u16),
     serial: String,
     product: String,
 }
 
-impl std::fmt::Display for Printer {
+impl std::fmt::Display for Device {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:04x}:{:04x}", self.id.0, self.id.1)?;
         // Both come from the device.
@@ -36,20 +36,26 @@ impl std::fmt::Display for Printer {
     }
 }
 
-/// The node of the one printer that is meant.
+/// The node of the one device that is meant.
 pub(super) fn find(root: &Path, spec: &UsbSpec) -> Result<PathBuf, OpenError> {
-    let all = printers(root);
-    let fits = |p: &&Printer| {
+    let all = devices(root, spec.what);
+    let fits = |p: &&Device| {
         spec.id.is_none_or(|id| id == p.id) && spec.serial.as_ref().is_none_or(|serial| *serial == p.serial)
     };
-    let fitting: Vec<&Printer> = all.iter().filter(fits).collect();
-    let list = |all: Vec<&Printer>| match all.len() {
+    let fitting: Vec<&Device> = all.iter().filter(fits).collect();
+    let list = |all: Vec<&Device>| match all.len() {
         0 => "none".to_owned(),
         _ => all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };
     match fitting.as_slice() {
         [one] => Ok(one.node.clone()),
-        [] => Err(OpenError::NoUsbPrinter { wanted: spec.name(), there: list(all.iter().collect()) }),
+        [] => {
+            let (wanted, there) = (spec.name(), list(all.iter().collect()));
+            Err(match spec.what {
+                UsbClass::Printer => OpenError::NoUsbPrinter { wanted, there },
+                UsbClass::CardReader => OpenError::NoUsbReader { wanted, there },
+            })
+        }
         [first, ..] => {
             let fix = if fitting.iter().any(|p| p.serial != first.serial) {
                 "say which one by `serial` in tilld.toml".to_owned()
@@ -65,33 +71,37 @@ pub(super) fn find(root: &Path, spec: &UsbSpec) -> Result<PathBuf, OpenError> {
     }
 }
 
-/// Devices with an interface of class 07, by node.
-fn printers(root: &Path) -> Vec<Printer> {
+/// Devices with an interface of the class, by node.
+fn devices(root: &Path, what: UsbClass) -> Vec<Device> {
+    let class = match what {
+        UsbClass::Printer => "07",
+        UsbClass::CardReader => "0b",
+    };
     let folder = root.join("sys/bus/usb/devices");
     let entries = fs::read_dir(&folder).into_iter().flatten().flatten().take(MOST);
-    let mut found: Vec<Printer> = Vec::new();
+    let mut found: Vec<Device> = Vec::new();
     for entry in entries {
         // `1-1.2:1.0` is an interface of the device `1-1.2`.
         let name = entry.file_name();
         let Some((device, _)) = name.to_str().and_then(|n| n.split_once(':')) else { continue };
-        if text(&entry.path().join("bInterfaceClass")).as_deref() != Some("07") {
+        if text(&entry.path().join("bInterfaceClass")).as_deref() != Some(class) {
             continue;
         }
-        if let Some(printer) = printer(root, &folder.join(device))
-            && !found.contains(&printer)
+        if let Some(device) = described(root, &folder.join(device))
+            && !found.contains(&device)
         {
-            found.push(printer);
+            found.push(device);
         }
     }
     found.sort_by(|a, b| a.node.cmp(&b.node));
     found
 }
 
-fn printer(root: &Path, device: &Path) -> Option<Printer> {
+fn described(root: &Path, device: &Path) -> Option<Device> {
     let say = |name: &str| text(&device.join(name));
     let hex = |name: &str| u16::from_str_radix(&say(name)?, 16).ok();
     let number = |name: &str| say(name)?.parse::<u16>().ok();
-    Some(Printer {
+    Some(Device {
         node: root.join(format!("dev/bus/usb/{:03}/{:03}", number("busnum")?, number("devnum")?)),
         id: (hex("idVendor")?, hex("idProduct")?),
         serial: say("serial").unwrap_or_default(),
@@ -140,11 +150,23 @@ mod tests {
         plug(root.path(), "1-2.4", "7", "S2", &["03", "07"]);
         let node = root.path().join("dev/bus/usb/001/007");
         assert_eq!(find(root.path(), &UsbSpec::default()), Ok(node.clone()));
-        let id = UsbSpec { id: Some((0x0416, 0x5011)), serial: Some("S2".into()), path: None };
+        let id = UsbSpec { id: Some((0x0416, 0x5011)), serial: Some("S2".into()), ..UsbSpec::default() };
         assert_eq!(find(root.path(), &id), Ok(node));
         let other = UsbSpec { id: Some((0x04b8, 0x0e15)), ..UsbSpec::default() };
         let text = find(root.path(), &other).unwrap_err().to_string();
         assert!(text.contains("04b8:0e15") && text.contains("0416:5011 POS58 serial S2"), "{text}");
+    }
+
+    #[test]
+    fn a_card_reader_is_no_printer_and_the_other_way_round() {
+        let root = tempfile::tempdir().unwrap();
+        let reader = UsbSpec { what: UsbClass::CardReader, ..UsbSpec::default() };
+        plug(root.path(), "1-1", "3", "P", &["07"]);
+        let text = find(root.path(), &reader).unwrap_err().to_string();
+        assert!(text.contains("card reader") && text.contains("none"), "{text}");
+        plug(root.path(), "1-2", "4", "R", &["0b"]);
+        assert_eq!(find(root.path(), &reader), Ok(root.path().join("dev/bus/usb/001/004")));
+        assert_eq!(find(root.path(), &UsbSpec::default()), Ok(root.path().join("dev/bus/usb/001/003")));
     }
 
     #[test]

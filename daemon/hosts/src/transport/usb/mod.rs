@@ -1,8 +1,10 @@
-//! USB printers without a kernel driver: an interface of class 07 is claimed here, and its two bulk endpoints become the byte stream
-//! that the plugin gets (USB Device Class Definition for Printing Devices 1.1, 5.2.1).
+//! USB printers and card readers without a kernel driver. Of a printer an interface of class 07 is claimed here, and its two bulk
+//! endpoints become the byte stream that the plugin gets (USB Device Class Definition for Printing Devices 1.1, 5.2.1); of a card
+//! reader one of class 0B, whose messages become packets (USB CCID rev. 1.1).
 //!
-//! `find`: which device; `choose`: which of its interfaces; `device`: the kernel's side (nusb); `pump`: endpoints to stream and back.
+//! `ccid`: a card reader's line; `find`: which device; `choose`: which of its interfaces; `device`: the kernel's side (nusb); `pump`: endpoints to stream and back.
 
+mod ccid;
 mod choose;
 mod device;
 mod find;
@@ -12,14 +14,45 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use till_plugin::host::TransportKind;
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
 use super::{Held, OpenError, Opened};
 
-/// Which USB printer. All that is given must fit.
+/// What a USB device is driven as.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum UsbClass {
+    /// Printer, class 07.
+    #[default]
+    Printer,
+    /// Card reader, class 0B (CCID).
+    CardReader,
+}
+
+impl UsbClass {
+    /// What the plugin sees it as.
+    pub const fn kind(self) -> TransportKind {
+        match self {
+            Self::Printer => TransportKind::Usb,
+            Self::CardReader => TransportKind::Ccid,
+        }
+    }
+
+    /// For messages.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Printer => "USB printer",
+            Self::CardReader => "USB card reader",
+        }
+    }
+}
+
+/// Which USB device. All that is given must fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsbSpec {
+    /// What it is.
+    pub what: UsbClass,
     /// Its node in `/dev/bus/usb`; `None`: looked for.
     pub path: Option<PathBuf>,
     /// Vendor and product number.
@@ -36,18 +69,18 @@ impl UsbSpec {
         }
         let id = self.id.map(|(vendor, product)| format!(" {vendor:04x}:{product:04x}"));
         let serial = self.serial.as_ref().map(|s| format!(" serial {s}"));
-        format!("USB printer{}{}", id.unwrap_or_default(), serial.unwrap_or_default())
+        format!("{}{}{}", self.what.name(), id.unwrap_or_default(), serial.unwrap_or_default())
     }
 }
 
-/// Why a USB printer's line ended.
+/// Why a USB device's line ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum UsbError {
     /// Its node is gone.
-    #[error("the printer was unplugged or switched off")]
+    #[error("the device was unplugged or switched off")]
     Unplugged,
     /// It refused an endpoint (STALL). What was on its way may be half taken.
-    #[error("the printer stalled its {0} endpoint: switch it off and on")]
+    #[error("the device stalled its {0} endpoint: switch it off and on")]
     Stalled(&'static str),
     /// Anything else on the bus. What was on its way may be half taken.
     #[error("USB transfer failed: {0}; try another cable or port")]
@@ -67,6 +100,8 @@ pub(super) trait Sink: Send + 'static {
 pub(super) trait Source: Send + 'static {
     /// The next ones; an empty packet is empty. May be dropped while it waits without losing any.
     fn receive(&mut self) -> impl Future<Output = Result<Vec<u8>, UsbError>> + Send;
+    /// Bytes of a full packet: a shorter one ends a transfer.
+    fn packet(&self) -> usize;
 }
 
 /// Finds, claims, and starts to pump.
@@ -79,10 +114,17 @@ pub(super) async fn open(root: &Path, spec: &UsbSpec) -> Result<Opened, OpenErro
             Some(path) => path.clone(),
             None => find::find(&root, &wanted)?,
         };
-        device::claim(&path)
+        device::claim(&path, wanted.what)
     });
     let device::Claimed { sink, source, path } = claimed.await.map_err(|e| other(e.to_string()))??;
-    line(path, sink, source).map_err(|e| other(e.to_string()))
+    let line = match (spec.what, source) {
+        (UsbClass::Printer, source) => line(path, sink, source),
+        (UsbClass::CardReader, Some(source)) => ccid::line(path, sink, source),
+        (UsbClass::CardReader, None) => {
+            return Err(OpenError::NoReader { path, detail: choose::NO_ANSWERS.into() });
+        }
+    };
+    line.map_err(|e| other(e.to_string()))
 }
 
 /// A line whose other end is the device.

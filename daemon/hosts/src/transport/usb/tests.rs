@@ -51,6 +51,10 @@ impl Source for FakeIn {
             None => std::future::pending().await,
         }
     }
+
+    fn packet(&self) -> usize {
+        64
+    }
 }
 
 fn attach(printer: &Printer, source: Option<FakeIn>) -> (UnixStream, Held) {
