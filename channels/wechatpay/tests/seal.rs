@@ -5,10 +5,12 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use till_channel_wechatpay::codes::Codes;
+use till_channel_wechatpay::codes::{Codes, Operation};
 use till_channel_wechatpay::outcome::{self, Expected};
 use till_channel_wechatpay::reply::{NoAnswer, Node, read_v3};
 use till_channel_wechatpay::seal::{SealError, Seals};
+use till_channel_wechatpay::v2::sign::{Method, sign};
+use till_channel_wechatpay::v2::{self, xml};
 use till_plugin::channel::{Outcome, QueryOutcome, UnknownReason};
 use till_simulators::alipay::keys::SigningKey;
 use till_wallet::amount::Fen;
@@ -213,5 +215,44 @@ proptest! {
             let _ = outcome::reverse(&CODES, &answered, expected(), true);
             let _ = outcome::refund(&CODES, &answered, expected(), "T0120260901000002");
         }
+    }
+}
+
+/// C12, interface v2: its seal is over every field, so no flipped bit is an answer.
+#[test]
+fn one_flipped_bit_of_an_approved_v2_answer_never_approves() {
+    const KEY: &str = "an-api-v2-key-of-32-characters-0";
+    let fields = [
+        ("return_code", "SUCCESS"),
+        ("result_code", "SUCCESS"),
+        ("appid", "wx1"),
+        ("mch_id", "1900000001"),
+        ("nonce_str", "n1"),
+        ("out_trade_no", ORDER),
+        ("total_fee", "12850"),
+        ("fee_type", "CNY"),
+        ("transaction_id", "4200000000202609010000000001"),
+        ("time_end", "20260901092001"),
+    ];
+    for method in [Method::Md5, Method::HmacSha256] {
+        let seal = sign(fields.into_iter(), method, KEY);
+        let document = xml::write(fields.into_iter().chain([("sign", seal.as_str())])).to_vec();
+        let read = |document: &[u8]| v2::read::read(Operation::Pay, 200, document, method, KEY, None);
+        let (good, _) = read(&document).unwrap();
+        let outcome = outcome::pay(&CODES, &Ok(good.clone()), expected());
+        let Outcome::Approved(a) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(a.host_time.as_deref(), Some("2026-09-01 09:20:01"));
+        for at in 0..document.len() * 8 {
+            let mut flipped = document.clone();
+            flipped[at / 8] ^= 1 << (at % 8);
+            if let Ok((node, _)) = read(&flipped) {
+                assert_eq!(node, good, "bit {at}");
+            }
+        }
+        let unsigned = xml::write(fields.into_iter()).to_vec();
+        assert!(matches!(read(&unsigned), Err(NoAnswer::Seal { .. })));
+        let other = sign(fields.into_iter(), method, "another-v2-key-of-32-characters-");
+        let forged = xml::write(fields.into_iter().chain([("sign", other.as_str())])).to_vec();
+        assert!(matches!(read(&forged), Err(NoAnswer::Seal { seal: SealError::Wrong, .. })));
     }
 }
