@@ -25,8 +25,10 @@ const KEYBOARD: &str = "05010906a101050719e029e715002501750195088102950175088103
 pub(crate) enum Function {
     /// A keyboard.
     Keyboard,
-    /// Reports of its own: descriptor in hex, longest report.
-    Reports { descriptor: String, longest: usize },
+    /// A keyboard of two interfaces, as readers with a keypad or media keys are: two event nodes.
+    TwoKeyboards,
+    /// Reports of its own: descriptor in hex, longest report; `control`: what the till says comes over the control pipe.
+    Reports { descriptor: String, longest: usize, control: bool },
     /// A serial line (CDC-ACM).
     Serial,
     /// A printer, class 07, both ways.
@@ -36,7 +38,7 @@ pub(crate) enum Function {
 /// A device, plugged in or not. Dropping it unplugs it and forgets it.
 pub(crate) struct Gadget {
     dir: PathBuf,
-    function: PathBuf,
+    functions: Vec<PathBuf>,
     kind: Function,
     controller: Option<String>,
 }
@@ -62,37 +64,42 @@ impl Gadget {
         put(dir.join("strings/0x409/manufacturer"), "Till VM")?;
         put(dir.join("strings/0x409/product"), name)?;
         folder(&dir.join("configs/c.1"))?;
-        let what = match kind {
-            Function::Keyboard | Function::Reports { .. } => "hid",
-            Function::Serial => "acm",
-            Function::Printer => "printer",
+        let mut functions = Vec::new();
+        let mut function = |what: &str| -> Result<PathBuf, VmError> {
+            let path = dir.join("functions").join(what);
+            folder(&path)?;
+            functions.push(path.clone());
+            Ok(path)
         };
-        let function = dir.join(format!("functions/{what}.{name}"));
-        folder(&function)?;
         match &kind {
-            Function::Keyboard => {
-                put(function.join("protocol"), "1")?;
-                put(function.join("subclass"), "1")?;
-                reports(&function, KEYBOARD, 8)?;
+            Function::Keyboard => keyboard(&function(&format!("hid.{name}"))?)?,
+            Function::TwoKeyboards => {
+                keyboard(&function(&format!("hid.{name}"))?)?;
+                keyboard(&function(&format!("hid.{name}2"))?)?;
             }
-            Function::Reports { descriptor, longest } => reports(&function, descriptor, *longest)?,
-            Function::Serial => {}
+            Function::Reports { descriptor, longest, control } => {
+                let path = function(&format!("hid.{name}"))?;
+                reports(&path, descriptor, *longest)?;
+                put(path.join("no_out_endpoint"), if *control { "1" } else { "0" })?;
+            }
+            Function::Serial => drop(function(&format!("acm.{name}"))?),
             Function::Printer => {
-                put(function.join("q_len"), "4")?;
-                put(function.join("pnp_string"), "MFG:Till VM;MDL:Receipt;CMD:ESC/POS;CLS:PRINTER;")?;
+                let path = function(&format!("printer.{name}"))?;
+                put(path.join("q_len"), "4")?;
+                put(path.join("pnp_string"), "MFG:Till VM;MDL:Receipt;CMD:ESC/POS;CLS:PRINTER;")?;
             }
         }
-        let link = dir.join("configs/c.1").join(format!("{what}.{name}"));
-        symlink(&function, &link).map_err(VmError::file(&link))?;
-        Ok(Self { dir, function, kind, controller: None })
+        for path in &functions {
+            let link = dir.join("configs/c.1").join(path.file_name().unwrap_or_default());
+            symlink(path, &link).map_err(VmError::file(&link))?;
+        }
+        Ok(Self { dir, functions, kind, controller: None })
     }
 
     /// Plugs it in and waits until the system has chosen its configuration.
     pub(crate) fn plug(&mut self) -> Result<(), VmError> {
-        let controller = free()?;
-        put(self.dir.join("UDC"), &controller)?;
+        let controller = self.attach()?;
         let state = Path::new(CONTROLLERS).join(&controller).join("state");
-        self.controller = Some(controller);
         let deadline = Instant::now() + PATIENCE;
         while fs::read_to_string(&state).map_err(VmError::file(&state))?.trim() != "configured" {
             if Instant::now() > deadline {
@@ -106,6 +113,19 @@ impl Gadget {
         Ok(())
     }
 
+    /// Plugs it in, and does not wait; the controller it hangs on.
+    pub(crate) fn attach(&mut self) -> Result<String, VmError> {
+        let controller = free()?;
+        put(self.dir.join("UDC"), &controller)?;
+        self.controller = Some(controller.clone());
+        Ok(controller)
+    }
+
+    /// Whether it is in.
+    pub(crate) fn plugged(&self) -> bool {
+        self.controller.is_some()
+    }
+
     /// Pulls it out.
     pub(crate) fn unplug(&mut self) -> Result<(), VmError> {
         if self.controller.take().is_none() {
@@ -116,15 +136,20 @@ impl Gadget {
 
     /// The device's own end: what its firmware would read and write. There while it is plugged in.
     pub(crate) fn end(&self) -> Result<PathBuf, VmError> {
+        self.end_of(0)
+    }
+
+    /// That of one of its functions.
+    pub(crate) fn end_of(&self, which: usize) -> Result<PathBuf, VmError> {
+        let function = self.functions.get(which).ok_or_else(|| VmError::wrong("no such function"))?;
         let path = match self.kind {
-            Function::Keyboard | Function::Reports { .. } => {
-                let number =
-                    fs::read_to_string(self.function.join("dev")).map_err(VmError::file(&self.function))?;
+            Function::Keyboard | Function::TwoKeyboards | Function::Reports { .. } => {
+                let number = fs::read_to_string(function.join("dev")).map_err(VmError::file(function))?;
                 let minor = number.trim().rsplit(':').next().unwrap_or_default().to_owned();
                 PathBuf::from(format!("/dev/hidg{minor}"))
             }
             Function::Serial => {
-                let port = self.function.join("port_num");
+                let port = function.join("port_num");
                 let number = fs::read_to_string(&port).map_err(VmError::file(&port))?;
                 PathBuf::from(format!("/dev/ttyGS{}", number.trim()))
             }
@@ -141,6 +166,12 @@ impl Gadget {
         }
         Ok(path)
     }
+}
+
+fn keyboard(function: &Path) -> Result<(), VmError> {
+    put(function.join("protocol"), "1")?;
+    put(function.join("subclass"), "1")?;
+    reports(function, KEYBOARD, 8)
 }
 
 fn reports(function: &Path, descriptor: &str, longest: usize) -> Result<(), VmError> {
@@ -176,9 +207,10 @@ impl Drop for Gadget {
                 let _gone = fs::remove_file(link.path());
             }
         }
-        for folder in
-            [&self.dir.join("configs/c.1"), &self.function, &self.dir.join("strings/0x409"), &self.dir]
-        {
+        let mut folders = vec![self.dir.join("configs/c.1")];
+        folders.append(&mut self.functions);
+        folders.extend([self.dir.join("strings/0x409"), self.dir.clone()]);
+        for folder in folders {
             let _gone = fs::remove_dir(folder);
         }
     }

@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
+use std::time::Duration;
 
 use till_simulators::acquirer::{Acquirer, AcquirerConfig, Terminal};
 use till_simulators::alipay::{Gateway, Settings};
-use till_tests::scene::until;
 use till_tests::{Client, PaymentClient, Watch};
 
 use crate::error::{VmError, claim};
@@ -16,9 +16,12 @@ const BUS: &str = "unix:path=/run/dbus/system_bus_socket";
 const CONFIG: &str = "/etc/tilld";
 const SITE_RULES: &str = "/etc/udev/rules.d/70-site.rules";
 
+/// Longest that a scenario waits for one thing, and how often it looks.
+const PATIENCE: Duration = Duration::from_secs(90);
+const LOOK: Duration = Duration::from_millis(50);
 /// A customer tries so often, and waits so long.
 const TRIES: usize = 5;
-const TRY: std::time::Duration = std::time::Duration::from_secs(3);
+const TRY: Duration = Duration::from_secs(3);
 
 /// The till.
 pub(crate) struct Till {
@@ -64,17 +67,18 @@ impl Till {
         Ok(Watch::new(BUS).await?)
     }
 
-    /// Waits until this is so.
+    /// Waits until this is so, with a patience for a machine that is emulated beside others.
     pub(crate) async fn until<F: Future<Output = bool>>(
         &self,
         what: &str,
         mut ask: impl FnMut() -> F,
     ) -> Result<(), VmError> {
-        let asked = until(what, || {
-            let answer = ask();
-            async move { answer.await.then_some(()) }
-        });
-        Ok(asked.await?)
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !ask().await {
+            claim(tokio::time::Instant::now() < deadline, format!("not within {PATIENCE:?}: {what}"))?;
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     /// Waits until a device is in this state.
@@ -108,7 +112,7 @@ impl Till {
             while tokio::time::Instant::now() < deadline {
                 match payment.state().await?.as_str() {
                     "paid" => return Ok(()),
-                    "ready" => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                    "ready" => tokio::time::sleep(LOOK).await,
                     _ => return Ok(payment.wait(&["paid"]).await.map(drop)?),
                 }
             }

@@ -25,7 +25,7 @@ fn marked(id: (u16, u16), class: &str) -> String {
 }
 
 fn reports(name: &str, id: (u16, u16), descriptor: String, longest: usize) -> Result<Gadget, VmError> {
-    Gadget::new(name, id, "H1", Function::Reports { descriptor, longest })
+    Gadget::new(name, id, "H1", Function::Reports { descriptor, longest, control: false })
 }
 
 /// A reader of usage page 8Eh: three length bytes and three tracks of 112.
@@ -94,6 +94,25 @@ pub(super) async fn sealed(till: &Till) -> Result<String, VmError> {
     payment.cancel().await?;
     drop(cable);
     Ok("its ciphertext reached the routing".into())
+}
+
+/// A scanner that has no endpoint for what it is told: the kernel uses the control pipe.
+pub(super) async fn control(till: &Till) -> Result<String, VmError> {
+    let id = (0xf055, 0x0037);
+    site_rules(&marked(id, "scanner"))?;
+    let twin = HidScanner::listen(Path::new("/run/vm-control.sock")).map_err(VmError::wrong)?;
+    let kind = Function::Reports { descriptor: twin.descriptor(), longest: 62, control: true };
+    let mut gadget = Gadget::new("hidctl", id, "H2", kind)?;
+    till.devices(SCANNER).await?;
+    gadget.plug()?;
+    let cable = Bridge::reports(&twin.node().path(), &gadget.end()?, WHOLE)?;
+    till.device("scanner", "ready").await?;
+    let payment = till.sale(2_700).await?;
+    till.until("the scanner is started", || async { twin.triggered() }).await?;
+    till.pays(&payment, || twin.scan(wallet_code(270), &[]).map(drop).map_err(VmError::wrong)).await?;
+    till.until("the scanner is stopped", || async { !twin.triggered() }).await?;
+    drop(cable);
+    Ok("started, scanned, stopped".into())
 }
 
 /// A scanner of usage page 8Ch with triggers: reports in, reports out.

@@ -89,3 +89,25 @@ pub(super) async fn usb(till: &Till) -> Result<String, VmError> {
     claim(till.booked() == booked + 1 + CUTS.len(), "a card was booked twice, or not at all")?;
     Ok(format!("{} cards, pulled out at {CUTS:?}", CUTS.len() + 1))
 }
+
+/// A reader of two interfaces: both are grabbed, or what the other one types goes to the console.
+pub(super) async fn two_nodes(till: &Till) -> Result<String, VmError> {
+    site_rules("")?;
+    let mut console = Console::open()?;
+    till.devices(READER).await?;
+    let mut gadget = Gadget::new("wedge2", (0x0801, 0x0001), "W2", Function::TwoKeyboards)?;
+    gadget.plug()?;
+    till.device("reader", "ready").await?;
+    let _before = console.typed();
+    let booked = till.booked();
+    let payment = till.sale(1_500).await?;
+    let (first, second) = (gadget.end()?, gadget.end_of(1)?);
+    till.pays(&payment, || swipe_usb(&first, &again(CARD), WHOLE)).await?;
+    swipe_usb(&second, &again(CARD), WHOLE)?;
+    // In order behind it: when this one has paid, the other would have been heard.
+    let payment = till.sale(1_501).await?;
+    till.pays(&payment, || swipe_usb(&first, &again(CARD), WHOLE)).await?;
+    claim(console.typed() == 0, "the reader's other interface types at the console")?;
+    claim(till.booked() == booked + 2, "a card was booked twice, or not at all")?;
+    Ok("2 cards, nothing at the console".into())
+}
