@@ -17,8 +17,14 @@ pub(crate) fn run(program: &str, args: &[&str]) -> Result<String, VmError> {
     }
 }
 
-/// Writes what tilld and the kernel logged since the last time to standard error.
+/// Writes what tilld and the kernel logged since the last time to standard error, and whose the device nodes are.
 pub(crate) fn show_log() {
+    for program in ["ls -l /dev/input /dev/hidraw*", "udevadm info --export-db --subsystem-match=input"] {
+        match run("sh", &["-c", program]) {
+            Ok(said) => eprintln!("{said}"),
+            Err(e) => eprintln!("{e}"),
+        }
+    }
     for args in [
         ["--no-pager", "--output=cat", "--lines=400", "--unit=tilld.service", "--cursor-file=/run/vm-tilld"],
         ["--no-pager", "--output=short-monotonic", "--lines=60", "--dmesg", "--cursor-file=/run/vm-kernel"],
