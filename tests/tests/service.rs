@@ -12,7 +12,7 @@ async fn the_watchdog_is_fed_from_ready_on() {
     let dir = tempfile::tempdir().unwrap();
     let address = dir.path().join("notify");
     let manager = UnixDatagram::bind(&address).unwrap();
-    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    manager.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let env = vec![
         ("NOTIFY_SOCKET".into(), address.to_str().unwrap().to_owned()),
         ("WATCHDOG_USEC".into(), "1500000".into()),
