@@ -6,11 +6,13 @@ use till_plugin::{Currency, Sensitive};
 
 mod after;
 mod cases;
+mod device;
 mod prepaid;
 mod template;
 
 pub use after::{Bill, Case, Leg, LegOptions, PartLeg, ReviewCommand, Verdict};
 pub use cases::{DisputeCommand, Notices, Outcome};
+pub use device::{DeviceCommand, Record};
 pub use prepaid::{CardArgs, PrepaidCommand};
 pub use template::{Lang, Look as TemplateLook, TemplateCommand, Width};
 
@@ -148,6 +150,8 @@ pub enum Command {
     /// One device.
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Record what passes a device's transport, for a bug report or a test; card data is masked. Ctrl-C ends it.
+    Record(Record),
     /// Installed plugins.
     Plugins,
     /// The journal.
@@ -280,16 +284,6 @@ pub enum DayCommand {
         channel: String,
         /// Why; goes into the journal.
         reason: String,
-    },
-}
-
-/// Commands of one device.
-#[derive(Subcommand)]
-pub enum DeviceCommand {
-    /// Restart it, also out of quarantine.
-    Restart {
-        /// Device id.
-        id: String,
     },
 }
 

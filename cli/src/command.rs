@@ -16,7 +16,7 @@ use crate::args::{Cli, Command, DeviceCommand, EvidenceCommand, JournalCommand, 
 use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
-use crate::{after, bill, cases, day, evidence, monitor, offline, pay, prepaid, receipt, view};
+use crate::{after, bill, cases, day, evidence, monitor, offline, pay, prepaid, receipt, record, view};
 
 /// Runs what was asked; gives the exit code.
 pub async fn run(cli: Cli) -> Result<u8, Failure> {
@@ -133,6 +133,9 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
                 s.look.say("restarting; `tillctl devices` shows it", "正在重启；可用 `tillctl devices` 查看");
             s.did(line, &json!({ "device": id, "restarting": true }))
         }
+        Command::Device(DeviceCommand::Statistics { id }) => record::statistics(s, &id).await,
+        Command::Device(DeviceCommand::ResetStatistics { id }) => record::reset_statistics(s, &id).await,
+        Command::Record(args) => record::run(s, args).await,
         Command::Evidence(command) => evidence_of(s, command).await,
         Command::Drawer { reason } => {
             s.terminal().await?.open_drawer(&reason, s.options()).await?;

@@ -18,6 +18,7 @@ mod offline;
 mod pay;
 pub mod prepaid;
 pub mod receipt;
+mod record;
 pub mod redact;
 mod secret_line;
 mod session;

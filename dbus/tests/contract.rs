@@ -1,7 +1,7 @@
 //! The proxies are the XML: same members, arguments, types, change signals, documentation.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use till_dbus::contract::{Arg, Interface, Kind, Member, all, differences, parse};
 use till_dbus::types::{
@@ -10,7 +10,7 @@ use till_dbus::types::{
     PayoutRow, PluginRow, Prompt, ReceiptDetails, ReceiverRow, SandboxLayer,
 };
 use till_dbus::{Options, XML, error};
-use zbus::{Fd, ObjectPath, OwnedObjectPath, Type};
+use zbus::{Fd, ObjectPath, OwnedFd, OwnedObjectPath, Type};
 
 /// Source of each proxy.
 const SOURCES: &[(&str, &str)] = &[
@@ -47,6 +47,8 @@ fn signatures() -> BTreeMap<String, String> {
         ObjectPath<'_>,
         OwnedObjectPath,
         Fd<'_>,
+        OwnedFd,
+        HashMap<String,u64>,
         Blocker,
         Vec<Blocker>,
         Head,

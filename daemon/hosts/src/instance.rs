@@ -16,6 +16,7 @@ use crate::actor::{CallRequest, Command};
 use crate::catalog::Plugin;
 use crate::error::{Failure, HostError};
 use crate::event::InstanceState;
+use crate::record::{RecordError, Recorder, Tap};
 
 /// A running (or resting) instance. Cheap to clone; the instance lives until [`Instance::stop`] or the supervisor's end.
 #[derive(Clone, Debug)]
@@ -186,6 +187,21 @@ impl Instance {
         let (done, finished) = oneshot::channel();
         if self.shared.commands.send(Command::Stop(done)).is_ok() {
             let _ = finished.await;
+        }
+    }
+
+    /// Records what passes its transport until the recorder is dropped, also over restarts of its process. One at a time.
+    /// Without `raw` nothing that may be card data leaves the plugin's process ([`till_plugin::proto::traffic::Masking`]).
+    pub async fn record(&self, raw: bool) -> Result<Recorder, RecordError> {
+        let (tap, recorder) = Tap::new(raw);
+        let (reply, taken) = oneshot::channel();
+        if self.shared.commands.send(Command::Record { tap, reply }).is_err() {
+            return Err(RecordError::Stopped);
+        }
+        match taken.await {
+            Ok(Ok(())) => Ok(recorder),
+            Ok(Err(e)) => Err(e),
+            Err(_) => Err(RecordError::Stopped),
         }
     }
 

@@ -16,6 +16,7 @@ mod reader;
 mod serve;
 mod services;
 mod shared;
+mod tap;
 mod transport;
 mod verify;
 mod wake;

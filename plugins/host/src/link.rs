@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use till_plugin::host::Level;
 use till_plugin::proto::{FrameError, FromHost, encode_frame};
 
@@ -51,6 +52,22 @@ impl Link {
             };
             let _ = self.try_send(&instead);
         }
+    }
+
+    /// Sends a frame if that neither waits nor makes anybody else wait; false: it was given up. For what may be lost.
+    pub(crate) fn offer(&self, message: &FromHost) -> bool {
+        let Ok(frame) = encode_frame(message) else { return false };
+        let Ok(mut socket) = self.socket.try_lock() else { return false };
+        // The kernel calls a stream socket writable while three quarters of its buffer are free: room for this frame.
+        let now = Some(&Timespec { tv_sec: 0, tv_nsec: 0 });
+        let free = {
+            let mut fds = [PollFd::new(&*socket, PollFlags::OUT)];
+            poll(&mut fds, now).is_ok_and(|n| n > 0) && fds[0].revents().contains(PollFlags::OUT)
+        };
+        if free && socket.write_all(&frame).is_err() {
+            end(exit::LINK);
+        }
+        free
     }
 
     fn try_send(&self, message: &FromHost) -> Result<(), FrameError> {

@@ -58,6 +58,7 @@ fn handle(shared: &'static Shared, message: ToHost) {
         ToHost::LogAppended { id, result } => shared.answered(id, Answer::Appended(result)),
         ToHost::LogTrimmed { id, result } => shared.answered(id, Answer::Trimmed(result)),
         ToHost::LogPage { id, result } => shared.answered(id, Answer::Page(result)),
+        ToHost::Record { masking } => shared.tap.set(masking),
         ToHost::Stop => shared.push(Work::Stop),
     }
 }

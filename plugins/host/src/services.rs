@@ -95,7 +95,10 @@ fn serve(shared: &Shared, number: u32, request: &[u8]) -> Result<Vec<u8>, Plugin
         }
         service::CANCELLED_1 => encode(&shared.cancelled()),
         service::TRANSPORT_FD_1 => encode(&match &shared.transport {
-            Some(transport) => transport.duplicate(),
+            Some(transport) => {
+                shared.tap.by_descriptor();
+                transport.duplicate()
+            }
             None => Err(TransportError::None),
         }),
         service::LOG_APPEND_1 => {

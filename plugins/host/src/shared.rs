@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::clock::boot_ms;
 use crate::link::Link;
 use crate::options::Clock;
+use crate::tap::Tap;
 use crate::transport::Transport;
 use crate::wake::{Flag, Woken, wait};
 
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) link: Link,
     pub(crate) clock: Clock,
     pub(crate) transport: Option<Transport>,
+    pub(crate) tap: Tap,
     queue: Mutex<VecDeque<Work>>,
     /// Raised while work waits.
     work: Flag,
@@ -92,6 +94,7 @@ impl Shared {
             link,
             clock,
             transport,
+            tap: Tap::default(),
             queue: Mutex::default(),
             work: Flag::new()?,
             cancel: Flag::new()?,

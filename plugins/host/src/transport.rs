@@ -49,14 +49,15 @@ impl Transport {
         loop {
             self.check()?;
             match rustix::io::read(&self.fd, &mut bytes) {
-                Ok(0) => return Err(self.lost("the other end closed it".into())),
+                Ok(0) => return Err(self.lost(shared, "the other end closed it".into())),
                 Ok(n) => {
                     bytes.truncate(n);
+                    shared.tap.read(&shared.link, &bytes);
                     return Ok(Read::Data(bytes));
                 }
                 Err(Errno::AGAIN) => {}
                 Err(Errno::INTR) => continue,
-                Err(e) => return Err(self.lost(e.to_string())),
+                Err(e) => return Err(self.lost(shared, e.to_string())),
             }
             match shared.wait(Some((self.fd.as_fd(), PollFlags::IN)), until) {
                 Woken::Ready => {}
@@ -77,12 +78,13 @@ impl Transport {
             }
             match rustix::io::write(&self.fd, &bytes[written..]) {
                 Ok(n) => {
+                    shared.tap.wrote(&shared.link, &bytes[written..written + n]);
                     written += n;
                     continue;
                 }
                 Err(Errno::AGAIN) => {}
                 Err(Errno::INTR) => continue,
-                Err(e) => return error(Some(self.lost(e.to_string()))),
+                Err(e) => return error(Some(self.lost(shared, e.to_string()))),
             }
             // Work that waits does not stop a write half way: only the end of the call does.
             let woken = if shared.deadline().is_some() {
@@ -112,7 +114,8 @@ impl Transport {
         }
     }
 
-    fn lost(&self, detail: String) -> TransportError {
+    fn lost(&self, shared: &Shared, detail: String) -> TransportError {
+        shared.tap.note(&shared.link, &detail);
         *lock(&self.gone) = Some(detail.clone());
         self.error(detail)
     }

@@ -10,6 +10,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use till_plugin::host::{TransportInfo, TransportKind};
+use till_plugin::proto::traffic::Masking;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -19,6 +21,7 @@ use crate::event::{EventSender, InstanceEvent, InstanceState};
 use crate::instance::{HostInfo, Instance, Status};
 use crate::log::InstanceLog;
 use crate::quarantine::Quarantine;
+use crate::record::{RecordError, RecordedWhat, Tap};
 use crate::spawn::Spawner;
 use crate::spec::InstanceSpec;
 use crate::supervisor::SupervisorConfig;
@@ -35,6 +38,7 @@ pub(crate) enum Command {
     Call(CallRequest),
     Restart,
     Stop(oneshot::Sender<()>),
+    Record { tap: Tap, reply: oneshot::Sender<Result<(), RecordError>> },
 }
 
 /// A call.
@@ -73,6 +77,10 @@ struct Actor {
     appeared: Appeared,
     /// Where the transport leads that was opened last.
     attached: String,
+    /// The open transport.
+    open: Option<TransportInfo>,
+    /// Who records.
+    tap: Option<Tap>,
     events: EventSender,
     commands: mpsc::UnboundedReceiver<Command>,
     status: watch::Sender<Status>,
@@ -96,8 +104,21 @@ pub(crate) fn start(spec: InstanceSpec, means: Means, events: EventSender) -> In
     let instance = Instance::new(spec.id.clone(), spec.plugin.clone(), sender, watch);
     let Means { config, spawner, quarantine, ports, log } = means;
     let (appeared, attached) = (ports.appeared(), String::new());
-    let actor =
-        Actor { spec, config, spawner, quarantine, ports, log, appeared, attached, events, commands, status };
+    let actor = Actor {
+        spec,
+        config,
+        spawner,
+        quarantine,
+        ports,
+        log,
+        appeared,
+        attached,
+        open: None,
+        tap: None,
+        events,
+        commands,
+        status,
+    };
     tokio::spawn(actor.run());
     instance
 }
@@ -216,6 +237,7 @@ impl Actor {
                     None => return Some(Interrupt::Stop(Vec::new())),
                     Some(Command::Restart) => return Some(Interrupt::Restart),
                     Some(Command::Stop(done)) => return Some(Interrupt::Stop(vec![done])),
+                    Some(Command::Record { tap, reply }) => self.record(tap, reply),
                     Some(call) => self.refuse(call),
                 },
             }
@@ -239,10 +261,51 @@ impl Actor {
                 let _ = call.reply.send(Err(self.not_running()));
             }
             Command::Restart => {}
+            Command::Record { reply, .. } => {
+                let _ = reply.send(Err(RecordError::Stopped));
+            }
             Command::Stop(done) => {
                 let _ = done.send(());
             }
         }
+    }
+
+    /// Takes who wants to record, if nobody does.
+    fn record(&mut self, tap: Tap, reply: oneshot::Sender<Result<(), RecordError>>) {
+        let refusal = if self.spec.transport.is_none() {
+            Some(RecordError::NoTransport)
+        } else if self.tap.as_ref().is_some_and(|t| !t.is_over()) {
+            Some(RecordError::Already)
+        } else {
+            None
+        };
+        if let Some(why) = refusal {
+            let _ = reply.send(Err(why));
+            return;
+        }
+        if let Some(transport) = &self.open {
+            let masking = self.masking(tap.raw, transport.kind);
+            tap.now(RecordedWhat::Open { transport: transport.clone(), masking });
+        }
+        self.tap = Some(tap);
+        let _ = reply.send(Ok(()));
+    }
+
+    /// What a recording keeps of this device's bytes, by everything that it is known to be.
+    fn masking(&self, raw: bool, kind: TransportKind) -> Masking {
+        if raw {
+            return Masking::Raw;
+        }
+        let manifest = self.spec.plugin.manifest.driver.as_ref().map(|d| d.classes.clone());
+        let told = self.status.borrow().host.as_ref().and_then(|h| h.driver()).map(|d| d.classes);
+        let classes: Vec<String> = manifest.into_iter().chain(told).flatten().collect();
+        Masking::redacted(kind, classes.iter().map(String::as_str))
+    }
+
+    /// The masking of the running recording, if there is one.
+    fn recording(&self) -> Option<Masking> {
+        let tap = self.tap.as_ref().filter(|t| !t.is_over())?;
+        Some(self.masking(tap.raw, self.open.as_ref()?.kind))
     }
 
     fn not_running(&self) -> HostError {

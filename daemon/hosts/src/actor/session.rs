@@ -18,11 +18,16 @@ use super::link::Link;
 use super::process::Process;
 use super::{Actor, End};
 use crate::error::{Failure, FailureKind};
+use crate::record::RecordedWhat;
+use crate::redact::redact;
 use crate::spawn::{SOCKET_FD, SpawnRequest, TRANSPORT_FD};
 use crate::store::Store;
 use crate::supervisor::ClockTrust;
 use crate::transport::OpenTransport;
 use serving::Serving;
+
+/// Longest reason in a recording, bytes.
+const MAX_REASON: usize = 200;
 
 fn failure(kind: FailureKind, reason: impl Into<String>) -> Failure {
     Failure { kind, reason: reason.into(), last_lines: Vec::new() }
@@ -44,7 +49,11 @@ impl Actor {
         let opened = tokio::task::spawn_blocking(move || Store::open(&folder, &id)).await;
         let store = match opened.unwrap_or_else(|e| Err(std::io::Error::other(e))) {
             Ok(store) => store,
-            Err(e) => return failed(FailureKind::Spawn, format!("its stored values cannot be read: {e}")),
+            Err(e) => {
+                let end = failed(FailureKind::Spawn, format!("its stored values cannot be read: {e}"));
+                self.closed(&end);
+                return end;
+            }
         };
         let create = Create {
             settings: serde_json::to_string(&self.spec.settings).unwrap_or_default(),
@@ -60,13 +69,30 @@ impl Actor {
         let began = Instant::now();
         let (link, process) = match self.spawn(transport.as_ref()).await {
             Ok(pair) => pair,
-            Err(e) => return failed(FailureKind::Spawn, format!("its process cannot be started: {e}")),
+            Err(e) => {
+                let end = failed(FailureKind::Spawn, format!("its process cannot be started: {e}"));
+                self.closed(&end);
+                return end;
+            }
         };
         self.status.send_modify(|s| s.starts += 1);
         // The transport lives as long as the process: a grab would end with it.
         let end = Serving::new(self, link, process, store, create, began).run().await;
         drop(transport);
+        self.closed(&end);
         end
+    }
+
+    /// The transport is closed, for whoever records it.
+    fn closed(&mut self, end: &End) {
+        if self.open.take().is_some()
+            && let Some(tap) = &self.tap
+        {
+            tap.now(RecordedWhat::Gone(match end {
+                End::Interrupted(_) => "closed by the daemon".into(),
+                End::Failed { failure, .. } => redact(&failure.reason, MAX_REASON),
+            }));
+        }
     }
 
     async fn open_transport(&mut self) -> Result<Option<OpenTransport>, End> {
@@ -90,6 +116,12 @@ impl Actor {
                     manifest.driver.as_ref().is_none_or(|d| d.transports.contains(&transport.info.kind));
                 if takes {
                     self.attached.clone_from(&transport.label);
+                    let info = transport.info.clone();
+                    if let Some(tap) = &self.tap {
+                        let masking = self.masking(tap.raw, info.kind);
+                        tap.now(RecordedWhat::Open { transport: info.clone(), masking });
+                    }
+                    self.open = Some(info);
                     return Ok(Some(transport));
                 }
                 Err(failed(

@@ -9,6 +9,7 @@ mod evdev;
 mod gpio;
 mod net;
 mod ports;
+pub mod recording;
 mod replay;
 mod serial;
 mod udev;
@@ -22,7 +23,7 @@ use till_plugin::host::{TransportInfo, TransportKind};
 
 pub use error::OpenError;
 pub(crate) use ports::{Appeared, Ports};
-pub use replay::{Recording, RecordingError, Step};
+pub use recording::{Recording, RecordingError, Step};
 pub use udev::UdevSpec;
 pub use usb::{UsbClass, UsbSpec};
 
@@ -161,7 +162,7 @@ impl TransportSpec {
                 blocking(path, move || bus::spi(&node, speed, mode)).await
             }
             Self::Usb(printer) => usb::open(Path::new("/"), printer).await,
-            Self::Replay { path } => return replay::open(path),
+            Self::Replay { path } => return replay::open(path, &replay::Positions::default()),
             Self::Udev(wish) => {
                 let search = udev::Search { root: Path::new("/"), rules: &[], usable: None };
                 let found = search.find(wish).await?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use till_plugin::manifest::DriverManifest;
 use tokio::sync::watch;
 
+use super::replay::{self, Positions};
 use super::udev::Search;
 use super::{OpenError, OpenTransport, TransportSpec, appear};
 
@@ -20,12 +21,19 @@ pub(crate) struct Ports {
     taken: Taken,
     watching: Once,
     news: watch::Sender<u64>,
+    replays: Positions,
 }
 
 impl Ports {
     /// Ports of the machine whose `/dev`, `/sys` and `/run` are below `root`.
     pub(crate) fn new(root: PathBuf) -> Self {
-        Self { root, taken: Taken::default(), watching: Once::new(), news: watch::Sender::new(0) }
+        Self {
+            root,
+            taken: Taken::default(),
+            watching: Once::new(),
+            news: watch::Sender::new(0),
+            replays: Positions::default(),
+        }
     }
 
     /// What tells that something was plugged in. Watching begins with the first call; needs a tokio runtime.
@@ -55,7 +63,10 @@ impl Ports {
         };
         let spec = found.as_ref().map_or(spec, |f| &f.spec);
         let claim = self.claim(instance, spec)?;
-        let mut transport = spec.open(timeout).await?;
+        let mut transport = match spec {
+            TransportSpec::Replay { path } => replay::open(path, &self.replays)?,
+            spec => spec.open(timeout).await?,
+        };
         transport.claim = Some(claim);
         if let Some(found) = found {
             transport.label = found.label;

@@ -1,143 +1,45 @@
-//! Recordings of a transport, played with their own timing through a socket pair.
+//! Plays recordings ([`super::recording`]) with their own timing through a socket pair.
 //!
-//! ```text
-//! # till-recording 1 serial
-//! # comments and empty lines are skipped
-//! 0 in 36393031323334353637383932 0d
-//! 250 out 1b40
-//! 400 in 12
-//! 900 gone
-//! ```
-//!
-//! A line is milliseconds since the start, a direction and bytes in hex. `in` goes to the plugin at its time (of kind
-//! `hidraw`: as one report); `out` is
-//! what the plugin must have written before the recording goes on (within ten seconds of its time); `gone` unplugs. After
-//! the last line the device stays, silent. Recordings must not hold real card data: make them with test cards.
+//! `in` goes to the plugin at its time (of kind `hidraw`: as one report), masked bytes as `0` (reports: as zero); `out` is
+//! what the plugin must have written before the recording goes on (within ten seconds of its time), where masked bytes
+//! may be any; `gone` unplugs, and the next opening goes on with what follows. After the last line the device stays,
+//! silent. Recordings that others are to see must not hold real card data: redact them, or make them with test cards.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use till_plugin::host::{TransportInfo, TransportKind};
+use till_plugin::proto::traffic::Run;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::net::packet_pair;
+use super::recording::{MAX_FILE, Recording, RecordingError, Step};
 use super::{Held, OpenError, OpenTransport};
 
-const FIRST_LINE: &str = "# till-recording 1 ";
-const MAX_FILE: u64 = 16 << 20;
 const OUT_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A recording.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recording {
-    /// What was recorded.
-    pub kind: TransportKind,
-    /// Its steps, with the time of each since the start.
-    pub steps: Vec<(Duration, Step)>,
-}
+/// Where each recording goes on when it is opened again: the number of a step.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Positions(Arc<Mutex<BTreeMap<PathBuf, usize>>>);
 
-/// A step of a recording.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The device sends.
-    In(Vec<u8>),
-    /// The plugin sends.
-    Out(Vec<u8>),
-    /// The device is unplugged.
-    Gone,
-}
-
-/// Why a recording cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecordingError {
-    /// The first line is wrong.
-    #[error("the first line must be `{FIRST_LINE}KIND`, KIND such as serial, evdev, hidraw, tcp")]
-    FirstLine,
-    /// A line is wrong.
-    #[error("line {line} must be `MILLISECONDS in|out HEX` or `MILLISECONDS gone`")]
-    Line {
-        /// Line number, from 1.
-        line: usize,
-    },
-    /// Time goes back.
-    #[error("line {line} is earlier than the line before it")]
-    Time {
-        /// Line number, from 1.
-        line: usize,
-    },
-    /// Far too long.
-    #[error("it has {0} bytes; a recording has at most {MAX_FILE}")]
-    TooBig(u64),
-}
-
-impl Recording {
-    /// Reads the text of a recording.
-    pub fn parse(text: &str) -> Result<Self, RecordingError> {
-        let mut lines = text.lines().enumerate();
-        let kind = lines
-            .next()
-            .and_then(|(_, first)| first.strip_prefix(FIRST_LINE))
-            .and_then(kind_named)
-            .ok_or(RecordingError::FirstLine)?;
-        let mut steps: Vec<(Duration, Step)> = Vec::new();
-        for (index, text) in lines {
-            let line = index + 1;
-            let text = text.trim();
-            if text.is_empty() || text.starts_with('#') {
-                continue;
-            }
-            let (at, step) = step(text).ok_or(RecordingError::Line { line })?;
-            if steps.last().is_some_and(|(before, _)| at < *before) {
-                return Err(RecordingError::Time { line });
-            }
-            steps.push((at, step));
-        }
-        Ok(Self { kind, steps })
+impl Positions {
+    fn get(&self, path: &Path) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied().unwrap_or(0)
     }
 
-    /// As text that [`Recording::parse`] reads.
-    pub fn to_text(&self) -> String {
-        let mut text = format!("{FIRST_LINE}{}\n", self.kind.as_str());
-        for (at, step) in &self.steps {
-            let ms = at.as_millis();
-            let (what, bytes) = match step {
-                Step::In(bytes) => ("in ", hex::encode(bytes)),
-                Step::Out(bytes) => ("out ", hex::encode(bytes)),
-                Step::Gone => ("gone", String::new()),
-            };
-            text.extend([&ms.to_string(), " ", what, &bytes, "\n"]);
-        }
-        text
+    fn set(&self, path: PathBuf, step: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path, step);
     }
 }
 
-fn kind_named(name: &str) -> Option<TransportKind> {
-    use TransportKind as K;
-    [K::Serial, K::Tcp, K::Evdev, K::Hidraw, K::Usb, K::I2c, K::Spi, K::CharDevice, K::Unix, K::Ccid]
-        .into_iter()
-        .find(|k| k.as_str() == name.trim())
-}
-
-fn step(text: &str) -> Option<(Duration, Step)> {
-    let mut words = text.split_ascii_whitespace();
-    let at = Duration::from_millis(words.next()?.parse().ok()?);
-    let what = words.next()?;
-    let bytes = || hex::decode(words.clone().collect::<String>()).ok().filter(|b| !b.is_empty());
-    let step = match what {
-        "in" => Step::In(bytes()?),
-        "out" => Step::Out(bytes()?),
-        "gone" => words.next().is_none().then_some(Step::Gone)?,
-        _ => return None,
-    };
-    Some((at, step))
-}
-
-/// Opens a recording and begins to play it.
-pub(super) fn open(path: &Path) -> Result<OpenTransport, OpenError> {
+/// Opens a recording and begins to play it, from where it was unplugged last.
+pub(super) fn open(path: &Path, positions: &Positions) -> Result<OpenTransport, OpenError> {
     let bad = |error| OpenError::Recording { path: path.into(), error };
     let file = |e: &std::io::Error| OpenError::file(path, e);
     let length = std::fs::metadata(path).map_err(|e| file(&e))?.len();
@@ -150,12 +52,22 @@ pub(super) fn open(path: &Path) -> Result<OpenTransport, OpenError> {
     let (stop, stopped) = oneshot::channel();
     let name = path.display().to_string();
     let info = TransportInfo { kind: recording.kind, name: name.clone() };
+    let (positions, key) = (positions.clone(), path.to_path_buf());
     tokio::spawn(async move {
+        let count = recording.steps.len();
+        let from = positions.get(&key);
+        let player = Player {
+            device: ours,
+            filler: if super::packets(recording.kind) { 0 } else { b'0' },
+            written: 0,
+        };
         tokio::select! {
-            ended = play(ours, recording.steps) => {
+            ended = player.play(&recording.steps[from.min(count)..]) => match ended {
+                // After the last session: from the start again.
+                Ok(steps) => positions.set(key, if from + steps < count { from + steps } else { 0 }),
                 // Not what was written: it may be card data.
-                if let Err(what) = ended { tracing::warn!(recording = name, "replay ended: {what}"); }
-            }
+                Err(what) => tracing::warn!(recording = name, "replay ended: {what}"),
+            },
             _ = stopped => {}
         }
     });
@@ -173,81 +85,70 @@ fn ends(kind: TransportKind) -> std::io::Result<(UnixStream, OwnedFd)> {
     Ok((ours, theirs.into_std()?.into()))
 }
 
-async fn play(mut device: UnixStream, steps: Vec<(Duration, Step)>) -> Result<(), String> {
-    let start = Instant::now();
-    let mut written = 0_usize;
-    for (at, step) in steps {
-        sleep_until(start + at).await;
-        match step {
-            Step::In(bytes) => device.write_all(&bytes).await.map_err(|e| e.to_string())?,
-            Step::Out(expected) => {
-                let mut got = vec![0; expected.len()];
-                match timeout(OUT_PATIENCE, device.read_exact(&mut got)).await {
-                    Err(_) => {
-                        return Err(format!(
-                            "the plugin did not write byte {written} to {} in time",
-                            written + expected.len()
-                        ));
-                    }
-                    Ok(Err(e)) => return Err(e.to_string()),
-                    Ok(Ok(_)) if got != expected => {
-                        let at = got.iter().zip(&expected).position(|(a, b)| a != b).unwrap_or(0);
-                        return Err(format!(
-                            "the plugin wrote another byte {} than was recorded",
-                            written + at
-                        ));
-                    }
-                    Ok(Ok(_)) => written += expected.len(),
-                }
-            }
-            Step::Gone => return Ok(()),
-        }
-    }
-    // The device stays, and takes whatever is written to it.
-    let mut rest = [0; 4096];
-    while device.read(&mut rest).await.is_ok_and(|n| n > 0) {}
-    Ok(())
+struct Player {
+    device: UnixStream,
+    /// What stands for a masked byte.
+    filler: u8,
+    written: usize,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn a_recording_is_read_with_comments_and_spaced_hex() {
-        let r =
-            Recording::parse("# till-recording 1 evdev\n\n# swipe\n0 in 01 02\n5 out ff\n9 gone\n").unwrap();
-        assert_eq!(r.kind, TransportKind::Evdev);
-        assert_eq!(r.steps[0], (Duration::ZERO, Step::In(vec![1, 2])));
-        assert_eq!(r.steps[2], (Duration::from_millis(9), Step::Gone));
+impl Player {
+    /// Plays until the device goes; gives how many steps that were.
+    async fn play(mut self, steps: &[(Duration, Step)]) -> Result<usize, String> {
+        let start = Instant::now();
+        let zero = steps.first().map_or(Duration::ZERO, |(at, step)| match step {
+            // A later opening begins now; the first steps have their time since the start of the recording.
+            Step::Open => *at,
+            _ => Duration::ZERO,
+        });
+        for (n, (at, step)) in steps.iter().enumerate() {
+            sleep_until(start + at.saturating_sub(zero)).await;
+            match step {
+                Step::In(runs) => {
+                    let bytes = self.filled(runs);
+                    self.device.write_all(&bytes).await.map_err(|e| e.to_string())?;
+                }
+                Step::Out(runs) => self.expect(runs).await?,
+                Step::Open => {}
+                Step::Gone => return Ok(n + 1),
+            }
+        }
+        // The device stays, and takes whatever is written to it.
+        let mut rest = [0; 4096];
+        while self.device.read(&mut rest).await.is_ok_and(|n| n > 0) {}
+        Ok(steps.len())
     }
 
-    #[test]
-    fn each_defect_is_named_with_its_line() {
-        let e = |text: &str| Recording::parse(text).unwrap_err();
-        assert_eq!(e(""), RecordingError::FirstLine);
-        assert_eq!(e("# till-recording 2 serial"), RecordingError::FirstLine);
-        assert_eq!(e("# till-recording 1 serail"), RecordingError::FirstLine);
-        for line in ["x in 00", "1 in", "1 in 0", "1 in zz", "1 up 00", "-1 in 00", "1 gone 00"] {
-            assert_eq!(
-                e(&format!("# till-recording 1 serial\n{line}")),
-                RecordingError::Line { line: 2 },
-                "{line}"
-            );
+    fn filled(&self, runs: &[Run]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for run in runs {
+            match run {
+                Run::Known(known) => bytes.extend_from_slice(known),
+                Run::Masked(_) => bytes.resize(bytes.len() + run.len(), self.filler),
+            }
         }
-        assert_eq!(e("# till-recording 1 serial\n5 in 00\n4 in 00"), RecordingError::Time { line: 3 });
+        bytes
     }
 
-    proptest! {
-        #[test]
-        fn text_round_trips(mut steps in proptest::collection::vec((0_u64..100_000, proptest::collection::vec(any::<u8>(), 1..20), any::<bool>()), 0..20)) {
-            steps.sort_by_key(|s| s.0);
-            let steps = steps.into_iter()
-                .map(|(ms, b, inward)| (Duration::from_millis(ms), if inward { Step::In(b) } else { Step::Out(b) }))
-                .collect();
-            let recording = Recording { kind: TransportKind::Serial, steps };
-            prop_assert_eq!(Recording::parse(&recording.to_text()), Ok(recording));
+    async fn expect(&mut self, runs: &[Run]) -> Result<(), String> {
+        for run in runs {
+            let mut got = vec![0; run.len()];
+            let written = self.written;
+            match timeout(OUT_PATIENCE, self.device.read_exact(&mut got)).await {
+                Err(_) => {
+                    let to = written + run.len();
+                    return Err(format!("the plugin did not write byte {written} to {to} in time"));
+                }
+                Ok(Err(e)) => return Err(e.to_string()),
+                Ok(Ok(_)) => {}
+            }
+            if let Run::Known(expected) = run
+                && let Some(at) = got.iter().zip(expected).position(|(a, b)| a != b)
+            {
+                return Err(format!("the plugin wrote another byte {} than was recorded", written + at));
+            }
+            self.written += run.len();
         }
+        Ok(())
     }
 }

@@ -74,6 +74,15 @@ pub const TABLE: &[(&str, &str, Action)] = &[
     ("org.tilld.Channel1", "SignIn", Action::Supervise),
     ("org.tilld.Channel1", "Probe", Action::Sell),
     ("org.tilld.Device1", "Restart", Action::Supervise),
+    ("org.tilld.Device1", "Statistics", Action::View),
+    ("org.tilld.Device1", "ResetStatistics", Action::Supervise),
+    ("org.tilld.Device1", "Record", Action::Supervise),
+    ("org.tilld.Device1", "RecordRaw", Action::Supervise),
+    ("org.tilld.Device1", "StopRecording", Action::Supervise),
+    ("org.tilld.Device1", "Claim", Action::Sell),
+    ("org.tilld.Device1", "Release", Action::Sell),
+    ("org.tilld.Device1", "Enable", Action::Sell),
+    ("org.tilld.Device1", "Disable", Action::Sell),
     ("org.tilld.Plugins1", "ListPlugins", Action::View),
     ("org.tilld.Journal1", "Verify", Action::View),
     ("org.tilld.Journal1", "Export", Action::Supervise),
@@ -147,7 +156,12 @@ impl Access {
         )))
     }
 
-    async fn user(&self, connection: &zbus::Connection, sender: &UniqueName<'_>) -> Result<u32, Error> {
+    /// The user id behind a unique name.
+    pub(super) async fn user(
+        &self,
+        connection: &zbus::Connection,
+        sender: &UniqueName<'_>,
+    ) -> Result<u32, Error> {
         let remembered = self.lock().get(sender.as_str()).copied();
         if let Some(user) = remembered {
             return Ok(user);

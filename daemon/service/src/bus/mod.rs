@@ -7,18 +7,21 @@ mod aftersales;
 mod bill;
 mod code;
 mod describe;
+mod device;
 mod disputes;
 pub mod errors;
 mod journal;
 mod lookup;
 mod notices;
 pub(crate) use journal::hex;
+mod leases;
 mod objects;
 mod options;
 pub mod paths;
 mod payment;
 mod prepaid;
 mod pump;
+mod recording;
 mod settlement;
 mod terminal;
 mod told;
@@ -58,6 +61,8 @@ pub struct World {
     pub keys: Keys,
     /// Roles.
     pub access: access::Access,
+    /// Devices that are being recorded.
+    pub recordings: recording::Recordings,
 }
 
 /// What stands in the way: subject, code, English, Chinese.
@@ -141,6 +146,25 @@ pub(crate) async fn alarm(
     terminal::Terminal1::alarm(&emitter, level, code, paths::none().into_inner(), text).await
 }
 
+/// Tells that one property of a device changed.
+async fn device_changed(
+    connection: &zbus::Connection,
+    device: &str,
+    property: &'static str,
+    value: zbus::Variant<'_>,
+) {
+    let told = async {
+        let emitter = zbus::object_server::SignalEmitter::new(connection, paths::device(device))?;
+        let interface = zbus::names::InterfaceName::from_static_str_unchecked("org.tilld.Device1");
+        let changed = [(property, value)].into_iter().collect();
+        let none = std::borrow::Cow::Borrowed(&[][..]);
+        zbus::fdo::Properties::properties_changed(&emitter, interface, changed, none).await
+    };
+    if let Err(e) = told.await {
+        tracing::debug!("a change could not be told: {e}");
+    }
+}
+
 /// What the bus is made from.
 pub struct Parts {
     /// The till.
@@ -164,7 +188,9 @@ pub async fn serve(parts: Parts, changes: mpsc::UnboundedReceiver<Change>) -> zb
     let Parts { handle, journal, catalog, supervisor, config, receipts, keys } = parts;
     let address = config.bus.clone();
     let access = access::Access::new(config.access.clone());
-    let world = Arc::new(World { handle, journal, catalog, supervisor, config, receipts, keys, access });
+    let recordings = recording::Recordings::default();
+    let world =
+        Arc::new(World { handle, journal, catalog, supervisor, config, receipts, keys, access, recordings });
     let builder = match address.as_str() {
         "system" => zbus::connection::Builder::system(),
         "session" => zbus::connection::Builder::session(),

@@ -1,4 +1,4 @@
-//! The smaller interfaces: `org.tilld.Channel1`, `Device1`, `Printer1`, `Plugins1`.
+//! The smaller interfaces: `org.tilld.Channel1`, `Printer1`, `Plugins1`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use zbus::object_server::SignalEmitter;
 use super::World;
 use super::errors::Error;
 use super::options::{self, Options};
-use crate::till::{ChannelView, DeviceView};
+use crate::till::ChannelView;
 
 /// Longest for a probe.
 const PROBE: Duration = Duration::from_secs(20);
@@ -131,95 +131,6 @@ pub(super) fn operations(view: &ChannelView) -> Vec<String> {
 
 fn kebab(operation: Operation) -> Option<String> {
     serde_json::to_value(operation).ok()?.as_str().map(String::from)
-}
-
-/// One device.
-pub(super) struct Device1 {
-    pub(super) world: Arc<World>,
-    pub(super) id: String,
-}
-
-impl Device1 {
-    fn seen<T: Default>(&self, f: impl FnOnce(&DeviceView) -> T) -> T {
-        self.world.handle.published.get_device(&self.id).map_or_else(T::default, |v| f(&v))
-    }
-}
-
-#[zbus::interface(name = "org.tilld.Device1")]
-impl Device1 {
-    #[zbus(property(emits_changed_signal = "const"))]
-    fn id(&self) -> String {
-        self.id.clone()
-    }
-
-    #[zbus(property(emits_changed_signal = "const"))]
-    fn name(&self) -> (String, String) {
-        self.seen(|v| v.name.clone())
-    }
-
-    #[zbus(property(emits_changed_signal = "const"))]
-    fn plugin(&self) -> String {
-        self.seen(|v| v.plugin.clone())
-    }
-
-    #[zbus(property)]
-    fn classes(&self) -> Vec<String> {
-        self.seen(|v| v.classes.clone())
-    }
-
-    #[zbus(property)]
-    fn transport(&self) -> String {
-        self.seen(|v| v.transport.clone())
-    }
-
-    #[zbus(property)]
-    fn state(&self) -> String {
-        self.seen(|v| v.state.clone())
-    }
-
-    #[zbus(property)]
-    fn state_reason(&self) -> String {
-        self.seen(|v| v.reason.clone())
-    }
-
-    #[zbus(property)]
-    fn sandbox(&self) -> Vec<(String, String)> {
-        self.seen(|v| v.sandbox.clone())
-    }
-
-    async fn restart(
-        &self,
-        options: Options,
-        #[zbus(header)] header: Header<'_>,
-        #[zbus(connection)] connection: &zbus::Connection,
-    ) -> Result<(), Error> {
-        self.world.access.check(connection, &header).await?;
-        options::only(&options, &[])?;
-        let released = self
-            .world
-            .supervisor
-            .release_quarantine(&self.id)
-            .map_err(|e| Error::PluginFailed(e.to_string()))?;
-        match self.world.supervisor.get(&self.id) {
-            Some(instance) if !released => {
-                instance.restart();
-                Ok(())
-            }
-            Some(_) => Ok(()),
-            None => Err(Error::WrongState(format!(
-                "device {} could not be started from its configuration: mend that and restart tilld",
-                self.id
-            ))),
-        }
-    }
-
-    #[zbus(signal, name = "StateChanged")]
-    pub(super) async fn moved(
-        emitter: &SignalEmitter<'_>,
-        old: &str,
-        new: &str,
-        reason: &str,
-    ) -> zbus::Result<()>;
 }
 
 /// Printing side of a device.

@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 use zbus::object_server::SignalEmitter;
 use zbus::{OwnedObjectPath, Variant};
 
+use super::device::Device1;
 use super::notices::Notices1;
-use super::objects::{Channel1, Device1, Printer1};
+use super::objects::{Channel1, Printer1};
 use super::payment::Payment1;
 use super::prepaid::Prepaid1;
 use super::settlement::Settlement1;

@@ -22,6 +22,8 @@ use crate::service::clock::TillClock;
 
 /// What the actor is made from.
 pub struct Parts {
+    /// Device statistics.
+    pub statistics: Arc<super::Statistics>,
     /// The journal, open.
     pub journal: Journal,
     /// The state that was replayed from it.
@@ -100,7 +102,7 @@ pub fn start(parts: Parts) -> Started {
     let (messages, receiver) = mpsc::channel(256);
     let (published, changes, notices) = Published::new();
     let routes = Arc::new(Routes::default());
-    let readers = Arc::new(super::devices::Readers::new(parts.drawer.clone()));
+    let readers = Arc::new(super::devices::Readers::new(parts.drawer.clone(), parts.codes.clone()));
     let handle = Handle {
         tenders: Arc::default(),
         messages,
@@ -109,6 +111,7 @@ pub fn start(parts: Parts) -> Started {
         sealing: parts.sealing.clone(),
         readers: readers.clone(),
         cards: Arc::default(),
+        statistics: parts.statistics.clone(),
     };
     let vault = Arc::new(Vault::default());
     let printer = super::printer::start(handle.clone(), parts.printer.clone(), parts.receipts.clone());

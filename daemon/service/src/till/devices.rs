@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use till_core::PaymentId;
+use till_core::recognise::Table;
 use till_hosts::{DriverClient, Events, Instance, InstanceEvent, InstanceState};
 use till_plugin::driver::{DeviceState, DriverEvent, EnableRequest, OpenDrawer, PrintState, class};
-use till_plugin::{Extra, Family, Money};
+use till_plugin::{Extra, Family, Instrument, Money};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::channels::log;
+use super::claims::Claims;
 use super::counter::Counter;
 use super::printer::PrinterHandle;
 use super::view::DeviceView;
@@ -26,13 +28,14 @@ const ARMED: Duration = Duration::from_secs(1);
 /// Readers and drawers that are ready, and the payment that readers are to be armed for.
 ///
 /// Every reader has one task that brings it to what is wanted now: the last word counts, whatever overtook what.
-#[derive(Default)]
 pub(crate) struct Readers {
     ready: Mutex<BTreeMap<String, Ready>>,
     wanted: watch::Sender<Wanted>,
     reached: watch::Sender<()>,
     /// The configured drawer; None: the first one.
     drawer: Option<String>,
+    /// Who has a scanner between payments.
+    pub(crate) claims: Claims,
 }
 
 struct Ready {
@@ -67,6 +70,12 @@ impl Ready {
     }
 }
 
+/// A scanner reads for a claim: there is no amount and no family.
+fn claimed() -> Option<EnableRequest> {
+    let currency = "XXX".parse().ok()?;
+    Some(EnableRequest { amount: Money::zero(currency), families: Vec::new(), extra: Extra::new() })
+}
+
 fn reads(classes: &[String]) -> bool {
     classes
         .iter()
@@ -74,8 +83,14 @@ fn reads(classes: &[String]) -> bool {
 }
 
 impl Readers {
-    pub(super) fn new(drawer: Option<String>) -> Self {
-        Self { drawer, ..Self::default() }
+    pub(super) fn new(drawer: Option<String>, codes: Table) -> Self {
+        Self {
+            ready: Mutex::default(),
+            wanted: watch::Sender::default(),
+            reached: watch::Sender::default(),
+            drawer,
+            claims: Claims::new(codes),
+        }
     }
 
     fn ready(&self) -> MutexGuard<'_, BTreeMap<String, Ready>> {
@@ -186,13 +201,20 @@ impl Readers {
     /// Brings one reader to what is wanted, as often as that changes.
     async fn follow(self: Arc<Self>, reader: Instance) {
         let mut wanted = self.wanted.subscribe();
+        let mut claims = self.claims.changes();
         let driver = DriverClient::new(reader.clone());
         // Readers start disarmed.
         let mut armed = false;
         loop {
             let now = wanted.borrow_and_update().clone();
+            claims.mark_unchanged();
             let done = match &now.armed {
                 Some((_, request)) => driver.enable(request, CALL).await.map(|()| true),
+                // Between payments it is its claimant's.
+                None if self.claims.wants(reader.id()) => match claimed() {
+                    Some(request) => driver.enable(&request, CALL).await.map(|()| true),
+                    None => Ok(armed),
+                },
                 None if armed => driver.disable(CALL).await.map(|()| false),
                 None => Ok(false),
             };
@@ -208,9 +230,24 @@ impl Readers {
                 r.late = false;
             }
             self.reached.send_replace(());
-            if wanted.changed().await.is_err() {
-                return;
+            loop {
+                tokio::select! {
+                    biased;
+                    moved = wanted.changed() => match moved {
+                        Ok(()) => break,
+                        Err(_) => return,
+                    },
+                    // A payment that has the reader keeps it as it is: nothing that was scanned for it is lost.
+                    Ok(()) = claims.changed() => if wanted.borrow().armed.is_none() { break },
+                }
             }
+        }
+    }
+
+    /// Something that no payment asked for: it is its claimant's, or nobody's.
+    fn unasked(&self, reader: &str, instrument: &Instrument) {
+        if self.wanted.borrow().armed.is_none() {
+            self.claims.deliver(reader, instrument);
         }
     }
 
@@ -251,6 +288,15 @@ impl Starter {
     /// Adds a device and follows its process.
     pub fn start(&self, view: DeviceView, instance: Instance, events: Events) {
         self.handle.published.device(&view);
+        if let Some(text) = self.handle.statistics.add(&view.id) {
+            tracing::warn!(DEVICE = view.id, "{text}");
+            self.handle.published.tell(Change::Alarm {
+                level: "warning",
+                code: "statistics".into(),
+                payment: None,
+                text,
+            });
+        }
         let follower = Follower {
             handle: self.handle.clone(),
             readers: self.readers.clone(),
@@ -300,6 +346,7 @@ impl Follower {
         tracing::info!(DEVICE = self.view.id, "ready");
         self.state("ready", String::new());
         self.readers.up(&self.instance, self.view.classes.clone());
+        self.handle.statistics.up(&self.instance);
         self.counter.up(&self.instance, &self.view.classes);
         if self.is_printer() {
             self.printer.up(&self.instance);
@@ -308,6 +355,7 @@ impl Follower {
 
     fn not_ready(&mut self, state: &InstanceState) {
         self.readers.down(&self.view.id);
+        self.handle.statistics.down(&self.view.id);
         self.counter.down(&self.view.id);
         if self.is_printer() {
             self.printer.down(&self.view.id);
@@ -373,7 +421,10 @@ impl Follower {
                         });
                         return;
                     }
-                    _ => return,
+                    _ => {
+                        self.readers.unasked(&self.view.id, &instrument);
+                        return;
+                    }
                 };
                 let presentation = Presentation {
                     payment,

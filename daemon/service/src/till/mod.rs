@@ -7,6 +7,7 @@
 mod actor;
 pub(crate) mod cards;
 pub(crate) mod channels;
+pub(crate) mod claims;
 pub(crate) mod closed;
 mod counter;
 mod devices;
@@ -19,6 +20,7 @@ mod routes;
 mod scene;
 mod sealing;
 mod settlement;
+mod statistics;
 mod vault;
 mod view;
 
@@ -35,6 +37,7 @@ pub use channels::Starter as ChannelStarter;
 pub use devices::Starter as DeviceStarter;
 pub use routes::{ChannelView, Routes};
 pub use sealing::{Mark, Sealing};
+pub use statistics::Statistics;
 pub use view::{DeviceView, JobView, PaymentView, Published};
 
 /// Why a request came to nothing.
@@ -221,6 +224,8 @@ pub struct Handle {
     /// Recovery data.
     pub sealing: Sealing,
     pub(crate) readers: Arc<devices::Readers>,
+    /// Device statistics.
+    pub(crate) statistics: Arc<Statistics>,
     /// Cards presented for something else than a payment.
     pub(crate) cards: Arc<cards::Cards>,
     /// How much the next thing pays that a reader reads for a payment. Nothing durable: lost, it is asked for again.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::PluginError;
 use crate::host::{Level, LogEntry, LogError, TransportInfo};
+use crate::proto::traffic::{Masking, Piece};
 use crate::sensitive::{Sensitive, wire};
 
 /// From the daemon to a plugin host.
@@ -61,6 +62,11 @@ pub enum ToHost {
         id: u64,
         /// Done and durable, or why not.
         result: Result<(), LogError>,
+    },
+    /// Tell what passes the transport from now on ([`FromHost::Traffic`]), or stop telling.
+    Record {
+        /// What is kept of the bytes; `None`: stop.
+        masking: Option<Masking>,
     },
 }
 
@@ -166,6 +172,8 @@ pub enum FromHost {
         /// Up to and with this one.
         through: u64,
     },
+    /// Something passed the transport while it is recorded.
+    Traffic(Piece),
 }
 
 /// Who the host loaded and how it is confined.

@@ -11,6 +11,7 @@
 pub mod frame;
 pub mod message;
 pub mod service;
+pub mod traffic;
 
 pub use frame::{FrameBuffer, FrameError, encode_frame};
 pub use message::{Create, FromHost, Hello, Layer, ToHost};

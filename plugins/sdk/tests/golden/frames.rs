@@ -6,6 +6,7 @@ use till_plugin::host::{
 };
 use till_plugin::proto::message::Secret;
 use till_plugin::proto::service::{LogLine, LogReadRequest, ReadRequest, WriteRequest};
+use till_plugin::proto::traffic::{Masking, Passed, Piece, Run};
 use till_plugin::proto::{Create, FromHost, Hello, Layer, ToHost};
 use till_plugin::{ErrorCode, PluginError, Sensitive};
 
@@ -91,6 +92,10 @@ fn to_host(g: &mut Golden) {
     g.is("to-host/log-trimmed", &ToHost::LogTrimmed { id: 5, result: Ok(()) });
     g.is("to-host/log-trim-refused", &ToHost::LogTrimmed { id: 5, result: Err(log_refused()) });
     g.is("to-host/log-page-refused", &ToHost::LogPage { id: 4, result: Err(log_refused()) });
+    for masking in [Masking::Lengths, Masking::Text, Masking::Keys, Masking::Digits, Masking::Raw] {
+        g.is(&format!("to-host/record-{}", masking.as_str()), &ToHost::Record { masking: Some(masking) });
+    }
+    g.is("to-host/record-stop", &ToHost::Record { masking: None });
 }
 
 fn from_host(g: &mut Golden) {
@@ -122,6 +127,16 @@ fn from_host(g: &mut Golden) {
     g.is("from-host/log-append", &FromHost::LogAppend { id: 3, bytes: vec![5, 6] });
     g.is("from-host/log-trim", &FromHost::LogTrim { id: 5, through: 699 });
     g.is("from-host/log-read", &FromHost::LogRead { id: 4, after: 699, max: 64 });
+    let runs = || vec![Run::Masked(300), Run::Known(vec![13, 10])];
+    let passed = [
+        ("in", Passed::In(runs())),
+        ("out", Passed::Out(runs())),
+        ("note", Passed::Note("unplugged".into())),
+    ];
+    for (name, what) in passed {
+        let piece = Piece { at_ms: 123_456, dropped: 2, what };
+        g.is(&format!("from-host/traffic-{name}"), &FromHost::Traffic(piece));
+    }
 }
 
 fn services(g: &mut Golden) {

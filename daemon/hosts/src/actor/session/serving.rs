@@ -20,6 +20,7 @@ use crate::actor::{Actor, CallRequest, Command, End, Interrupt};
 use crate::error::{Failure, FailureKind, HostError};
 use crate::event::{InstanceEvent, InstanceState};
 use crate::instance::HostInfo;
+use crate::record::{RecordedWhat, Tap};
 use crate::redact::redact;
 use crate::store::Store;
 
@@ -167,6 +168,7 @@ impl<'a> Serving<'a> {
                     // What does not fit cannot be: a page holds less than a frame.
                     let _ = self.link.send(&answer);
                 }
+                () = recording_over(self.actor.tap.as_ref()) => self.stop_recording(),
                 () = sleep_until(timer) => self.tick(),
                 command = self.actor.commands.recv() => self.command(command),
             }
@@ -180,9 +182,29 @@ impl<'a> Serving<'a> {
                 self.queue.push_back((call, Instant::now()));
             }
             Some(Command::Call(call)) => self.actor.refuse(Command::Call(call)),
+            Some(Command::Record { tap, reply }) => {
+                self.actor.record(tap, reply);
+                self.record();
+            }
             Some(Command::Restart) => self.stop(Interrupt::Restart),
             Some(Command::Stop(done)) => self.stop(Interrupt::Stop(vec![done])),
             None => self.stop(Interrupt::Stop(Vec::new())),
+        }
+    }
+
+    /// Tells the host what to record, if somebody does.
+    fn record(&mut self) {
+        let masking = self.actor.recording();
+        // Before its hello it does not listen yet; it is told before its instance is made.
+        if masking.is_some() && !matches!(self.phase, Phase::Hello { .. }) {
+            let _ = self.link.send(&ToHost::Record { masking });
+        }
+    }
+
+    fn stop_recording(&mut self) {
+        self.actor.tap = None;
+        if !matches!(self.phase, Phase::Hello { .. }) {
+            let _ = self.link.send(&ToHost::Record { masking: None });
         }
     }
 
@@ -363,6 +385,11 @@ impl<'a> Serving<'a> {
             FromHost::LogAppend { id, bytes } => self.logs.append(id, bytes)?,
             FromHost::LogRead { id, after, max } => self.logs.read(id, after, max)?,
             FromHost::LogTrim { id, through } => self.logs.trim(id, through)?,
+            FromHost::Traffic(piece) => {
+                if let Some(tap) = &self.actor.tap {
+                    tap.piece(piece);
+                }
+            }
             FromHost::Ended(error) => {
                 self.told = Some(super::ending::ended(&error, self.panic_place.as_deref()));
             }
@@ -387,6 +414,7 @@ impl<'a> Serving<'a> {
         }
         match std::mem::replace(&mut self.phase, Phase::Create { by, hello: Box::new(hello) }) {
             Phase::Hello { create, .. } => {
+                self.record();
                 let sent = self.link.send(&ToHost::Create(*create));
                 sent.map_err(|e| {
                     failure(FailureKind::Settings, format!("its settings and stored values: {e}"))
@@ -466,7 +494,16 @@ impl<'a> Serving<'a> {
     fn ready(&mut self, info: HostInfo) {
         self.phase = Phase::Ready;
         self.ready_since = Some(Instant::now());
+        let before = self.actor.recording();
         self.actor.set_with(InstanceState::Ready, Some(info.into()));
+        // What the device says it is may ask for more to be masked.
+        let masking = self.actor.recording();
+        if masking != before {
+            self.record();
+            if let (Some(masking), Some(tap)) = (masking, &self.actor.tap) {
+                tap.now(RecordedWhat::Masking(masking));
+            }
+        }
     }
 
     fn reply(&mut self, id: u64, result: Result<Vec<u8>, PluginError>) -> Result<(), Failure> {
@@ -583,5 +620,13 @@ async fn cancelled(running: Option<&mut Running>) {
             let _ = (&mut running.cancelled).await;
         }
         _ => std::future::pending().await,
+    }
+}
+
+/// Resolves when who records has gone.
+async fn recording_over(tap: Option<&Tap>) {
+    match tap {
+        Some(tap) => tap.over().await,
+        None => std::future::pending().await,
     }
 }
