@@ -31,6 +31,9 @@ async fn stranger() {
     let sign_in = client.proxy("/org/tilld/Till1/channel/bankcard", "org.tilld.Channel1").await.unwrap();
     let sign_in: zbus::Result<()> = sign_in.call("SignIn", &(Options::new(),)).await;
     let restart = client.proxy("/org/tilld/Till1/device/printer", "org.tilld.Device1").await.unwrap();
+    let record: zbus::Result<zbus::OwnedFd> = restart.call("Record", &(Options::new(),)).await;
+    let raw: zbus::Result<zbus::OwnedFd> = restart.call("RecordRaw", &(Options::new(),)).await;
+    let claim: zbus::Result<()> = restart.call("Claim", &(Options::new(),)).await;
     let restart: zbus::Result<()> = restart.call("Restart", &(Options::new(),)).await;
     let answers = [
         ("OpenPayment", refused(client.open(100, "").await)),
@@ -47,6 +50,9 @@ async fn stranger() {
         ("Verify", refused(client.verify_journal().await)),
         ("Export", refused(client.export_journal(file).await)),
         ("SignIn", refused(sign_in)),
+        ("Record", refused(record)),
+        ("RecordRaw", refused(raw)),
+        ("Claim", refused(claim)),
         ("Restart", refused(restart)),
     ];
     for (call, answer) in answers {

@@ -152,3 +152,35 @@ impl Player {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    /// What a plugin reads until the device goes.
+    async fn session(path: &Path, positions: &Positions) -> Vec<u8> {
+        let transport = open(path, positions).unwrap();
+        let mut end = std::os::unix::net::UnixStream::from(transport.fd.try_clone().unwrap());
+        end.set_nonblocking(false).unwrap();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            end.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+        read.await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_opening_goes_on_where_the_device_went_away_and_masked_bytes_have_their_length() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.recording");
+        // The second session has its time since the start; nobody waits an hour for it.
+        let text = "# till-recording 2 serial\n0 open\n0 in 41 *3 42\n5 gone\n3600000 open\n3600005 in 43\n3600009 gone\n";
+        std::fs::write(&path, text).unwrap();
+        let positions = Positions::default();
+        for expected in [&b"A000B"[..], b"C", b"A000B", b"C"] {
+            assert_eq!(session(&path, &positions).await, expected);
+        }
+    }
+}

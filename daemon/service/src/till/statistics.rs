@@ -12,16 +12,16 @@ use std::time::Duration;
 
 use till_hosts::{Counters, DriverClient, Instance};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Between two questions to a driver.
 const ASK: Duration = Duration::from_mins(1);
 /// Between two writes of one device.
 const WRITE: Duration = Duration::from_mins(5);
-/// How long a driver may take to answer; one that prints or reads answers in between.
+/// How long a driver may take to answer before it counts as hung: longer than any of its polls may last.
 const ANSWER: Duration = Duration::from_secs(30);
-/// The same, where somebody waits.
-const SOON: Duration = Duration::from_secs(5);
+/// How long is waited for it where somebody looks, and where the till stops; a late answer harms nobody.
+const SOON: Duration = Duration::from_secs(2);
 
 /// The statistics of all devices.
 pub struct Statistics {
@@ -112,7 +112,8 @@ impl Statistics {
 
     async fn ask(&self, instance: &Instance, patience: Duration) {
         // A plugin without counters, or one that is busy: what was told before stands.
-        let Ok(told) = DriverClient::new(instance.clone()).statistics(patience).await else { return };
+        let driver = DriverClient::new(instance.clone());
+        let Ok(Ok(told)) = timeout(patience, driver.statistics(ANSWER)).await else { return };
         if let Some(device) = self.lock().get_mut(instance.id())
             && device.instance.is_some()
         {
@@ -166,12 +167,12 @@ impl Statistics {
         let mut asked = tokio::task::JoinSet::new();
         for instance in all.iter().filter_map(|(_, i)| i.clone()) {
             asked.spawn(async move {
-                let told = DriverClient::new(instance.clone()).statistics(Duration::from_secs(1)).await;
-                (instance.id().to_owned(), told)
+                let driver = DriverClient::new(instance.clone());
+                (instance.id().to_owned(), timeout(SOON, driver.statistics(ANSWER)).await)
             });
         }
         while let Some(answer) = asked.join_next().await {
-            if let Ok((id, Ok(told))) = answer
+            if let Ok((id, Ok(Ok(told)))) = answer
                 && let Some(device) = self.lock().get_mut(&id)
             {
                 device.counters.told(&told);
