@@ -70,7 +70,8 @@ pub trait Device1 {
     fn record(&self, options: Options<'_>) -> Result<OwnedFd, Error>;
 
     /// The same with every byte as it is, CARD DATA INCLUDED. Only while the till is in training, and at its end it
-    /// ends. Tells Alarm (raw-recording). Errors: as Record; WrongState (not in training). Options: as Record.
+    /// ends. Tells Alarm (raw-recording). Errors: Busy (who records), WrongState (not in training, no process, no transport),
+    /// InvalidArgs. Options: as Record.
     fn record_raw(&self, options: Options<'_>) -> Result<OwnedFd, Error>;
 
     /// Ends a recording, whoever began it. Errors: WrongState.
