@@ -56,7 +56,8 @@ pub(super) fn open(path: &Path, positions: &Positions) -> Result<OpenTransport, 
     tokio::spawn(async move {
         let count = recording.steps.len();
         let from = positions.get(&key);
-        let player = Player {
+        // It lives until the position is kept: who sees the device go may open it again at once.
+        let mut player = Player {
             device: ours,
             filler: if super::packets(recording.kind) { 0 } else { b'0' },
             written: 0,
@@ -94,7 +95,7 @@ struct Player {
 
 impl Player {
     /// Plays until the device goes; gives how many steps that were.
-    async fn play(mut self, steps: &[(Duration, Step)]) -> Result<usize, String> {
+    async fn play(&mut self, steps: &[(Duration, Step)]) -> Result<usize, String> {
         let start = Instant::now();
         let zero = steps.first().map_or(Duration::ZERO, |(at, step)| match step {
             // A later opening begins now; the first steps have their time since the start of the recording.
