@@ -40,7 +40,9 @@ impl Masking {
         }
         match kind {
             TransportKind::Evdev => Self::Keys,
-            TransportKind::Hidraw | TransportKind::I2c | TransportKind::Spi | TransportKind::Ccid => Self::Lengths,
+            TransportKind::Hidraw | TransportKind::I2c | TransportKind::Spi | TransportKind::Ccid => {
+                Self::Lengths
+            }
             _ if harmless => Self::Digits,
             _ if text => Self::Text,
             _ => Self::Lengths,
