@@ -323,9 +323,12 @@ async fn tillctl_records_until_it_is_interrupted_and_a_recording_dies_with_who_a
     }
     let bytes = || Options::from([("bytes", 4096_u64.into())]);
     let pipe = device(&client, "printer").await.record(bytes()).await.unwrap();
-    let payment = client.ready(100).await.unwrap();
-    payment.pay_cash(100).await.unwrap();
-    paid(&payment).await;
+    // More than one receipt fits.
+    for n in 0..4 {
+        let payment = client.ready(100 + n).await.unwrap();
+        payment.pay_cash(100 + n).await.unwrap();
+        paid(&payment).await;
+    }
     let text = read(pipe).await;
     assert!(
         text.len() <= 4096 && text.lines().last().unwrap().starts_with("# end: the size limit"),
