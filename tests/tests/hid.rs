@@ -205,3 +205,28 @@ async fn a_scan_over_hid_pays_and_the_scanner_is_triggered_only_while_a_payment_
     let books = rig.at_rest(&client).await.unwrap();
     assert_eq!(books.wallet, 1_000);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_read_the_moment_the_scanner_is_started_is_never_lost() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path();
+    std::fs::create_dir_all(dir.join("run")).unwrap();
+    let socket = dir.join("run/hid.sock");
+    let scanner = HidScanner::listen(&socket).unwrap();
+    let config = device("window", "org.tilld.scanner", &socket, &scanner.descriptor());
+    let (rig, client) = till(dir, "window", config, false).await;
+    for round in 1..=15 {
+        let payment = client.ready(1_000).await.unwrap();
+        let started = || async { scanner.triggered().then(|| scanner.times_triggered()) };
+        let before = until("the scanner is started", started).await.unwrap();
+        // Plugged in again it is started for the payment that waits, and reads what the customer still holds before it.
+        scanner.node().unplug();
+        assert!(scanner.wait_triggered(before + 1, LONG));
+        scanner.scan(wallet_code(round), &[]).unwrap();
+        payment.wait(&["paid"]).await.unwrap();
+        let stopped = || async { (!scanner.triggered()).then_some(()) };
+        until("the scanner is stopped behind the payment", stopped).await.unwrap();
+    }
+    let books = rig.at_rest(&client).await.unwrap();
+    assert_eq!(books.wallet, 15_000);
+}

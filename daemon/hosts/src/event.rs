@@ -84,6 +84,12 @@ pub enum InstanceEvent {
     Driver(DriverEvent),
     /// From a channel.
     Channel(ChannelEvent),
+    /// A call with this mark was answered without an error ([`crate::Instance::call_marked`]): what is told behind this
+    /// happened after it, what was told before it did not.
+    Answered {
+        /// The caller's.
+        mark: u64,
+    },
     /// A log line of the plugin, redacted.
     Log {
         /// Severity.

@@ -146,14 +146,35 @@ impl Instance {
         self.begin(method, request, timeout)?.wait().await
     }
 
+    /// [`Instance::call`], with a mark among the events where it was answered: a reply and an event are read by two tasks,
+    /// and which of them comes first says nothing; the mark does.
+    pub async fn call_marked<Q, R>(
+        &self,
+        method: u32,
+        request: &Q,
+        timeout: Duration,
+        mark: u64,
+    ) -> Result<R, HostError>
+    where
+        Q: Serialize + ?Sized + Sync,
+        R: DeserializeOwned,
+    {
+        self.queue(method, self.encoded(request)?, timeout, Some(mark))?.wait().await
+    }
+
     /// Begins a call, to be waited for or cancelled.
     pub fn begin<Q>(&self, method: u32, request: &Q, timeout: Duration) -> Result<PendingCall, HostError>
     where
         Q: Serialize + ?Sized,
     {
-        let payload = proto::encode(request)
-            .map_err(|error| HostError::Refused { instance: self.id().to_owned(), error })?;
-        self.begin_raw(method, Zeroizing::new(payload), timeout)
+        self.begin_raw(method, self.encoded(request)?, timeout)
+    }
+
+    fn encoded<Q: Serialize + ?Sized>(&self, request: &Q) -> Result<Zeroizing<Vec<u8>>, HostError> {
+        let encoded = proto::encode(request);
+        encoded
+            .map(Zeroizing::new)
+            .map_err(|error| HostError::Refused { instance: self.id().to_owned(), error })
     }
 
     /// Begins a call with an encoded request.
@@ -163,6 +184,16 @@ impl Instance {
         payload: Zeroizing<Vec<u8>>,
         timeout: Duration,
     ) -> Result<PendingCall, HostError> {
+        self.queue(method, payload, timeout, None)
+    }
+
+    fn queue(
+        &self,
+        method: u32,
+        payload: Zeroizing<Vec<u8>>,
+        timeout: Duration,
+        mark: Option<u64>,
+    ) -> Result<PendingCall, HostError> {
         let length = payload.len();
         // Room for the frame's other fields.
         if length > proto::MAX_FRAME - 64 {
@@ -170,7 +201,7 @@ impl Instance {
         }
         let (reply, receiver) = oneshot::channel();
         let (cancel, cancelled) = oneshot::channel();
-        let request = CallRequest { method, payload, timeout, reply, cancelled };
+        let request = CallRequest { method, payload, timeout, reply, cancelled, mark };
         if self.shared.commands.send(Command::Call(request)).is_err() {
             return Err(self.stopped());
         }

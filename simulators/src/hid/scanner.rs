@@ -150,6 +150,12 @@ pub struct HidScanner {
     hand: Mutex<()>,
 }
 
+/// Output reports that start a reading.
+fn pulled(heard: &[Vec<u8>]) -> usize {
+    let starts = |report: &&Vec<u8>| matches!(report.as_slice(), [TRIGGER_REPORT, bits] if bits & START != 0);
+    heard.iter().filter(starts).count()
+}
+
 impl HidScanner {
     /// Listens at `path`.
     pub fn listen(path: &Path) -> Result<Self, DeviceError> {
@@ -171,11 +177,14 @@ impl HidScanner {
         self.trigger() & START != 0
     }
 
+    /// How often the till has pulled the trigger.
+    pub fn times_triggered(&self) -> usize {
+        pulled(&self.node.heard())
+    }
+
     /// Waits until the till has pulled the trigger for the `count`-th time; false after `timeout`.
     pub fn wait_triggered(&self, count: usize, timeout: Duration) -> bool {
-        let pulled =
-            |report: &&Vec<u8>| matches!(report.as_slice(), [TRIGGER_REPORT, bits] if bits & START != 0);
-        self.node.wait_heard(timeout, |heard| heard.iter().filter(pulled).count() >= count)
+        self.node.wait_heard(timeout, |heard| pulled(heard) >= count)
     }
 
     fn trigger(&self) -> u8 {

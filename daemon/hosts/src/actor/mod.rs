@@ -50,6 +50,8 @@ pub(crate) struct CallRequest {
     pub(crate) reply: oneshot::Sender<Result<Vec<u8>, HostError>>,
     /// Resolves (with an error) when the caller cancels.
     pub(crate) cancelled: oneshot::Receiver<()>,
+    /// What is put among the events where the call was answered well ([`InstanceEvent::Answered`]).
+    pub(crate) mark: Option<u64>,
 }
 
 /// Why an instance does not run now.

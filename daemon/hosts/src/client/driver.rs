@@ -44,14 +44,20 @@ impl DriverClient {
         self.instance.call(method::HEALTH_1, &level, timeout).await
     }
 
-    /// Arms a reader for one payment.
-    pub async fn enable(&self, request: &EnableRequest, timeout: Duration) -> Result<(), HostError> {
-        self.instance.call(method::ENABLE_1, request, timeout).await
+    /// Arms a reader for one payment. What it reads for it is told behind `mark`
+    /// ([`Answered`](crate::InstanceEvent::Answered)).
+    pub async fn enable(
+        &self,
+        request: &EnableRequest,
+        timeout: Duration,
+        mark: u64,
+    ) -> Result<(), HostError> {
+        self.instance.call_marked(method::ENABLE_1, request, timeout, mark).await
     }
 
-    /// Disarms a reader.
-    pub async fn disable(&self, timeout: Duration) -> Result<(), HostError> {
-        self.instance.call(method::DISABLE_1, &(), timeout).await
+    /// Disarms a reader. What is told behind `mark` it read since.
+    pub async fn disable(&self, timeout: Duration, mark: u64) -> Result<(), HostError> {
+        self.instance.call_marked(method::DISABLE_1, &(), timeout, mark).await
     }
 
     /// Gives a print job; its result comes as an event.

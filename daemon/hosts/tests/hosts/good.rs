@@ -1,6 +1,7 @@
 //! A good plugin works as its author expects.
 
 use till_hosts::till_plugin::driver::{DriverEvent, HealthLevel, OpenDrawer, ShowContent};
+use till_hosts::till_plugin::proto::method;
 use till_hosts::till_plugin::{Extra, Sensitive};
 use till_hosts::{ChannelClient, DriverClient, InstanceEvent, InstanceState, TransportSpec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -65,6 +66,37 @@ async fn bytes_go_both_ways_over_its_transport() {
     let mut shown = [0; 5];
     within(device.read_exact(&mut shown)).await.unwrap();
     assert_eq!(shown, *b"hello");
+}
+
+#[tokio::test]
+async fn a_marked_call_stands_among_the_events_where_it_was_answered_and_a_failed_one_does_not() {
+    let bench = Bench::new(&["good"]);
+    let path = bench.dir.path().join("device");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut spec = bench.spec("good", GOOD, "");
+    spec.transport = Some(TransportSpec::Unix { path, kind: None });
+    let (good, mut events) = bench.ready(spec).await;
+    let (mut device, _) = within(listener.accept()).await.unwrap();
+    let mut told = Vec::new();
+    for mark in 1..=50_u8 {
+        // Told while the call runs; then the mark; then what the device sends once the caller knows.
+        let drawer = OpenDrawer { reason: "opening".into(), ..drawer() };
+        good.call_marked::<_, ()>(method::OPEN_DRAWER_1, &drawer, CALL, mark.into()).await.unwrap();
+        let refused = good.call_marked::<_, ()>(method::SIGNAL_1, &0_u8, CALL, 1_000).await;
+        assert!(refused.is_err(), "it has no light");
+        device.write_all(&[mark]).await.unwrap();
+        device.read_exact(&mut [0]).await.unwrap();
+        for _ in 0..3 {
+            let next = until(&mut events, |e| match e {
+                InstanceEvent::Driver(DriverEvent::State { text, .. }) => Some(text.clone()),
+                InstanceEvent::Answered { mark } => Some(format!("mark {mark}")),
+                _ => None,
+            });
+            told.push(next.await);
+        }
+        assert_eq!(told, ["opening".to_owned(), format!("mark {mark}"), format!("{mark:02x}")]);
+        told.clear();
+    }
 }
 
 #[tokio::test]

@@ -208,28 +208,25 @@ impl Readers {
         loop {
             let now = wanted.borrow_and_update().clone();
             claims.mark_unchanged();
-            let done = match &now.armed {
-                Some((_, request)) => driver.enable(request, CALL).await.map(|()| true),
-                // Between payments it is its claimant's.
-                None if self.claims.wants(reader.id()) => match claimed() {
-                    Some(request) => driver.enable(&request, CALL).await.map(|()| true),
-                    None => Ok(armed),
-                },
-                None if armed => driver.disable(CALL).await.map(|()| false),
-                None => Ok(false),
+            // Between payments it is its claimant's.
+            let claim = || self.claims.wants(reader.id()).then(claimed).flatten();
+            let request = now.armed.as_ref().map(|(_, request)| request.clone()).or_else(claim);
+            let done = match request {
+                Some(request) => Some(driver.enable(&request, CALL, now.number).await.map(|()| true)),
+                None if armed => Some(driver.disable(CALL, now.number).await.map(|()| false)),
+                None => None,
             };
             match done {
-                Ok(is) => armed = is,
-                Err(e) => {
+                // It counts from its place among the reader's events ([`Follower::run`]): what the reader reads in the next
+                // instant must not find it unarmed because its event was quicker than this task.
+                Some(Ok(is)) => armed = is,
+                Some(Err(e)) => {
                     armed = true; // not known: the next disarming is not left out
                     tracing::warn!(DEVICE = reader.id(), "arming: {e}");
+                    self.has_reached(reader.id(), now.number);
                 }
+                None => self.has_reached(reader.id(), now.number),
             }
-            if let Some(r) = self.ready().get_mut(reader.id()) {
-                r.reached = Some(now.number);
-                r.late = false;
-            }
-            self.reached.send_replace(());
             loop {
                 tokio::select! {
                     biased;
@@ -242,6 +239,15 @@ impl Readers {
                 }
             }
         }
+    }
+
+    /// A reader has carried out this wish, and all before it.
+    fn has_reached(&self, reader: &str, wanted: u64) {
+        if let Some(r) = self.ready().get_mut(reader) {
+            r.reached = r.reached.max(Some(wanted));
+            r.late = false;
+        }
+        self.reached.send_replace(());
     }
 
     /// Something that no payment asked for: it is its claimant's, or nobody's.
@@ -325,6 +331,7 @@ impl Follower {
                 InstanceEvent::State(InstanceState::Ready) => self.ready(),
                 InstanceEvent::State(state) => self.not_ready(&state),
                 InstanceEvent::Driver(event) => self.driver(event).await,
+                InstanceEvent::Answered { mark } => self.readers.has_reached(&self.view.id, mark),
                 InstanceEvent::Log { level, message } => log(&self.view.id, level, &message),
                 _ => {}
             }

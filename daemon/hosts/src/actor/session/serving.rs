@@ -60,6 +60,7 @@ pub(super) struct Running {
     pub(super) reply: oneshot::Sender<Result<Vec<u8>, HostError>>,
     cancelled: oneshot::Receiver<()>,
     cancel_sent: bool,
+    mark: Option<u64>,
 }
 
 /// A count within the running second.
@@ -259,6 +260,7 @@ impl<'a> Serving<'a> {
                 reply: call.reply,
                 cancelled: call.cancelled,
                 cancel_sent: false,
+                mark: call.mark,
             });
         }
     }
@@ -520,6 +522,9 @@ impl<'a> Serving<'a> {
         match self.running.take() {
             Some(running) if running.id == id => {
                 let instance = self.actor.spec.id.clone();
+                if let (Some(mark), Ok(_)) = (running.mark, &result) {
+                    self.actor.events.send(InstanceEvent::Answered { mark });
+                }
                 let result = result.map_err(|mut error| {
                     error.message = redact(&error.message, MAX_LOG);
                     HostError::Refused { instance, error }
