@@ -6,14 +6,16 @@
 use std::time::{Duration, Instant};
 
 use till_plugin::channel::{
-    Approval, Authorise, Channel, ChannelDescription, ChannelEvent, Decline, DeclineClass, Follow,
-    FollowKind, FollowUp, LegRule, NextStep, Operation as Does, Outcome, Prepared, QueryOutcome, QueryRule,
-    ResolveProfile, UndoOutcome, UndoReason, UndoRule, Unknown, UnknownReason,
+    Approval, Authorise, Channel, ChannelDescription, ChannelEvent, Decline, DeclineClass, Follow, FollowUp,
+    LegRule, NextStep, Operation as Does, Outcome, Prepared, QueryOutcome, QueryRule, ResolveProfile,
+    UndoOutcome, UndoReason, UndoRule, Unknown, UnknownReason,
 };
 use till_plugin::driver::{DeviceState, Health};
 use till_plugin::host::Level;
-use till_plugin::{Currency, Extra, Family, Host, Instrument, Money, PluginError, Sensitive, Settings};
+use till_plugin::{Currency, Extra, Family, Host, Instrument, PluginError, Sensitive, Settings};
+use till_wallet::counts::Counts;
 use till_wallet::time::host_time;
+use till_wallet::{asked, given};
 use zeroize::Zeroizing;
 
 use crate::amount::Fen;
@@ -34,6 +36,9 @@ const REFUND: &[u8] = b"alipay 1 refund";
 /// An order number no sale ever has: the daemon's numbers begin with the terminal's.
 const PROBE_ORDER: &str = "TILLPROBE00000000";
 
+/// The wallet's name, for people.
+const NAME: &str = "Alipay";
+
 /// Kept back from every call's deadline, so that the answer reaches the daemon before it gives the call up.
 const MARGIN: Duration = Duration::from_millis(250);
 
@@ -50,16 +55,6 @@ pub struct Alipay {
     target: Target,
     codes: Codes,
     counts: Counts,
-}
-
-#[derive(Default)]
-struct Counts {
-    exchanges: u64,
-    approved: u64,
-    declined: u64,
-    not_sent: u64,
-    unknown: u64,
-    bad_seal: u64,
 }
 
 /// Why a call was not made.
@@ -97,7 +92,7 @@ impl NotMade {
 impl Alipay {
     /// The request of a sale, or why there is none. Nothing is sent.
     fn sale_call(&self, request: &Authorise) -> Result<(Call, Fen), Decline> {
-        let amount = fen(request.amount)?;
+        let amount = asked::fen(request.amount, NAME)?;
         if request.hold {
             return Err(refuse(
                 DeclineClass::Channel,
@@ -179,13 +174,7 @@ impl Alipay {
     }
 
     fn count(&mut self, outcome: Outcome) -> Outcome {
-        let counter = match &outcome {
-            Outcome::Approved(_) => &mut self.counts.approved,
-            Outcome::Declined(_) => &mut self.counts.declined,
-            Outcome::NotSent(_) => &mut self.counts.not_sent,
-            Outcome::Unknown(_) => &mut self.counts.unknown,
-        };
-        *counter += 1;
+        self.counts.outcome(&outcome);
         outcome
     }
 
@@ -196,14 +185,6 @@ impl Alipay {
 
 fn refuse(class: DeclineClass, code: &str, text: &str) -> Decline {
     Decline::local(class, code, text)
-}
-
-fn fen(money: Money) -> Result<Fen, Decline> {
-    if money.currency() != Currency::CNY {
-        let text = format!("Alipay at the till takes CNY, not {}; use another channel", money.currency());
-        return Err(refuse(DeclineClass::Channel, "currency", &text));
-    }
-    Fen::new(money.minor()).map_err(|e| refuse(DeclineClass::Device, "amount", &e.to_string()))
 }
 
 /// The answer of a query that could not be made.
@@ -231,10 +212,10 @@ impl Channel for Alipay {
         }
         let platform = PlatformKey::from_text(&config.alipay_public_key).map_err(|e| wrong(&e))?;
         let secret = host.secret("app_private_key")?;
-        let app = AppKey::from_text(text(&secret, "app_private_key")?).map_err(|e| wrong(&e))?;
+        let app = AppKey::from_text(given::secret(&secret, "app_private_key")?).map_err(|e| wrong(&e))?;
         // Optional: only a service provider acting for the merchant has one.
         let token = match host.secret("app_auth_token") {
-            Ok(token) => Some(Zeroizing::new(text(&token, "app_auth_token")?.trim().to_owned())),
+            Ok(token) => Some(Zeroizing::new(given::secret(&token, "app_auth_token")?.trim().to_owned())),
             Err(_) => None,
         };
         let codes = Codes::built_in()
@@ -307,7 +288,7 @@ impl Channel for Alipay {
     }
 
     fn query(&mut self, original: &FollowUp) -> QueryOutcome {
-        let amount = match fen(original.amount) {
+        let amount = match asked::fen(original.amount, NAME) {
             Ok(amount) => amount,
             Err(no) => return QueryOutcome::Unknown(Unknown::new(UnknownReason::Mismatch, no.text)),
         };
@@ -437,60 +418,22 @@ impl Channel for Alipay {
     }
 
     fn statistics(&mut self) -> Vec<(String, u64)> {
-        let c = &self.counts;
-        [
-            ("exchanges", c.exchanges),
-            ("approved", c.approved),
-            ("declined", c.declined),
-            ("not-sent", c.not_sent),
-            ("unknown", c.unknown),
-            ("bad-seal", c.bad_seal),
-        ]
-        .map(|(name, count)| (name.to_owned(), count))
-        .to_vec()
+        self.counts.list()
     }
 }
 
-fn text<'a>(secret: &'a Sensitive<Vec<u8>>, name: &str) -> Result<&'a str, PluginError> {
-    std::str::from_utf8(secret.expose()).map_err(|_| {
-        PluginError::settings(format!("the secret {name:?} is not text; give it as PEM or base64"))
-    })
-}
-
-/// The request of a refund, or why there is none: refused here, before anything is sent. A whole payment goes back this
-/// way too, also on its own day; a cancel is for unknown outcomes.
+/// The request of a refund, or why there is none: refused here, before anything is sent.
 fn refund_call(request: &Follow) -> Result<(Call, Fen), Decline> {
-    if request.kind != FollowKind::Refund {
-        let text =
-            format!("Alipay at the till gives money back by refund, it has no {}", request.kind.as_str());
-        return Err(refuse(DeclineClass::Channel, "unsupported", &text));
-    }
-    let (part, whole) = (fen(request.amount)?, fen(request.original.amount)?);
-    if part > whole {
-        return Err(Decline {
-            text_zh: "退款金额大于原付款，请更改金额".into(),
-            ..refuse(
-                DeclineClass::Device,
-                "refund-too-large",
-                "the refund is larger than the payment; change the amount",
-            )
-        });
-    }
+    let (part, _) = asked::refund(request, NAME)?;
     let reason = fit_subject(&request.reason);
     let call = calls::refund(&request.original.ids.order, &request.ids.order, part, reason.as_deref())
         .map_err(|e| NotMade::Call(e).decline())?;
     Ok((call, part))
 }
 
-/// The refund's own number is what its answer stands for. It must be of the trade that the payment's approval named.
+/// The refund's own number is what its answer stands for.
 fn of_refund(approval: Approval, request: &Follow) -> Result<Approval, Unknown> {
-    let paid = &request.original.approval.reference;
-    // Empty where people decided that it was paid, without an answer of the gateway.
-    if !paid.is_empty() && approval.reference != *paid {
-        let text = "the answer to the refund names another trade than the payment's; it is not believed";
-        return Err(Unknown::new(UnknownReason::Mismatch, text));
-    }
-    let mut approval = approval;
+    let mut approval = asked::of_payment(approval, request)?;
     approval.echo.order = Some(request.ids.order.clone());
     Ok(approval)
 }

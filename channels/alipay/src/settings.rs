@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use till_plugin::PluginError;
+use till_wallet::given;
 pub use till_wallet::words::is_id;
 
 /// The `settings` table of this channel. Unknown keys are refused.
@@ -138,15 +139,7 @@ impl Config {
 
     /// The CA certificates' PEM; empty when none is set.
     pub fn ca(&self) -> Result<String, PluginError> {
-        match (&self.ca_file, &self.ca_pem) {
-            (Some(path), _) => std::fs::read_to_string(path).map_err(|e| {
-                PluginError::settings(format!(
-                    "ca_file {} cannot be read ({e}); check the path and that the till's user may read it",
-                    path.display()
-                ))
-            }),
-            (None, pem) => Ok(pem.clone().unwrap_or_default()),
-        }
+        given::pem("ca_file", self.ca_file.as_deref(), self.ca_pem.as_deref())
     }
 }
 

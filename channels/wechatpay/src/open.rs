@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use till_plugin::{Host, PluginError, Sensitive};
 use till_wallet::certificate::Certificate;
+use till_wallet::given;
 use till_wallet::keys::{PlatformKey, SigningKey};
 use till_wallet::link::{Identity, Target};
 
@@ -43,7 +44,7 @@ fn line(config: &Config, identity: Option<&Identity<'_>>) -> Result<Line, Plugin
 /// Interface v3, from settings and secrets.
 pub(crate) fn three(host: &Host, config: &Config) -> Result<Three, PluginError> {
     let secret = host.secret("merchant_private_key")?;
-    let key = SigningKey::from_text(text(&secret, "merchant_private_key")?).map_err(wrong)?;
+    let key = SigningKey::from_text(given::secret(&secret, "merchant_private_key")?).map_err(wrong)?;
     let mut seals = Seals::default();
     for (key, id) in [
         (&config.platform_public_key, &config.platform_public_key_id),
@@ -60,7 +61,9 @@ pub(crate) fn three(host: &Host, config: &Config) -> Result<Three, PluginError> 
     }
     // Optional where a public key of the platform is set.
     let api_key = match host.secret("api_v3_key") {
-        Ok(secret) => Some(ApiV3Key::new(text(&secret, "api_v3_key")?.trim().as_bytes()).map_err(wrong)?),
+        Ok(secret) => {
+            Some(ApiV3Key::new(given::secret(&secret, "api_v3_key")?.trim().as_bytes()).map_err(wrong)?)
+        }
         Err(_) => None,
     };
     if seals.is_empty() && api_key.is_none() {
@@ -87,7 +90,7 @@ pub(crate) fn three(host: &Host, config: &Config) -> Result<Three, PluginError> 
 /// Interface v2, from settings and secrets.
 pub(crate) fn two(host: &Host, config: &Config) -> Result<Two, PluginError> {
     let secret = host.secret("api_v2_key")?;
-    let key = text(&secret, "api_v2_key")?.trim();
+    let key = given::secret(&secret, "api_v2_key")?.trim();
     if key.len() != 32 {
         return Err(PluginError::settings(
             "the secret api_v2_key does not have 32 characters; copy it again from the merchant console (API security)",
@@ -98,7 +101,7 @@ pub(crate) fn two(host: &Host, config: &Config) -> Result<Two, PluginError> {
         line(config, None)?
     } else {
         let secret = host.secret("merchant_private_key")?;
-        let key_pem = text(&secret, "merchant_private_key")?;
+        let key_pem = given::secret(&secret, "merchant_private_key")?;
         line(config, Some(&Identity { certificate_pem: &certificate_pem, key_pem }))?
     };
     Ok(Two {
@@ -109,9 +112,4 @@ pub(crate) fn two(host: &Host, config: &Config) -> Result<Two, PluginError> {
         seals: Seals::default(),
         line,
     })
-}
-
-fn text<'a>(secret: &'a Sensitive<Vec<u8>>, name: &str) -> Result<&'a str, PluginError> {
-    std::str::from_utf8(secret.expose())
-        .map_err(|_| PluginError::settings(format!("the secret {name:?} is not text; give it as exported")))
 }

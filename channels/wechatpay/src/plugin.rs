@@ -7,16 +7,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use till_plugin::channel::{
-    Approval, Authorise, Channel, ChannelDescription, ChannelEvent, Decline, DeclineClass, Follow,
-    FollowKind, FollowUp, LegRule, NextStep, Operation as Does, Outcome, Prepared, QueryOutcome, QueryRule,
-    ResolveProfile, UndoOutcome, UndoReason, UndoRule, Unknown, UnknownReason,
+    Authorise, Channel, ChannelDescription, ChannelEvent, Decline, DeclineClass, Follow, FollowUp, LegRule,
+    NextStep, Operation as Does, Outcome, Prepared, QueryOutcome, QueryRule, ResolveProfile, UndoOutcome,
+    UndoReason, UndoRule, Unknown, UnknownReason,
 };
 use till_plugin::driver::{DeviceState, Health};
 use till_plugin::host::Level;
-use till_plugin::{
-    Currency, ErrorCode, Extra, Family, Host, Instrument, Money, PluginError, Sensitive, Settings,
-};
+use till_plugin::{Currency, ErrorCode, Extra, Family, Host, Instrument, PluginError, Sensitive, Settings};
 use till_wallet::amount::Fen;
+use till_wallet::asked;
+use till_wallet::counts::Counts;
 use till_wallet::link::LinkError;
 
 use crate::api::{Api, NotMade};
@@ -37,6 +37,9 @@ const REFUND: &[u8] = b"wechatpay 1 refund";
 /// An order number no sale ever has: the daemon's numbers begin with the terminal's.
 const PROBE_ORDER: &str = "TILLPROBE00000000";
 
+/// The wallet's name, for people.
+const NAME: &str = "WeChat Pay";
+
 /// A step of an undo is not begun with less time than this.
 const LEAST: Duration = Duration::from_millis(500);
 
@@ -52,16 +55,6 @@ pub struct WechatPay {
     /// Orders whose payment was sent by this process, and when by the boot clock.
     sent: VecDeque<(String, u64)>,
     counts: Counts,
-}
-
-#[derive(Default)]
-struct Counts {
-    exchanges: u64,
-    approved: u64,
-    declined: u64,
-    not_sent: u64,
-    unknown: u64,
-    bad_seal: u64,
     probes: u64,
 }
 
@@ -92,14 +85,6 @@ fn refuse(class: DeclineClass, code: &str, text: &str) -> Decline {
     Decline::local(class, code, text)
 }
 
-fn fen(money: Money) -> Result<Fen, Decline> {
-    if money.currency() != Currency::CNY {
-        let text = format!("WeChat Pay at the till takes CNY, not {}; use another channel", money.currency());
-        return Err(refuse(DeclineClass::Channel, "currency", &text));
-    }
-    Fen::new(money.minor()).map_err(|e| refuse(DeclineClass::Device, "amount", &e.to_string()))
-}
-
 /// The answer of a query that could not be made.
 fn not_asked(no: &NotMade) -> QueryOutcome {
     QueryOutcome::Unknown(Unknown::new(UnknownReason::NoAnswer, not_made(no).text))
@@ -112,7 +97,7 @@ fn unknown(reason: UnknownReason, text: &str) -> UndoOutcome {
 impl WechatPay {
     /// The question of a sale, or why there is none. Nothing is sent.
     fn sale<'a>(&self, request: &'a Authorise) -> Result<(Ask<'a>, Fen), Decline> {
-        let amount = fen(request.amount)?;
+        let amount = asked::fen(request.amount, NAME)?;
         if request.hold {
             let text = "WeChat Pay at the till takes money, it does not hold it";
             return Err(refuse(DeclineClass::Channel, "unsupported", text));
@@ -149,7 +134,7 @@ impl WechatPay {
         let what = operation.as_str();
         match answered {
             Err(no @ NoAnswer::Seal { seal: SealError::Probe, .. }) => {
-                self.counts.probes += 1;
+                self.probes += 1;
                 self.host.log(Level::Info, format!("{what}: {no}"));
             }
             Err(no @ NoAnswer::Seal { status, .. }) if *status < 500 => {
@@ -178,13 +163,7 @@ impl WechatPay {
     }
 
     fn count(&mut self, what: Operation, outcome: Outcome) -> Outcome {
-        let counter = match &outcome {
-            Outcome::Approved(_) => &mut self.counts.approved,
-            Outcome::Declined(_) => &mut self.counts.declined,
-            Outcome::NotSent(_) => &mut self.counts.not_sent,
-            Outcome::Unknown(_) => &mut self.counts.unknown,
-        };
-        *counter += 1;
+        self.counts.outcome(&outcome);
         if let Outcome::Unknown(unknown) = &outcome {
             self.alarm(what, unknown);
         }
@@ -291,37 +270,13 @@ impl WechatPay {
     }
 }
 
-/// The question of a refund, or why there is none: refused here, before anything is sent. A whole payment goes back this way
-/// too, also on its own day; a reverse is for unknown outcomes.
+/// The question of a refund, or why there is none: refused here, before anything is sent.
 fn refund_of(request: &Follow) -> Result<(Ask<'_>, Fen), Decline> {
-    if request.kind != FollowKind::Refund {
-        let text =
-            format!("WeChat Pay at the till gives money back by refund, it has no {}", request.kind.as_str());
-        return Err(refuse(DeclineClass::Channel, "unsupported", &text));
-    }
-    let (amount, total) = (fen(request.amount)?, fen(request.original.amount)?);
-    if amount > total {
-        let text = "the refund is larger than the payment; change the amount";
-        return Err(Decline {
-            text_zh: "退款金额大于原付款，请更改金额".into(),
-            ..refuse(DeclineClass::Device, "refund-too-large", text)
-        });
-    }
+    let (amount, total) = asked::refund(request, NAME)?;
     let (order, refund) = (request.original.ids.order.as_str(), request.ids.order.as_str());
     let ask = Ask::Refund { order, refund, amount, total, reason: fit_reason(&request.reason) };
     ask.check().map_err(|e| not_made(&NotMade::Ask(e)))?;
     Ok((ask, amount))
-}
-
-/// A refund's answer must be of the payment that the payment's approval named.
-fn of_refund(approval: Approval, request: &Follow) -> Result<Approval, Unknown> {
-    let paid = &request.original.approval.reference;
-    // Empty where people decided that it was paid, without an answer of the platform.
-    if !paid.is_empty() && approval.reference != *paid {
-        let text = "the answer to the refund names another payment than the one it is of; it is not believed";
-        return Err(Unknown::new(UnknownReason::Mismatch, text));
-    }
-    Ok(approval)
 }
 
 impl Channel for WechatPay {
@@ -337,7 +292,7 @@ impl Channel for WechatPay {
             Interface::V2 => Api::Two(Box::new(two(&host, &config)?)),
         };
         let codes = Codes::built_in().map_err(|e| PluginError::new(ErrorCode::Internal, e.to_string()))?;
-        Ok(Self { host, config, api, codes, sent: VecDeque::new(), counts: Counts::default() })
+        Ok(Self { host, config, api, codes, sent: VecDeque::new(), counts: Counts::default(), probes: 0 })
     }
 
     fn describe(&self) -> ChannelDescription {
@@ -403,7 +358,7 @@ impl Channel for WechatPay {
     }
 
     fn query(&mut self, original: &FollowUp) -> QueryOutcome {
-        let amount = match fen(original.amount) {
+        let amount = match asked::fen(original.amount, NAME) {
             Ok(amount) => amount,
             Err(no) => return QueryOutcome::Unknown(Unknown::new(UnknownReason::Mismatch, no.text)),
         };
@@ -418,7 +373,7 @@ impl Channel for WechatPay {
     }
 
     fn undo(&mut self, original: &FollowUp, _reason: UndoReason) -> UndoOutcome {
-        let amount = match fen(original.amount) {
+        let amount = match asked::fen(original.amount, NAME) {
             Ok(amount) => amount,
             Err(no) => return UndoOutcome::NotSent(no),
         };
@@ -468,7 +423,7 @@ impl Channel for WechatPay {
         };
         let outcome = match outcome {
             Outcome::Approved(approval) => {
-                of_refund(approval, request).map_or_else(Outcome::Unknown, Outcome::Approved)
+                asked::of_payment(approval, request).map_or_else(Outcome::Unknown, Outcome::Approved)
             }
             other => other,
         };
@@ -486,9 +441,8 @@ impl Channel for WechatPay {
             Ok(answered) => {
                 let expected = self.expected(&request.original.ids.order, amount);
                 match outcome::refund_query(&self.codes, &answered, expected, refund) {
-                    QueryOutcome::Paid(approval) => {
-                        of_refund(approval, request).map_or_else(QueryOutcome::Unknown, QueryOutcome::Paid)
-                    }
+                    QueryOutcome::Paid(approval) => asked::of_payment(approval, request)
+                        .map_or_else(QueryOutcome::Unknown, QueryOutcome::Paid),
                     other => other,
                 }
             }
@@ -528,18 +482,9 @@ impl Channel for WechatPay {
     }
 
     fn statistics(&mut self) -> Vec<(String, u64)> {
-        let c = &self.counts;
-        [
-            ("exchanges", c.exchanges),
-            ("approved", c.approved),
-            ("declined", c.declined),
-            ("not-sent", c.not_sent),
-            ("unknown", c.unknown),
-            ("bad-seal", c.bad_seal),
-            ("signature-probes", c.probes),
-        ]
-        .map(|(name, count)| (name.to_owned(), count))
-        .to_vec()
+        let mut counted = self.counts.list();
+        counted.push(("signature-probes".into(), self.probes));
+        counted
     }
 }
 

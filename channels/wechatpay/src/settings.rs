@@ -1,9 +1,10 @@
 //! The channel's settings, and their check. A wrong one is refused when the channel opens, never at the first customer.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use till_plugin::PluginError;
+use till_wallet::given;
 use till_wallet::words::is_id;
 
 use crate::v2::sign::Method;
@@ -226,25 +227,15 @@ impl Config {
 
     /// The CA certificates' PEM; empty when none is set.
     pub fn ca(&self) -> Result<String, PluginError> {
-        text_of("ca_file", self.ca_file.as_deref(), self.ca_pem.as_deref())
+        given::pem("ca_file", self.ca_file.as_deref(), self.ca_pem.as_deref())
     }
 
     /// The merchant certificate's PEM; empty when none is set.
     pub fn merchant_certificate(&self) -> Result<String, PluginError> {
         let (file, pem) =
             (self.merchant_certificate_file.as_deref(), self.merchant_certificate_pem.as_deref());
-        text_of("merchant_certificate_file", file, pem)
+        given::pem("merchant_certificate_file", file, pem)
     }
-}
-
-fn text_of(key: &str, file: Option<&Path>, pem: Option<&str>) -> Result<String, PluginError> {
-    let Some(path) = file else { return Ok(pem.unwrap_or_default().to_owned()) };
-    std::fs::read_to_string(path).map_err(|e| {
-        PluginError::settings(format!(
-            "{key} {} cannot be read ({e}); check the path and that the till's user may read it",
-            path.display()
-        ))
-    })
 }
 
 /// A description the platform takes: no controls, at most 127 bytes; nothing when nothing is left.
