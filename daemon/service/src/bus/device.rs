@@ -204,13 +204,14 @@ impl Device1 {
         let (owner, who) = leases::caller(&self.world.access, connection, &header).await?;
         let classes = self.seen(|v| v.classes.clone());
         let readers = self.world.handle.readers.clone();
-        if !readers.claims.take(&self.id, &classes, &owner, &who)? {
-            return Ok(());
-        }
+        let Some(ended) = readers.claims.take(&self.id, &classes, &owner, &who)? else { return Ok(()) };
         super::device_changed(connection, &self.id, "ClaimedBy", owner.clone().into()).await;
         let (connection, id) = (connection.clone(), self.id.clone());
         tokio::spawn(async move {
-            leases::left(&connection, &owner).await;
+            tokio::select! {
+                _given_back = ended => return,
+                () = leases::left(&connection, &owner) => {}
+            }
             if readers.claims.release(&id, &owner).is_ok() {
                 tracing::info!(DEVICE = id, "released: {who} left the bus");
                 super::device_changed(&connection, &id, "ClaimedBy", "".into()).await;

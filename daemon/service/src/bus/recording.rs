@@ -193,9 +193,9 @@ impl Recording {
         let (owner, raw, published) =
             (self.wish.owner.clone(), self.wish.raw, self.world.handle.published.clone());
         let ending = async {
-            let mut look = interval(LOOK);
             let training_over = async {
-                while !raw || published.is_training() {
+                let mut look = interval(LOOK);
+                while published.is_training() {
                     look.tick().await;
                 }
             };
@@ -203,7 +203,7 @@ impl Recording {
                 () = leases::left(connection, &owner) => "the caller left the bus",
                 () = held.stop.notified() => "stopped",
                 () = sleep(time) => "the time limit",
-                () = training_over => "training has ended",
+                () = training_over, if raw => "training has ended",
             }
         };
         let why = tokio::select! {

@@ -12,7 +12,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use till_core::recognise::{Recognised, Table, recognise};
 use till_plugin::Instrument;
 use till_plugin::driver::class;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use zeroize::Zeroizing;
 
 /// Longest line of a code: a pipe takes it whole or not at all (`PIPE_BUF`).
@@ -58,6 +58,8 @@ struct Claim {
     who: String,
     /// Where codes go; None: claimed, not enabled.
     codes: Option<PipeWriter>,
+    /// Dropped with the claim: whoever watches over its owner is let go.
+    _ends: oneshot::Sender<()>,
 }
 
 /// All claims.
@@ -85,43 +87,41 @@ impl Claims {
         self.changed.subscribe()
     }
 
-    /// Claims a device; false: the caller has it already.
+    /// Claims a device; what is given ends with the claim. None: the caller has it already.
     pub(crate) fn take(
         &self,
         device: &str,
         classes: &[String],
         owner: &str,
         who: &str,
-    ) -> Result<bool, ClaimError> {
+    ) -> Result<Option<oneshot::Receiver<()>>, ClaimError> {
         // A device that also reads cards is none that anybody gets.
         if classes.is_empty() || classes.iter().any(|c| c != class::SCANNER) {
             return Err(ClaimError::NoScanner { device: device.into() });
         }
         let mut held = self.lock();
         match held.get(device) {
-            Some(claim) if claim.owner == owner => Ok(false),
+            Some(claim) if claim.owner == owner => Ok(None),
             Some(claim) => Err(ClaimError::Held { device: device.into(), who: claim.who.clone() }),
             None => {
-                let claim = Claim { owner: owner.into(), who: who.into(), codes: None };
+                let (ends, ended) = oneshot::channel();
+                let claim = Claim { owner: owner.into(), who: who.into(), codes: None, _ends: ends };
                 held.insert(device.into(), claim);
-                Ok(true)
+                Ok(Some(ended))
             }
         }
     }
 
     fn with<T>(&self, device: &str, owner: &str, f: impl FnOnce(&mut Claim) -> T) -> Result<T, ClaimError> {
-        let mut held = self.lock();
-        match held.get_mut(device) {
-            Some(claim) if claim.owner == owner => Ok(f(claim)),
-            Some(claim) => Err(ClaimError::Held { device: device.into(), who: claim.who.clone() }),
-            None => Err(ClaimError::NotClaimed { device: device.into() }),
-        }
+        owned(&mut self.lock(), device, owner).map(f)
     }
 
     /// Gives a device back; its pipe ends.
     pub(crate) fn release(&self, device: &str, owner: &str) -> Result<(), ClaimError> {
-        self.with(device, owner, |_| ())?;
-        self.lock().remove(device);
+        let mut held = self.lock();
+        owned(&mut held, device, owner)?;
+        held.remove(device);
+        drop(held);
         self.tell();
         Ok(())
     }
@@ -191,5 +191,40 @@ impl Claims {
                 self.tell();
             }
         }
+    }
+}
+
+fn owned<'a>(
+    held: &'a mut BTreeMap<String, Claim>,
+    device: &str,
+    owner: &str,
+) -> Result<&'a mut Claim, ClaimError> {
+    match held.get_mut(device) {
+        Some(claim) if claim.owner == owner => Ok(claim),
+        Some(claim) => Err(ClaimError::Held { device: device.into(), who: claim.who.clone() }),
+        None => Err(ClaimError::NotClaimed { device: device.into() }),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::sync::oneshot::error::TryRecvError;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_that_is_given_back_is_watched_no_more_and_a_late_release_takes_nobodys() {
+        let claims = Claims::new(Table::default());
+        let scanner = [class::SCANNER.to_owned()];
+        let take = |owner: &str| claims.take("s", &scanner, owner, owner).unwrap();
+        let mut first = take(":1.1").unwrap();
+        assert!(take(":1.1").is_none(), "one claim, one watch");
+        assert_eq!(first.try_recv(), Err(TryRecvError::Empty));
+        claims.release("s", ":1.1").unwrap();
+        assert_eq!(first.try_recv(), Err(TryRecvError::Closed), "a watch a claim would pile up");
+        let second = take(":1.2");
+        assert!(matches!(claims.release("s", ":1.1"), Err(ClaimError::Held { .. })));
+        assert_eq!((claims.owner("s"), second.is_some()), (":1.2".to_owned(), true));
     }
 }
