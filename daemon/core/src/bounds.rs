@@ -34,6 +34,11 @@ const EXTRA: usize = 800;
 /// At most `bytes` bytes of the text, whole characters, without control characters (they could forge lines of a log or
 /// a receipt).
 pub(crate) fn cut(text: &str, bytes: usize) -> String {
+    // What fits and holds nothing that may be a control character (those above ASCII begin with 0xc2) stays as it is.
+    let plain = |b: &u8| *b >= b' ' && *b != 0x7f && *b != 0xc2;
+    if text.len() <= bytes && text.as_bytes().iter().all(plain) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len().min(bytes));
     for c in text.chars().filter(|c| !c.is_control()) {
         if out.len() + c.len_utf8() > bytes {
@@ -56,7 +61,10 @@ pub(crate) fn person(operator: Option<&str>) -> Option<String> {
 /// An account as it may be shown: never more than the first six and last four digits (PCI DSS 4.0 §3.4.1), whatever a
 /// plugin believed to be masked.
 pub(crate) fn masked(text: &str) -> String {
-    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if digits <= 10 {
+        return cut(text, 96);
+    }
     let mut seen = 0;
     let hidden: String = text
         .chars()
@@ -65,7 +73,7 @@ pub(crate) fn masked(text: &str) -> String {
                 return c;
             }
             seen += 1;
-            if digits > 10 && seen > 6 && seen + 4 <= digits { '*' } else { c }
+            if seen > 6 && seen + 4 <= digits { '*' } else { c }
         })
         .collect();
     cut(&hidden, 96)
@@ -198,5 +206,8 @@ mod tests {
     fn texts_are_cut_between_characters_and_cannot_forge_lines() {
         assert_eq!(cut("中文", 5), "中");
         assert_eq!(cut("a\nb\u{1b}[2J", 99), "ab[2J");
+        assert_eq!(cut("a\u{7f}b\u{85}c\u{9b}2J£é", 99), "abc2J£é");
+        assert_eq!(cut("plain", 5), "plain");
+        assert_eq!(cut("plain", 4), "plai");
     }
 }

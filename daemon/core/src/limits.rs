@@ -134,9 +134,13 @@ impl Counters {
 
     /// What is used of a scope by such a payment.
     pub fn used(&self, scope: &Scope, u: &Use<'_>) -> Side {
-        let currency = u.amount.currency();
-        let none = Side::none(currency);
-        key(scope, u).map_or(none, |key| self.0.get(&(key, currency)).copied().unwrap_or(none))
+        key(scope, u).map_or(Side::none(u.amount.currency()), |key| self.side(key, u.amount.currency()).0)
+    }
+
+    /// What is used of a key, and the key again.
+    fn side(&self, key: Key, currency: Currency) -> (Side, Key) {
+        let at = (key, currency);
+        (self.0.get(&at).copied().unwrap_or(Side::none(currency)), at.0)
     }
 }
 
@@ -146,8 +150,16 @@ fn plus(side: Side, amount: Money) -> Side {
 }
 
 fn keys(u: &Use<'_>) -> impl Iterator<Item = Key> {
-    let channel = Scope::Channel(u.channel.into());
-    [Scope::Day, channel, Scope::Operator, Scope::Instrument].into_iter().filter_map(|scope| key(&scope, u))
+    let operator = (!u.operator.is_empty()).then(|| Key::Operator(u.operator.into()));
+    [Some(Key::Day), Some(Key::Channel(u.channel.into())), operator, instrument(u)].into_iter().flatten()
+}
+
+fn instrument(u: &Use<'_>) -> Option<Key> {
+    (!u.token.is_empty()).then(|| {
+        let mut half = Digest::default();
+        half.copy_from_slice(&blake3::hash(u.token.as_bytes()).as_bytes()[..16]);
+        Key::Instrument(half)
+    })
 }
 
 /// Where a scope counts such a payment; None: it does not.
@@ -157,11 +169,7 @@ fn key(scope: &Scope, u: &Use<'_>) -> Option<Key> {
         Scope::Day => Some(Key::Day),
         Scope::Channel(channel) => (channel == u.channel).then(|| Key::Channel(channel.clone())),
         Scope::Operator => (!u.operator.is_empty()).then(|| Key::Operator(u.operator.into())),
-        Scope::Instrument => (!u.token.is_empty()).then(|| {
-            let mut half = Digest::default();
-            half.copy_from_slice(&blake3::hash(u.token.as_bytes()).as_bytes()[..16]);
-            Key::Instrument(half)
-        }),
+        Scope::Instrument => instrument(u),
     }
 }
 
@@ -171,6 +179,26 @@ pub fn check(
     counters: &Counters,
     under_way: &[Use<'_>],
     wanted: &Use<'_>,
+) -> Option<LimitHit> {
+    check_one(limits, counters, under_way, wanted, &Instrument::of(wanted))
+}
+
+/// The card of a payment as limits know it, found once for all channels.
+pub(crate) struct Instrument(Option<Key>);
+
+impl Instrument {
+    pub(crate) fn of(u: &Use<'_>) -> Self {
+        Self(instrument(u))
+    }
+}
+
+/// The same, of a card that is found already.
+pub(crate) fn check_one(
+    limits: &[Limit],
+    counters: &Counters,
+    under_way: &[Use<'_>],
+    wanted: &Use<'_>,
+    instrument: &Instrument,
 ) -> Option<LimitHit> {
     limits.iter().find_map(|limit| {
         let currency = wanted.amount.currency();
@@ -183,11 +211,15 @@ pub fn check(
             let hit = || LimitHit { scope: limit.scope.clone(), left: limit.amount };
             return (bound && wanted.amount.minor() > max).then(hit);
         }
-        let at = key(&limit.scope, wanted)?;
+        let whose = match &limit.scope {
+            Scope::Instrument => instrument.0.clone(),
+            scope => key(scope, wanted),
+        };
+        let (used, at) = counters.side(whose?, currency);
         let same = under_way
             .iter()
             .filter(|u| u.amount.currency() == currency && key(&limit.scope, u).as_ref() == Some(&at));
-        let used = same.fold(counters.used(&limit.scope, wanted), |used, u| plus(used, u.amount));
+        let used = same.fold(used, |used, u| plus(used, u.amount));
         let left = max.saturating_sub(used.amount.minor()).max(0);
         let too_many = limit.count.is_some_and(|count| used.count >= count);
         (wanted.amount.minor() > left || too_many)

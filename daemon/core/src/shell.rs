@@ -37,7 +37,6 @@ impl Durable {
 /// What an input leads to.
 #[derive(Debug)]
 #[must_use = "a record that is not written has not happened"]
-#[allow(clippy::large_enum_variant)] // the large one is the usual one, and lives for one step
 pub enum Next {
     /// Nothing is to be written: these may run.
     Act(Vec<Effect>),
@@ -58,7 +57,7 @@ impl Next {
 /// A decided step whose record is not on disk yet. Its effects cannot be had.
 #[must_use = "a record that is not written has not happened"]
 pub struct Pending {
-    record: Record,
+    record: Box<Record>,
     payload: Vec<u8>,
     effects: Vec<Effect>,
 }
@@ -208,7 +207,7 @@ fn next(step: Step) -> Result<Next, RecordError> {
         None => Next::Act(step.effects),
         Some(record) => {
             let payload = record.encode()?;
-            Next::Write(Pending { record, payload, effects: step.effects })
+            Next::Write(Pending { record: Box::new(record), payload, effects: step.effects })
         }
     })
 }

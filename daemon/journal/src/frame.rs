@@ -216,10 +216,7 @@ impl Record {
     /// Sets the hash and appends the frame to `out` with its body in clear: a frame of version 1. The caller has checked
     /// the payload's length ([`MAX_PAYLOAD`]).
     pub fn seal_into(&mut self, key: &DeviceKey, out: &mut Vec<u8>) {
-        let head = self.head();
-        self.hash =
-            expected_hash(&head, key, self.payload.len(), &key.payload_digest(self.epoch, &self.payload));
-        encode(&head, &self.payload, &self.hash, out);
+        self.hash = make(&self.head(), &self.payload, key, out);
     }
 
     fn head(&self) -> FrameHead {
@@ -291,54 +288,8 @@ impl Frame {
     ///
     /// Checks form and CRC. Whether the keyed hash holds is asked with [`is_authentic`](Self::is_authentic).
     pub fn decode(bytes: &[u8]) -> Result<(Self, usize), FrameError> {
-        if bytes.len() < MAGIC.len() {
-            return Err(FrameError::Truncated);
-        }
-        if bytes[..4] != MAGIC {
-            return Err(FrameError::NoMagic);
-        }
-        if bytes.len() < HEADER_LEN + HASH_LEN {
-            return Err(FrameError::Truncated);
-        }
-        let announced = u32::from_le_bytes(take(bytes, 8));
-        let total = usize::try_from(announced).map_err(|_| FrameError::Length(announced))?;
-        if !(HEADER_LEN + HASH_LEN..=MAX_FRAME).contains(&total) {
-            return Err(FrameError::Length(announced));
-        }
-        let frame = bytes.get(..total).ok_or(FrameError::Truncated)?;
-        if checksum(frame) != u32::from_le_bytes(take(frame, 12)) {
-            return Err(FrameError::Checksum);
-        }
-        // After the checksum: a version or flag that is read here was written so.
-        let sealed = match frame[4] {
-            CLEAR => false,
-            SEALED => true,
-            other => return Err(FrameError::Version(other)),
-        };
-        if frame[5] & !FLAG_CLOCK_OK != 0 {
-            return Err(FrameError::Flags(frame[5]));
-        }
-        if sealed && total < HEADER_LEN + body::OVERHEAD + HASH_LEN {
-            return Err(FrameError::Length(announced));
-        }
-        let head = FrameHead {
-            sealed,
-            kind: u16::from_le_bytes(take(frame, 6)),
-            epoch: u32::from_le_bytes(take(frame, 16)),
-            group_left: u16::from_le_bytes(take(frame, 20)),
-            commit_index: u16::from_le_bytes(take(frame, 22)),
-            seq: u64::from_le_bytes(take(frame, 24)),
-            boot_id: take(frame, 32),
-            stamp: Stamp {
-                wall_ms: i64::from_le_bytes(take(frame, 48)),
-                boottime_ms: u64::from_le_bytes(take(frame, 56)),
-                clock_ok: frame[5] & FLAG_CLOCK_OK != 0,
-            },
-            subject: take(frame, 64),
-            prev_hash: take(frame, 80),
-        };
-        let body = frame[HEADER_LEN..total - HASH_LEN].to_vec();
-        Ok((Self { head, body, hash: take(frame, total - HASH_LEN) }, total))
+        let frame = FrameRef::decode(bytes)?;
+        Ok((Self { head: frame.head, body: frame.body.to_vec(), hash: frame.hash }, frame.len()))
     }
 
     /// Reads a frame that fills `bytes` exactly and carries a valid keyed hash.
@@ -389,8 +340,7 @@ impl Frame {
         };
         let head = FrameHead { sealed: true, ..record.head() };
         let body = sealer.seal(&head, &record.payload)?;
-        record.hash = expected_hash(&head, key, body.len(), &key.payload_digest(head.epoch, &body));
-        encode(&head, &body, &record.hash, out);
+        record.hash = make(&head, &body, key, out);
         Some(())
     }
 
@@ -401,7 +351,102 @@ impl Frame {
 
     /// Appends the frame to `out`, as it lies on disk.
     pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
-        encode(&self.head, &self.body, &self.hash, out);
+        encode(&self.head.bytes(total_len(self.body.len())), &self.body, &self.hash, out);
+    }
+}
+
+/// One record as it lies in somebody's bytes: what is only looked at need not be copied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct FrameRef<'a> {
+    head: FrameHead,
+    body: &'a [u8],
+    /// Keyed hash: the link for the frame after.
+    pub hash: Hash,
+}
+
+impl fmt::Debug for FrameRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameRef")
+            .field("seq", &self.head.seq)
+            .field("body_len", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Deref for FrameRef<'_> {
+    type Target = FrameHead;
+
+    fn deref(&self) -> &FrameHead {
+        &self.head
+    }
+}
+
+impl<'a> FrameRef<'a> {
+    /// Reads the frame at the start of `bytes`, as [`Frame::decode`].
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, FrameError> {
+        if bytes.len() < MAGIC.len() {
+            return Err(FrameError::Truncated);
+        }
+        if bytes[..4] != MAGIC {
+            return Err(FrameError::NoMagic);
+        }
+        if bytes.len() < HEADER_LEN + HASH_LEN {
+            return Err(FrameError::Truncated);
+        }
+        let announced = u32::from_le_bytes(take(bytes, 8));
+        let total = usize::try_from(announced).map_err(|_| FrameError::Length(announced))?;
+        if !(HEADER_LEN + HASH_LEN..=MAX_FRAME).contains(&total) {
+            return Err(FrameError::Length(announced));
+        }
+        let frame = bytes.get(..total).ok_or(FrameError::Truncated)?;
+        if checksum(frame) != u32::from_le_bytes(take(frame, 12)) {
+            return Err(FrameError::Checksum);
+        }
+        // After the checksum: a version or flag that is read here was written so.
+        let sealed = match frame[4] {
+            CLEAR => false,
+            SEALED => true,
+            other => return Err(FrameError::Version(other)),
+        };
+        if frame[5] & !FLAG_CLOCK_OK != 0 {
+            return Err(FrameError::Flags(frame[5]));
+        }
+        if sealed && total < HEADER_LEN + body::OVERHEAD + HASH_LEN {
+            return Err(FrameError::Length(announced));
+        }
+        let head = FrameHead {
+            sealed,
+            kind: u16::from_le_bytes(take(frame, 6)),
+            epoch: u32::from_le_bytes(take(frame, 16)),
+            group_left: u16::from_le_bytes(take(frame, 20)),
+            commit_index: u16::from_le_bytes(take(frame, 22)),
+            seq: u64::from_le_bytes(take(frame, 24)),
+            boot_id: take(frame, 32),
+            stamp: Stamp {
+                wall_ms: i64::from_le_bytes(take(frame, 48)),
+                boottime_ms: u64::from_le_bytes(take(frame, 56)),
+                clock_ok: frame[5] & FLAG_CLOCK_OK != 0,
+            },
+            subject: take(frame, 64),
+            prev_hash: take(frame, 80),
+        };
+        Ok(Self { head, body: &frame[HEADER_LEN..total - HASH_LEN], hash: take(frame, total - HASH_LEN) })
+    }
+
+    /// Whether the frame was made with `key` and not altered since. Needs no key of the body.
+    pub fn is_authentic(&self, key: &DeviceKey) -> bool {
+        is_authentic(&self.head, self.body, &self.hash, key)
+    }
+
+    /// The writer's bytes, of a frame in clear; `None` for one that is sealed.
+    pub fn payload(&self) -> Option<&'a [u8]> {
+        (!self.head.sealed).then_some(self.body)
+    }
+
+    /// Bytes of the whole frame.
+    #[allow(clippy::len_without_is_empty)] // there is no empty frame
+    pub fn len(&self) -> usize {
+        frame_len(self.body.len())
     }
 }
 
@@ -419,9 +464,19 @@ fn is_authentic(head: &FrameHead, body: &[u8], hash: &Hash, key: &DeviceKey) -> 
     *hash != [0; 32] && expected_hash(head, key, body.len(), &digest) == *hash
 }
 
-fn encode(head: &FrameHead, body: &[u8], hash: &Hash, out: &mut Vec<u8>) {
+/// Appends a new frame to `out` and gives its hash.
+fn make(head: &FrameHead, body: &[u8], key: &DeviceKey, out: &mut Vec<u8>) -> Hash {
+    let header = head.bytes(total_len(body.len()));
+    let digest = key.payload_digest(head.epoch, body);
+    let hash = key.link(head.epoch, &header, &digest).unwrap_or_default();
+    encode(&header, body, &hash, out);
+    hash
+}
+
+fn encode(header: &[u8; HEADER_LEN], body: &[u8], hash: &Hash, out: &mut Vec<u8>) {
     let start = out.len();
-    out.extend_from_slice(&head.bytes(total_len(body.len())));
+    out.reserve(frame_len(body.len()));
+    out.extend_from_slice(header);
     out.extend_from_slice(body);
     out.extend_from_slice(hash);
     let crc = checksum(&out[start..]);

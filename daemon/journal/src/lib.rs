@@ -51,7 +51,7 @@ pub use error::JournalError;
 pub use evidence::{EvidenceRecord, EvidenceSlice};
 pub use export::{ExportSummary, verify_export};
 pub use frame::{
-    FIRST_RESERVED_KIND, Frame, FrameError, FrameHead, HASH_LEN, HEADER_LEN, Hash, KIND_CHECKPOINT,
+    FIRST_RESERVED_KIND, Frame, FrameError, FrameHead, FrameRef, HASH_LEN, HEADER_LEN, Hash, KIND_CHECKPOINT,
     MAX_FRAME, MAX_PAYLOAD, OpenError, Record, Subject, decode,
 };
 pub use journal::{Head, Journal, Stats};

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use till_core::{Durable, Payment, PaymentId, Record, Till};
-use till_journal::{DeviceKey, MAX_PAYLOAD, Stamp};
+use till_journal::{DeviceKey, FrameRef, Hash, MAX_PAYLOAD, Stamp};
 
 use crate::rng::Rng;
 
@@ -59,7 +59,7 @@ pub(crate) struct Disk {
     /// Frames of each payment, by number of the payment in this world.
     of_payment: Vec<Vec<u32>>,
     key: DeviceKey,
-    hash: till_journal::Hash,
+    hash: Hash,
     boot: u8,
     pub(crate) health: Health,
     poisoned: bool,
@@ -143,7 +143,7 @@ impl Disk {
             return Err(Trouble::Died("after the record"));
         }
         self.hash = frame.hash;
-        self.note(at, &frame);
+        self.note(at, frame.subject, wall_ms, &frame.payload);
         Ok(Durable::new(self.len(), wall_ms))
     }
 
@@ -157,12 +157,12 @@ impl Disk {
         }
     }
 
-    fn note(&mut self, at: usize, frame: &till_journal::Record) {
+    fn note(&mut self, at: usize, subject: [u8; 16], wall_ms: i64, payload: &[u8]) {
         let index = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
         self.frames.push(at);
-        self.records.push((Rc::new(crate::check::read_back(&frame.payload)), frame.stamp.wall_ms));
-        if frame.subject != [0; 16] {
-            let n = number(PaymentId(frame.subject));
+        self.records.push((Rc::new(crate::check::read_back(payload)), wall_ms));
+        if subject != [0; 16] {
+            let n = number(PaymentId(subject));
             if self.of_payment.len() <= n {
                 self.of_payment.resize_with(n + 1, Vec::new);
             }
@@ -175,38 +175,41 @@ impl Disk {
     pub(crate) fn open(&mut self) -> u64 {
         self.boot = self.boot.wrapping_add(1);
         self.poisoned = false;
-        let mut at = match self.frames.last() {
-            Some(&last) => match till_journal::decode(&self.bytes[last..]) {
-                Ok((_, length)) => last + length,
-                Err(e) => panic!("an acknowledged record is gone: {e}"),
-            },
-            None => 0,
-        };
+        let mut at = self.end();
         let mut found = 0;
-        while let Ok((frame, length)) = till_journal::decode(&self.bytes[at..]) {
-            if frame.seq != self.len() + 1 || frame.prev_hash != self.hash || !frame.is_authentic(&self.key) {
+        let bytes = std::mem::take(&mut self.bytes);
+        while let Ok(frame) = FrameRef::decode(&bytes[at..]) {
+            let next = frame.seq == self.len() + 1 && frame.prev_hash == self.hash;
+            let Some(payload) = frame.payload().filter(|_| next && frame.is_authentic(&self.key)) else {
                 break;
-            }
+            };
             self.hash = frame.hash;
-            self.note(at, &frame);
-            at += length;
+            self.note(at, frame.subject, frame.stamp.wall_ms, payload);
+            at += frame.len();
             found += 1;
         }
+        self.bytes = bytes;
         self.bytes.truncate(at);
         found
     }
 
-    fn frame(&self, index: usize) -> till_journal::Record {
-        match till_journal::decode(&self.bytes[self.frames[index]..]) {
-            Ok((frame, _)) => frame,
-            Err(e) => panic!("record {} cannot be read: {e}", index + 1),
+    fn frame(&self, index: usize) -> FrameRef<'_> {
+        match FrameRef::decode(&self.bytes[self.frames[index]..]) {
+            Ok(frame) => frame,
+            Err(e) => panic!("record {}, which was acknowledged, cannot be read: {e}", index + 1),
         }
     }
 
+    /// Where the last acknowledged frame ends: what a failed sync left behind it was never acknowledged.
+    fn end(&self) -> usize {
+        self.frames.last().map_or(0, |last| last + self.frame(self.frames.len() - 1).len())
+    }
+
     /// Time and bytes of a record, for a replay.
-    pub(crate) fn read(&self, seq: u64) -> (Durable, Vec<u8>) {
+    pub(crate) fn read(&self, seq: u64) -> (Durable, &[u8]) {
         let frame = self.frame(usize::try_from(seq - 1).unwrap_or(usize::MAX));
-        (Durable::new(frame.seq, frame.stamp.wall_ms), frame.payload)
+        let Some(payload) = frame.payload() else { panic!("record {seq} is sealed") };
+        (Durable::new(frame.seq, frame.stamp.wall_ms), payload)
     }
 
     /// A record as its bytes give it back, and its time.
@@ -240,37 +243,38 @@ impl Disk {
     }
 
     /// I23: the chain holds from the first record to the last, and one changed bit or a missing record shows.
-    pub(crate) fn i23_the_chain_holds(&self, rng: &mut Rng) {
-        // What a failed sync left behind was never acknowledged.
-        let end = self.frames.last().map_or(0, |last| {
-            last + till_journal::decode(&self.bytes[*last..]).map_or(0, |(_, length)| length)
-        });
-        let bytes = &self.bytes[..end];
-        assert!(self.holds(bytes, self.frames.len()), "I23: the chain of the journal is broken");
+    pub(crate) fn i23_the_chain_holds(&mut self, rng: &mut Rng) {
+        let end = self.end();
+        assert!(self.holds(0, &self.bytes[..end]), "I23: the chain of the journal is broken");
         if self.frames.is_empty() {
             return;
         }
-        let mut damaged = bytes.to_vec();
-        let bit = rng.index(damaged.len() * 8);
-        damaged[bit / 8] ^= 1 << (bit % 8);
-        assert!(!self.holds(&damaged, self.frames.len()), "I23: a changed bit of the journal is not noticed");
+        // What stands before the damage is byte for byte what was just found whole: the reader comes to the damage with
+        // what the last frame before it left, and goes on from there.
+        let bit = rng.index(end * 8);
+        let damaged = self.frames.partition_point(|at| *at <= bit / 8) - 1;
+        self.bytes[bit / 8] ^= 1 << (bit % 8);
+        let unnoticed = self.holds(damaged, &self.bytes[self.frames[damaged]..end]);
+        self.bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(!unnoticed, "I23: a changed bit of the journal is not noticed");
         let gone = rng.index(self.frames.len());
         let after = self.frames.get(gone + 1).copied().unwrap_or(end);
-        let mut shortened = bytes.to_vec();
-        shortened.drain(self.frames[gone]..after);
-        assert!(!self.holds(&shortened, self.frames.len()), "I23: a removed record is not noticed");
+        let unnoticed = self.holds(gone, &self.bytes[after..end]);
+        assert!(!unnoticed, "I23: a removed record is not noticed");
     }
 
-    fn holds(&self, bytes: &[u8], records: usize) -> bool {
-        let (mut at, mut hash, mut seq) = (0, [0; 32], 0);
-        while let Some(rest) = bytes.get(at..).filter(|r| !r.is_empty()) {
-            let Ok((frame, length)) = till_journal::decode(rest) else { return false };
+    /// Whether the bytes are what the journal holds from a frame on, to its end.
+    fn holds(&self, from: usize, mut rest: &[u8]) -> bool {
+        let mut seq = from as u64;
+        let mut hash = if from == 0 { [0; 32] } else { self.frame(from - 1).hash };
+        while !rest.is_empty() {
+            let Ok(frame) = FrameRef::decode(rest) else { return false };
             if frame.seq != seq + 1 || frame.prev_hash != hash || !frame.is_authentic(&self.key) {
                 return false;
             }
-            (at, hash, seq) = (at + length, frame.hash, frame.seq);
+            (rest, hash, seq) = (&rest[frame.len()..], frame.hash, frame.seq);
         }
-        seq == records as u64 && hash == self.hash
+        seq == self.len() && hash == self.hash
     }
 }
 

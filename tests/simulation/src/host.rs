@@ -1,6 +1,7 @@
 //! A payment network with its own ledger. It never lies in its book, only in what it answers. It does not look whether a
 //! refund or completion goes beyond what was taken: that is the till's to see, and money lost here if it does not.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use till_core::LegKind;
@@ -220,15 +221,26 @@ impl Host {
     }
 }
 
+/// A bank's answer repeats the trace number, a wallet's the order number.
+fn echoed_order(channel: usize, ids: &AttemptIds) -> Cow<'_, str> {
+    if profile::keeps_order(channel) { format!("{:06}", ids.trace).into() } else { ids.order.as_str().into() }
+}
+
+/// Whether it repeats what was asked, as [`approval`] does.
+pub(crate) fn echoes(echo: &Echo, channel: usize, ids: &AttemptIds) -> bool {
+    let Echo { order, merchant, terminal } = echo;
+    order.as_deref() == Some(&*echoed_order(channel, ids))
+        && merchant.as_deref() == Some(profile::merchant(channel))
+        && terminal.as_deref() == Some(profile::TERMINAL)
+}
+
 pub(crate) fn approval(channel: usize, ids: &AttemptIds, amount: Money) -> Approval {
-    // A bank's answer repeats the trace number, a wallet's the order number.
-    let order = if profile::keeps_order(channel) { format!("{:06}", ids.trace) } else { ids.order.clone() };
     let echo = Echo {
-        order: Some(order),
-        merchant: Some(profile::merchant(channel)),
+        order: Some(echoed_order(channel, ids).into_owned()),
+        merchant: Some(profile::merchant(channel).into()),
         terminal: Some(profile::TERMINAL.into()),
     };
-    let bare = Approval::bare(amount, format!("R{}", ids.order));
+    let bare = Approval::bare(amount, ["R", &ids.order].concat());
     Approval { echo, open_drawer: profile::opens_drawer(channel), ..bare }
 }
 

@@ -2,9 +2,8 @@
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, Once, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -96,6 +95,7 @@ pub fn live(seed: u64, options: Options) -> Outcome {
     let text = SAID.take().unwrap_or_default();
     let failure = ended.is_err().then_some(Failure { seed, text });
     let opened = world.disk.payments() as u64;
+    world.tally.close();
     Outcome { failure, opened, trace: world.take_trace(), tally: world.tally }
 }
 
@@ -121,41 +121,49 @@ pub fn many(
     let start = Instant::now();
     let seed = AtomicU64::new(plan.first_seed);
     let stop = AtomicBool::new(false);
-    let (results, receiver) = mpsc::sync_channel::<(u64, Tally, Option<Failure>)>(64);
+    // Workers add what they found themselves: no memory goes from one thread to another for hours.
+    let found = Mutex::new((Tally::default(), 0, None::<Failure>));
+    let (news, heard) = mpsc::sync_channel::<()>(64);
     thread::scope(|scope| {
         for _ in 0..plan.threads.max(1) {
-            let results = results.clone();
-            let (seed, stop) = (&seed, &stop);
+            let news = news.clone();
+            let (seed, stop, found) = (&seed, &stop, &found);
             scope.spawn(move || {
                 let (mut worlds, mut tally) = (0, Tally::default());
+                let tell = |worlds: u64, tally: &Tally, failed: Option<Failure>| {
+                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                    found.0.add(tally);
+                    found.1 += worlds;
+                    // The smallest seed: the same run names the same failure.
+                    if let Some(failed) = failed
+                        && found.2.as_ref().is_none_or(|f| failed.seed < f.seed)
+                    {
+                        found.2 = Some(failed);
+                    }
+                    drop(found);
+                    news.send(()).is_ok()
+                };
                 while !stop.load(Ordering::Relaxed) {
                     let outcome = live(seed.fetch_add(1, Ordering::Relaxed), options);
                     tally.add(&outcome.tally);
                     worlds += 1;
                     let failed = outcome.failure.is_some();
                     if failed || worlds == 256 || tally.payments > 4_000 {
-                        let sent = results.send((worlds, std::mem::take(&mut tally), outcome.failure));
-                        worlds = 0;
-                        if failed || sent.is_err() {
+                        let heard = tell(worlds, &tally, outcome.failure);
+                        (worlds, tally) = (0, Tally::default());
+                        if failed || !heard {
                             break;
                         }
                     }
                 }
-                let _done = results.send((worlds, tally, None));
+                tell(worlds, &tally, None);
             });
         }
-        drop(results);
-        let (mut all, mut worlds, mut failure) = (Tally::default(), 0, None::<Failure>);
+        drop(news);
         let mut told = start;
-        for (lived, tally, failed) in receiver {
-            worlds += lived;
-            all.add(&tally);
-            // The smallest seed: the same run names the same failure.
-            if let Some(failed) = failed
-                && failure.as_ref().is_none_or(|f| failed.seed < f.seed)
-            {
-                failure = Some(failed);
-            }
+        for () in heard {
+            let found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            let (all, worlds, failure) = &*found;
             let enough = plan.payments.is_some_and(|n| all.payments >= n)
                 || plan.time.is_some_and(|t| start.elapsed() >= t);
             if enough || failure.is_some() {
@@ -163,9 +171,9 @@ pub fn many(
             }
             if told.elapsed() >= Duration::from_secs(1) {
                 told = Instant::now();
-                progress(&all, worlds, start.elapsed());
+                progress(all, *worlds, start.elapsed());
             }
         }
-        (all, worlds, failure)
-    })
+    });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use till_core::batch::{Entry as BatchEntry, Line, PartId, Totals, side};
-use till_core::{Effect, Input};
+use till_core::{Effect, Input, Payment};
 use till_plugin::channel::{AttemptIds, Outcome, SettleOutcome, UnknownReason};
 use till_plugin::{Currency, Money};
 
@@ -139,16 +139,19 @@ impl World {
     /// The order number of a record that goes up. Its recovery data (the account) must still be there.
     fn detail(&self, batch: u32, entry: &BatchEntry) -> String {
         let payment = entry.item.payment;
-        let found = self.till().payment(payment).cloned().or_else(|| self.disk.payment(payment, u64::MAX));
-        let attempt = found.as_ref().and_then(|p| p.attempt(entry.item.attempt));
-        let Some(a) = attempt else {
+        let of = |p: &Payment| p.attempt(entry.item.attempt).map(|a| (a.batch, a.ids.order.clone()));
+        let found = match self.till().payment(payment) {
+            Some(p) => of(p),
+            None => self.disk.payment(payment, u64::MAX).as_ref().and_then(of),
+        };
+        let Some((its, order)) = found else {
             panic!("I12: batch {batch} has an entry that no journal knows: {entry:?}")
         };
         assert!(
-            !self.watch.is_shredded(a.batch),
+            !self.watch.is_shredded(its),
             "S66: the details of batch {batch} are asked for, and what they need was shredded: {entry:?}"
         );
-        a.ids.order.clone()
+        order
     }
 
     fn ask(&mut self, batch: u32, part: PartId, ids: AttemptIds, what: What) {

@@ -21,6 +21,9 @@ pub struct Tally {
     pub died: BTreeMap<&'static str, u64>,
     /// Anything else that should happen now and then.
     pub seen: BTreeMap<&'static str, u64>,
+    /// Records of the world that is lived, in the order in which their kinds came.
+    #[serde(skip)]
+    counting: Vec<(&'static str, u64)>,
 }
 
 impl Tally {
@@ -30,6 +33,22 @@ impl Tally {
 
     pub(crate) fn see_many(&mut self, what: &'static str, n: u64) {
         *self.seen.entry(what).or_default() += n;
+    }
+
+    /// Counts a record of this kind. Names are the program's own, so that nearly always the place in memory tells them
+    /// apart; one that stands in two places is two counts until [`Tally::close`].
+    pub(crate) fn count_record(&mut self, name: &'static str) {
+        match self.counting.iter_mut().find(|(known, _)| std::ptr::eq(*known, name)) {
+            Some((_, n)) => *n += 1,
+            None => self.counting.push((name, 1)),
+        }
+    }
+
+    /// Brings what was counted under its name.
+    pub(crate) fn close(&mut self) {
+        for (name, n) in self.counting.drain(..) {
+            *self.record.entry(name).or_default() += n;
+        }
     }
 
     /// Adds another world's.

@@ -396,9 +396,10 @@ impl World {
                     // No attempt, so nobody will need what was presented.
                     self.vault.remove(&created);
                 }
-                match (done, Shell::unwritten(input, "no room")) {
-                    (Err(Stopped::Journal), Some(instead)) => self.input(&instead),
-                    (done, _) => Ok(Ok(done?)),
+                let instead = (done == Err(Stopped::Journal)).then(|| Shell::unwritten(input, "no room"));
+                match instead.flatten() {
+                    Some(instead) => self.input(&instead),
+                    None => Ok(Ok(done?)),
                 }
             }
             Err(NotDone::Refused(refusal)) => {
@@ -439,7 +440,7 @@ impl World {
                 self.replay(self.disk.len(), wall, &record);
                 let effects = self.shell.durable(pending, at);
                 self.tally.records += 1;
-                *self.tally.record.entry(record.name()).or_default() += 1;
+                self.tally.count_record(record.name());
                 check::after_record(self, &record);
                 if self.tally.records.is_multiple_of(WHOLE_EVERY) {
                     check::i07_replay_gives_the_live_state(self);
@@ -502,7 +503,7 @@ impl World {
     fn replay_records(&self, mut shell: Shell, first: u64) -> Shell {
         for seq in first..=self.disk.len() {
             let (at, payload) = self.disk.read(seq);
-            if let Err(e) = shell.replay_with(at, &payload, |id| self.disk.payment(id, seq)) {
+            if let Err(e) = shell.replay_with(at, payload, |id| self.disk.payment(id, seq)) {
                 panic!("record {seq} cannot be replayed: {e}");
             }
         }

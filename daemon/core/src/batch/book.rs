@@ -167,8 +167,7 @@ impl Batches {
             None => batch.part_of(&a.channel, network).enter(item, a.kind, a.amount, seq),
         }
         let operator = a.operator.as_deref().or(p.operator.as_deref()).unwrap_or_default();
-        // A sum that does not fit is named by the part.
-        let _ = batch.operator_totals(operator).add(a.kind, a.amount);
+        batch.count_operator(operator, a.kind, a.amount);
     }
 
     /// Takes an event in. Total: what fits nothing changes nothing.

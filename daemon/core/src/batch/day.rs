@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use till_plugin::Money;
 
 use super::date::BusinessDate;
 use super::entry::{Exception, PartId};
 use super::part::{Part, PartState};
 use super::totals::Totals;
+use crate::payment::LegKind;
 
 /// Where a batch stands.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,8 +146,12 @@ impl Batch {
         self.parts.values_mut().flat_map(BTreeMap::values_mut)
     }
 
-    pub(super) fn operator_totals(&mut self, operator: &str) -> &mut Totals {
-        self.operators.entry(operator.into()).or_default()
+    /// Counts for an operator. A sum that does not fit is named by the part.
+    pub(super) fn count_operator(&mut self, operator: &str, kind: LegKind, amount: Money) {
+        let _ = match self.operators.get_mut(operator) {
+            Some(totals) => totals.add(kind, amount),
+            None => self.operators.entry(operator.into()).or_default().add(kind, amount),
+        };
     }
 }
 

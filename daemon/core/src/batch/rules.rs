@@ -27,6 +27,12 @@ impl Rules {
         self.channels.get(id).cloned().unwrap_or_default()
     }
 
+    /// How many items of one side the network of a channel counts in one batch; None: any number.
+    pub fn batch_limit(&self, id: &str) -> Option<u32> {
+        // A channel without a rule has no limit, as the default has none.
+        self.channels.get(id)?.batch_limit
+    }
+
     /// The clock of a place with these rules.
     pub const fn now(&self, wall_ms: i64, trusted: bool) -> Now {
         Now { wall_ms, trusted, utc_offset_min: self.utc_offset_min }

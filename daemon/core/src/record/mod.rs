@@ -489,10 +489,15 @@ impl Record {
     /// From the journal.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         match bytes.split_first() {
-            Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
-                Ok((record, [])) => Ok(record),
-                _ => Err(RecordError::Undecodable(bytes.len())),
-            },
+            Some((&VERSION, rest)) => {
+                let undecodable = |_| RecordError::Undecodable(bytes.len());
+                let mut reader = postcard::Deserializer::from_bytes(rest);
+                let record = Self::deserialize(&mut reader).map_err(undecodable)?;
+                match reader.finalize().map_err(undecodable)? {
+                    [] => Ok(record),
+                    _ => Err(RecordError::Undecodable(bytes.len())),
+                }
+            }
             Some((&version, _)) => Err(RecordError::Version(version)),
             None => Err(RecordError::Undecodable(0)),
         }

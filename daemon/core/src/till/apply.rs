@@ -1,5 +1,7 @@
 //! The fold: what a durable record means for everything that the till knows.
 
+use std::collections::btree_map::Entry;
+
 use crate::batch::BatchEvent;
 use crate::fold::{self, fold};
 use crate::keys::Keys;
@@ -10,7 +12,7 @@ use crate::record::Record;
 use crate::training::RECEIPTS;
 
 use super::job::{COPIES, slip_job};
-use super::{Job, TOKENS, Till, Token, leg_body, use_of};
+use super::{Job, Numbers, TOKENS, Till, Token, leg_body, use_of};
 
 impl Till {
     /// Takes a durable record in. Total: a record that fits nothing changes nothing but the sequence number.
@@ -21,30 +23,34 @@ impl Till {
             self.disputes.apply((seq, wall_ms), *payment, *number, event);
         }
         let Some(id) = record.payment() else { return };
-        if let Some(payment) = fold::opened(record, wall_ms, seq) {
+        if record.opens().is_some()
+            && let Some(payment) = fold::opened(record, wall_ms, seq)
+        {
             self.payments += 1;
             self.keys_of(payment.training).add(&payment.key, id, payment.amount, &payment.subject);
             self.batches.opened(&payment);
-            self.open.insert(id, payment);
+            self.open.insert(id, Box::new(payment));
             return;
         }
-        // A void, refund or late approval leads out of a finished payment.
-        if !self.open.contains_key(&id)
-            && let Some(at) = self.recent.iter().rposition(|p| p.id == id)
-            && let Some(payment) = self.recent.remove(at)
-        {
-            self.open.insert(id, payment);
-        }
-        let Some(payment) = self.open.get_mut(&id) else { return };
-        let before: Vec<AttemptState> = payment.attempts.iter().map(|a| a.state).collect();
+        let payment = match self.open.entry(id) {
+            Entry::Occupied(open) => open.into_mut(),
+            // A void, refund or late approval leads out of a finished payment.
+            Entry::Vacant(place) => {
+                let at = self.recent.iter().rposition(|(of, _)| *of == id);
+                let Some((_, payment)) = at.and_then(|at| self.recent.remove(at)) else { return };
+                place.insert(payment)
+            }
+        };
+        let before = States::of(payment);
         fold(payment, record, wall_ms, seq);
         for (at, a) in payment.attempts.iter().enumerate() {
             // Training counts nowhere (I17).
-            if before.get(at) != Some(&a.state) && (!payment.training || planted!(TrainingCounts)) {
+            if before.get(at) != Some(a.state) && (!payment.training || planted!(TrainingCounts)) {
                 self.batches.attempt_changed(payment, a, seq);
                 count_used(&mut self.used, payment, a);
             }
         }
+        let settled = payment.is_settled();
         if let Record::Approved { .. } = record
             && !payment.training
             && let Some(a) = payment.attempts.iter().rev().find(|a| a.stands())
@@ -54,10 +60,7 @@ impl Till {
             let token = Token { value: a.token.clone(), payment: id, wall_ms, taken: Some(a.amount) };
             self.note(token);
         }
-        let Some(payment) = self.open.get(&id) else { return };
-        if payment.is_settled()
-            && let Some(done) = self.open.remove(&id)
-        {
+        if settled && let Some(done) = self.open.remove(&id) {
             self.batches.settled(id);
             self.remember(done);
         }
@@ -78,7 +81,7 @@ impl Till {
                 let training = self.is_of_training(*payment);
                 *self.orders_of(training) += 1;
                 if let Some(channel) = &decision.chosen {
-                    self.numbers.entry(channel.clone()).or_default().trace = ids.trace;
+                    self.set_numbers(channel, |n| n.trace = ids.trace);
                 }
                 if !token.is_empty() && !training {
                     self.note(Token {
@@ -92,7 +95,7 @@ impl Till {
             Record::LegCreated { payment, ids, channel, kind, of, amount, key, .. } => {
                 let training = self.is_of_training(*payment);
                 *self.orders_of(training) += 1;
-                self.numbers.entry(channel.clone()).or_default().trace = ids.trace;
+                self.set_numbers(channel, |n| n.trace = ids.trace);
                 self.keys_of(training).add(key, *payment, *amount, &leg_body(*kind, *payment, *of));
             }
             Record::Approved { payment, receipt_number, print, .. }
@@ -123,10 +126,10 @@ impl Till {
                 let follows = self.batches.apply(event, wall_ms);
                 self.slip(event, wall_ms);
                 for (channel, batch) in follows.moved {
-                    self.numbers.entry(channel.clone()).or_default().batch = *batch;
+                    self.set_numbers(channel, |n| n.batch = *batch);
                 }
                 if let Some((channel, trace)) = follows.trace {
-                    self.numbers.entry(channel.to_owned()).or_default().trace = trace;
+                    self.set_numbers(channel, |n| n.trace = trace);
                     self.orders += 1;
                 }
                 if follows.new_day && !planted!(CountersNotReset) {
@@ -136,10 +139,10 @@ impl Till {
             Record::TrainingSet { on, .. } => self.training.on = *on,
             Record::ChannelSelected { channel, .. } => self.current.clone_from(channel),
             Record::TraceTaken { channel, trace } => {
-                self.numbers.entry(channel.clone()).or_default().trace = *trace;
+                self.set_numbers(channel, |n| n.trace = *trace);
             }
             Record::SignedIn { channel, batch: Some(batch) } if !planted!(SignInIgnored) => {
-                self.numbers.entry(channel.clone()).or_default().batch = *batch;
+                self.set_numbers(channel, |n| n.batch = *batch);
             }
             Record::JobSent { job, .. } => {
                 if let Some(job) = self.jobs.get_mut(job) {
@@ -150,6 +153,13 @@ impl Till {
                 self.jobs.remove(job);
             }
             _ => {}
+        }
+    }
+
+    fn set_numbers(&mut self, channel: &str, set: impl FnOnce(&mut Numbers)) {
+        match self.numbers.get_mut(channel) {
+            Some(known) => set(known),
+            None => set(self.numbers.entry(channel.to_owned()).or_default()),
         }
     }
 
@@ -197,6 +207,29 @@ impl Till {
         }
         if batches {
             self.batches = crate::batch::Batches::default();
+        }
+    }
+}
+
+/// Where the attempts of a payment stood before a record. Few payments have more than eight: those need no memory of
+/// their own at each record.
+struct States {
+    first: [Option<AttemptState>; 8],
+    others: Vec<AttemptState>,
+}
+
+impl States {
+    fn of(p: &Payment) -> Self {
+        let mut states = p.attempts.iter().map(|a| a.state);
+        let mut first = [None; 8];
+        first.iter_mut().zip(&mut states).for_each(|(place, state)| *place = Some(state));
+        Self { first, others: states.collect() }
+    }
+
+    fn get(&self, at: usize) -> Option<AttemptState> {
+        match self.first.get(at) {
+            Some(state) => *state,
+            None => self.others.get(at - self.first.len()).copied(),
         }
     }
 }

@@ -38,10 +38,11 @@ pub const MAX_NUMBER: u32 = 999_999;
 /// State of the till.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Till {
-    open: BTreeMap<PaymentId, Payment>,
+    /// Boxed: a payment goes from here to `recent` and back, and is too large to be copied each time.
+    open: BTreeMap<PaymentId, Box<Payment>>,
     /// Finished payments, for quick answers: a cache of the journal, not a part of the state.
     #[serde(skip)]
-    recent: VecDeque<Payment>,
+    recent: VecDeque<(PaymentId, Box<Payment>)>,
     keys: Keys,
     tokens: VecDeque<Token>,
     numbers: BTreeMap<String, Numbers>,
@@ -126,22 +127,23 @@ impl Till {
 
     /// A payment in memory (open or recent).
     pub fn payment(&self, id: PaymentId) -> Option<&Payment> {
-        self.open.get(&id).or_else(|| self.recent.iter().rev().find(|p| p.id == id))
+        let recent = || self.recent.iter().rev().find(|(of, _)| *of == id).map(|(_, p)| p);
+        self.open.get(&id).or_else(recent).map(AsRef::as_ref)
     }
 
     /// Payments that are not finished.
     pub fn open_payments(&self) -> impl Iterator<Item = &Payment> {
-        self.open.values()
+        self.open.values().map(AsRef::as_ref)
     }
 
     /// Finished payments still in memory, newest first.
     pub fn recent_payments(&self) -> impl Iterator<Item = &Payment> {
-        self.recent.iter().rev()
+        self.recent.iter().rev().map(|(_, p)| p.as_ref())
     }
 
     /// The payment that holds the till, if any.
     pub fn foreground(&self) -> Option<&Payment> {
-        self.open.values().find(|p| p.is_foreground())
+        self.open_payments().find(|p| p.is_foreground())
     }
 
     /// Receipts that are not certainly printed.
@@ -291,13 +293,13 @@ impl Till {
     /// journal before it decides or applies. Only the cache changes.
     pub fn adopt(&mut self, payment: Payment) {
         if self.payment(payment.id).is_none() && payment.is_settled() {
-            self.remember(payment);
+            self.remember(Box::new(payment));
         }
     }
 
-    fn remember(&mut self, payment: Payment) {
-        self.recent.retain(|p| p.id != payment.id);
-        self.recent.push_back(payment);
+    fn remember(&mut self, payment: Box<Payment>) {
+        self.recent.retain(|(id, _)| *id != payment.id);
+        self.recent.push_back((payment.id, payment));
         if self.recent.len() > RECENT {
             self.recent.pop_front();
         }
@@ -305,7 +307,7 @@ impl Till {
 
     /// The payment that must be adopted before this record is applied.
     pub fn lacks(&self, record: &Record) -> Option<PaymentId> {
-        record.payment().filter(|id| self.payment(*id).is_none()).filter(|_| record.opens().is_none())
+        record.payment().filter(|id| record.opens().is_none() && self.payment(*id).is_none())
     }
 
     /// Folds one payment out of its own records, for payments that have left memory.

@@ -91,7 +91,8 @@ impl Watch {
 
     /// The recovery data that a channel gives for an attempt.
     pub(crate) fn recovery(&mut self, channel: usize, ids: &AttemptIds) -> Vec<u8> {
-        let data = format!("{channel} {} {}", ids.order, ids.trace).into_bytes();
+        let data = [&channel.to_string(), &ids.order, &ids.trace.to_string()].map(String::as_str).join(" ");
+        let data = data.into_bytes();
         self.recoveries.insert(ids.order.clone(), (channel, data.clone()));
         data
     }

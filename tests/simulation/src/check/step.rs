@@ -242,12 +242,8 @@ fn w04_only_a_right_answer_is_believed(p: &Payment, record: &Record) {
         assert_eq!(approval.amount, a.amount, "W4: the training host says something else");
         return;
     }
-    let right = crate::host::approval(profile::index(&a.channel), &a.ids, a.amount);
-    assert_eq!(
-        (approval.amount, &approval.echo),
-        (right.amount, &right.echo),
-        "W4: a wrong answer is believed"
-    );
+    let echoes = crate::host::echoes(&approval.echo, profile::index(&a.channel), &a.ids);
+    assert!(echoes && approval.amount == a.amount, "W4: a wrong answer is believed: {approval:?} to {a:?}");
     let told = !(a.abandoned || p.cancel_requested && a.kind.is_tender()) || a.resolve.undo.is_none();
     assert!(told, "I2: nobody wanted it any more, and the channel could have undone it: {p:?}");
 }
@@ -276,10 +272,7 @@ fn w08_two_people_decide(seen: &mut Seen, record: &Record) {
 pub(crate) fn after_restart(w: &World) {
     assert!(w.till().foreground().is_none(), "the till is not free after a restart");
     assert_eq!(w.till().payments_ever(), w.disk.payments() as u64, "I4: a restart lost a payment");
-    let open: Vec<PaymentId> = w.till().open_payments().map(|p| p.id).collect();
-    let free = open.iter().all(|id| {
-        w.till().payment(*id).is_some_and(|p| p.attempts.iter().all(|a| a.state != AttemptState::Sent))
-    });
+    let free = w.till().open_payments().all(|p| p.attempts.iter().all(|a| a.state != AttemptState::Sent));
     assert!(free, "I4: a request of before the restart is taken as still on its way");
     batch::i16_limit_counters_are_the_fold(w);
 }

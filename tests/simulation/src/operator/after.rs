@@ -1,5 +1,7 @@
 //! What comes after a sale: voids, refunds, completions, releases, cards brought again; reviews by two; acknowledgements.
 
+use std::borrow::Cow;
+
 use till_core::{AttemptState, Input, LegKind, Payment, PaymentId, PaymentState, Refusal, Verdict};
 use till_plugin::{Currency, Money};
 
@@ -16,8 +18,12 @@ pub(super) fn look_back(w: &mut World) {
     let Some(p) = seen(w, payment) else { return };
     let holds = p.hold().is_some();
     let returnable: Vec<(u32, i64)> = p.returnable().map(|(a, left)| (a.ids.attempt, left.minor())).collect();
+    let settled = p.is_settled() && p.paid().is_positive();
+    drop(p);
     let Some(&(of, left)) = returnable.get(w.rng.index(returnable.len().max(1))) else {
-        return nothing_left(w, &p);
+        return if settled {
+            nothing_left(w, payment)
+        };
     };
     let kind = match (holds, w.rng.below(10)) {
         (true, 0..=5) => LegKind::Capture,
@@ -69,11 +75,10 @@ pub(super) fn look_back(w: &mut World) {
 }
 
 /// Everything went back already: another refund must be refused.
-fn nothing_left(w: &mut World, p: &Payment) {
-    let settled = p.is_settled() && p.paid().is_positive();
-    if settled && w.till().foreground().is_none() {
+fn nothing_left(w: &mut World, payment: PaymentId) {
+    if w.till().foreground().is_none() {
         let more = Input::Leg {
-            payment: p.id,
+            payment,
             kind: LegKind::Refund,
             of: 0,
             amount: Some(Money::new(1, Currency::CNY)),
@@ -115,14 +120,15 @@ pub(super) fn clear_up(w: &mut World) {
     let open: Vec<PaymentId> = w.till().open_payments().map(|p| p.id).collect();
     let payment = if open.is_empty() { one_of(w) } else { Some(w.rng.pick(&open)) };
     let Some(p) = payment.and_then(|id| seen(w, id)) else { return };
-    let payment = p.id;
-    if p.acknowledged == Some(false) && w.rng.chance(60) {
+    let (payment, state, asked) = (p.id, p.state, p.acknowledged == Some(false));
+    drop(p);
+    if asked && w.rng.chance(60) {
         let told = w.asked(&Input::Acknowledge { payment, operator: Some("op".into()) });
         assert!(!matches!(told, Ok(Err(_))), "a sale that waits for it cannot be acknowledged: {told:?}");
         return;
     }
-    match p.state {
-        PaymentState::Review => review(w, &p),
+    match state {
+        PaymentState::Review => review(w, payment),
         PaymentState::PartPaid if w.rng.chance(50) && !w.operator.is_evening() => {
             let _told = w.asked(&Input::Resume { payment, operator: Some("op".into()) });
         }
@@ -139,20 +145,22 @@ pub(super) fn clear_up(w: &mut World) {
 }
 
 /// Two people look at the network's statement and say what became of it.
-fn review(w: &mut World, p: &Payment) {
+fn review(w: &mut World, payment: PaymentId) {
     let now = w.clock.now;
-    let in_review = p.attempts.iter().find(|a| a.state == AttemptState::Review);
+    let in_review = seen(w, payment).and_then(|p| {
+        let a = p.attempts.iter().find(|a| a.state == AttemptState::Review)?;
+        Some((a.ids.attempt, profile::index(&a.channel), a.ids.order.clone()))
+    });
     let (attempt, verdict) = match in_review {
-        Some(a) => {
-            if now < w.watch.sent_at(p.id, a.ids.attempt) + STATEMENT_AFTER_MS {
+        Some((attempt, channel, order)) => {
+            if now < w.watch.sent_at(payment, attempt) + STATEMENT_AFTER_MS {
                 return;
             }
-            let happened = w.hosts[profile::index(&a.channel)].asked_by_hand(&a.ids.order);
-            (a.ids.attempt, if happened { Verdict::Happened } else { Verdict::DidNot })
+            let happened = w.hosts[channel].asked_by_hand(&order);
+            (attempt, if happened { Verdict::Happened } else { Verdict::DidNot })
         }
         None => (0, Verdict::Happened),
     };
-    let payment = p.id;
     let propose = Input::ProposeReview {
         payment,
         attempt,
@@ -185,6 +193,7 @@ fn one_of(w: &mut World) -> Option<PaymentId> {
 }
 
 /// As a caller sees it: also what has left memory.
-fn seen(w: &World, payment: PaymentId) -> Option<Payment> {
-    w.till().payment(payment).cloned().or_else(|| w.disk.payment(payment, u64::MAX))
+pub(super) fn seen(w: &World, payment: PaymentId) -> Option<Cow<'_, Payment>> {
+    let folded = || w.disk.payment(payment, u64::MAX).map(Cow::Owned);
+    w.till().payment(payment).map(Cow::Borrowed).or_else(folded)
 }

@@ -47,17 +47,15 @@ pub(super) fn dispute(w: &mut World) {
     // Now and then about what is disputed already.
     let again = w.rng.chance(40).then(|| w.till().disputes().all().last().map(|d| d.payment)).flatten();
     let Some(payment) = again.or_else(|| one_of(w)) else { return };
-    let Some(p) = w.till().payment(payment).cloned().or_else(|| w.disk.payment(payment, u64::MAX)) else {
-        return;
-    };
+    let Some(p) = super::after::seen(w, payment) else { return };
     let Some(a) = p.attempts.iter().find(|a| a.kind.takes() && a.stands()) else { return };
-    let taken = a.amount.minor();
-    let same = |d: &&till_core::dispute::Dispute| d.payment == payment && d.attempt == a.ids.attempt;
+    let (attempt, taken, training) = (a.ids.attempt, a.amount.minor(), p.training);
+    let same = |d: &&till_core::dispute::Dispute| d.payment == payment && d.attempt == attempt;
     let disputed = w.till().disputes().all().any(|d| same(&d) && !d.state.is_closed());
     let more = w.rng.chance(15);
     let minor = if more { taken + 1 } else { 1 + w.rng.minor(taken) };
     let event = DisputeEvent::Opened {
-        attempt: a.ids.attempt,
+        attempt,
         amount: Money::new(minor, Currency::CNY),
         reason: "never came".into(),
         reference: "CB-1".into(),
@@ -65,7 +63,7 @@ pub(super) fn dispute(w: &mut World) {
     };
     let number = w.till().disputes().next();
     let told = w.asked(&Input::Dispute { payment, number, event, operator: "op".into() });
-    if p.training || more || disputed {
+    if training || more || disputed {
         refused(&told, "S52: a case about training, about more than was taken, or a second one", |r| {
             matches!(r, Refusal::Dispute { .. } | Refusal::TooMuch { .. })
         });

@@ -6,7 +6,7 @@ use super::{again, day};
 use crate::batch::{Batch, Part, PartId};
 use crate::effect::Effect;
 use crate::input::Context;
-use crate::limits::{LimitHit, Scope, Use, check};
+use crate::limits::{Instrument, LimitHit, Scope, Use, check_one};
 use crate::machine::Step;
 use crate::routing::RouteView;
 use crate::till::Till;
@@ -34,14 +34,15 @@ pub(super) fn roll(till: &Till, ctx: &Context) -> Step {
 
 /// Whether an item more would be more than the channel's network counts in the open batch.
 pub(in crate::machine) fn batch_is_full(till: &Till, ctx: &Context, channel: &str) -> bool {
+    let Some(limit) = ctx.rules.batch_limit(channel) else { return false };
     let id = PartId { channel: channel.into(), network: till.batch(channel) };
     let part = till.batches().open().and_then(|b| b.part(&id));
-    let limit = ctx.rules.channel(channel).batch_limit;
-    limit.is_some_and(|limit| part.is_some_and(|part| part.side_count() >= limit.max(1)))
+    part.is_some_and(|part| part.side_count() >= limit.max(1))
 }
 
 /// Looks at once, and not at the next tick, whether the batch that an item was just counted in is full.
 pub(in crate::machine) fn look_whether_full(till: &Till, ctx: &Context, channel: &str) -> Option<Effect> {
+    ctx.rules.batch_limit(channel)?;
     let id = PartId { channel: channel.into(), network: till.batch(channel) };
     let part = till.batches().open()?.part(&id)?;
     let at = ctx.rules.channel(channel).roll_at()?;
@@ -56,8 +57,9 @@ pub(in crate::machine) fn limits_hit(
     operator: Option<&str>,
     amount: Money,
 ) -> Vec<(String, LimitHit)> {
+    let counted = ctx.rules.channels.values().any(|rule| rule.batch_limit.is_some());
     let full = |r: &RouteView| {
-        batch_is_full(till, ctx, &r.id)
+        (counted && batch_is_full(till, ctx, &r.id))
             .then(|| (r.id.clone(), LimitHit { scope: Scope::Batch, left: Money::zero(amount.currency()) }))
     };
     if ctx.rules.limits.is_empty() {
@@ -65,9 +67,11 @@ pub(in crate::machine) fn limits_hit(
     }
     let under_way: Vec<Use<'_>> = till.uses_under_way().collect();
     let operator = operator.unwrap_or_default();
+    let instrument = Instrument::of(&Use { channel: "", operator, token, amount });
     let hit = |r: &RouteView| {
         let wanted = Use { channel: &r.id, operator, token, amount };
-        check(&ctx.rules.limits, till.limit_counters(), &under_way, &wanted).map(|hit| (r.id.clone(), hit))
+        let hit = check_one(&ctx.rules.limits, till.limit_counters(), &under_way, &wanted, &instrument);
+        hit.map(|hit| (r.id.clone(), hit))
     };
     ctx.routes.iter().filter_map(|r| full(r).or_else(|| hit(r))).collect()
 }
