@@ -12,6 +12,7 @@ use till_plugin::channel::{
 };
 
 use crate::faults::{Pay, PayFate, QueryFate, UndoFate, Wrong};
+use crate::lookup::{LookupMap, LookupSet};
 use crate::profile;
 use crate::rng::Rng;
 use crate::settlement::NetworkBatch;
@@ -65,13 +66,13 @@ pub(crate) enum Book {
 
 #[derive(Default)]
 pub(crate) struct Host {
-    pub(crate) book: BTreeMap<String, Entry>,
+    pub(crate) book: LookupMap<String, Entry>,
     /// Reversed before it came: a bank's line keeps order, so such a request is refused.
-    tombs: BTreeSet<String>,
+    tombs: LookupSet<String>,
     keeps_order: bool,
     /// Bookings that came after the host had said "never existed".
     pub(crate) booked_late: u64,
-    said_never: BTreeSet<String>,
+    said_never: LookupSet<String>,
     pub(crate) channel: usize,
     /// Its batches, by its own numbers.
     pub(crate) batches: BTreeMap<u32, NetworkBatch>,

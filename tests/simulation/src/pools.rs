@@ -86,6 +86,7 @@ impl Pool {
 
     /// # Safety
     /// The piece came from `take` with the same steps, of this thread or another, and nobody uses it any more.
+    #[allow(clippy::cast_ptr_alignment)] // every piece is aligned to a step
     unsafe fn give(&self, piece: *mut u8, steps: usize) {
         let free = piece.cast::<Free>();
         // SAFETY: it is the caller's to give, at least one step long, and aligned to one.

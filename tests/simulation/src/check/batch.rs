@@ -32,8 +32,17 @@ pub(super) struct Books {
     shredded: u32,
     /// Who wants a part closed without its network.
     proposed: BTreeMap<(u32, PartId), String>,
-    used: BTreeMap<(&'static str, String), (i64, u32)>,
+    used: BTreeMap<(Of, String), (i64, u32)>,
     ledger: Ledger,
+}
+
+/// Whose use of limits is counted.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Of {
+    Day,
+    Channel,
+    Operator,
+    Instrument,
 }
 
 struct ClosedPart {
@@ -313,15 +322,15 @@ pub(super) fn approved(w: &mut World, payment: PaymentId, number: u32) {
     }
 }
 
-fn keys(p: &Payment, a: &Attempt) -> impl Iterator<Item = (&'static str, String)> {
+fn keys(p: &Payment, a: &Attempt) -> impl Iterator<Item = (Of, String)> {
     let operator = a.operator.clone().or_else(|| p.operator.clone()).unwrap_or_default();
     let all = [
-        ("day", String::new()),
-        ("channel", a.channel.clone()),
-        ("operator", operator),
-        ("instrument", a.token.clone()),
+        (Of::Day, String::new()),
+        (Of::Channel, a.channel.clone()),
+        (Of::Operator, operator),
+        (Of::Instrument, a.token.clone()),
     ];
-    all.into_iter().filter(|(scope, whose)| *scope == "day" || !whose.is_empty())
+    all.into_iter().filter(|(scope, whose)| *scope == Of::Day || !whose.is_empty())
 }
 
 /// I16: what counts against limits is the fold of the records since the business day began, also after a restart.
@@ -331,19 +340,19 @@ pub(super) fn i16_limit_counters_are_the_fold(w: &World) {
         let name = whose.as_str();
         let mut used = Use { channel: "", operator: "", token: "", amount: Money::zero(Currency::CNY) };
         let scope = match *scope {
-            "channel" => {
+            Of::Channel => {
                 used.channel = name;
                 Scope::Channel(whose.clone())
             }
-            "operator" => {
+            Of::Operator => {
                 used.operator = name;
                 Scope::Operator
             }
-            "instrument" => {
+            Of::Instrument => {
                 used.token = name;
                 Scope::Instrument
             }
-            _ => Scope::Day,
+            Of::Day => Scope::Day,
         };
         let live = counters.used(&scope, &used);
         assert_eq!((live.amount.minor(), live.count), (*sum, *count), "I16: {scope:?} {whose:?}");

@@ -26,6 +26,7 @@ pub(crate) use step::{after_record, after_restart, i07_replay_gives_the_live_sta
 pub(crate) use training::i17_only_training_goes_to_the_training_host;
 
 use crate::disk;
+use crate::lookup::{LookupMap, LookupSet};
 use crate::world::World;
 
 /// What the checks remember of a payment.
@@ -51,11 +52,11 @@ struct Seen {
 pub(crate) struct Watch {
     seen: Vec<Seen>,
     /// By key and whether it is of training.
-    keys: BTreeMap<(bool, String), PaymentId>,
-    orders: BTreeSet<String>,
+    keys: LookupMap<(bool, String), PaymentId>,
+    orders: LookupSet<String>,
     /// Trace numbers given, by channel.
     traces: BTreeSet<(usize, u32)>,
-    recoveries: BTreeMap<String, (usize, Vec<u8>)>,
+    recoveries: LookupMap<String, (usize, Vec<u8>)>,
     prints: BTreeMap<u64, (PaymentId, u32)>,
     books: batch::Books,
     desk: desk::Desk,

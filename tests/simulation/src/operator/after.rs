@@ -21,9 +21,10 @@ pub(super) fn look_back(w: &mut World) {
     let settled = p.is_settled() && p.paid().is_positive();
     drop(p);
     let Some(&(of, left)) = returnable.get(w.rng.index(returnable.len().max(1))) else {
-        return if settled {
-            nothing_left(w, payment)
-        };
+        if settled {
+            nothing_left(w, payment);
+        }
+        return;
     };
     let kind = match (holds, w.rng.below(10)) {
         (true, 0..=5) => LegKind::Capture,
