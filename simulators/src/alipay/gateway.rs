@@ -1,28 +1,26 @@
 //! Starting, asking and stopping a gateway.
 
 use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use jiff::SignedDuration;
-use tokio_rustls::TlsAcceptor;
 
 use super::{
     amount::Fen,
-    buyer::Buyer,
-    keys::{KeyError, Keys, VerifyingKey},
     ledger::Ledger,
     methods::House,
     platform::{ABILITIES, Platform},
     reply::Spelling,
     request::Guard,
-    server::{Shared, handle, serve},
-    tls::{Certificate, Tls, TlsError, names_of},
+    server::{Shared, handle},
 };
-use crate::{background::Background, faults::Plan};
+use crate::faults::Plan;
+use crate::wallet::keys::{Keys, VerifyingKey};
+use crate::wallet::tls::{Tls, names_of};
+use crate::wallet::{Buyer, Certificate, Doors, GatewayError};
 
 /// How a gateway is set up. The default suits a test: loopback, free ports, keys of this process.
 #[derive(Debug)]
@@ -84,33 +82,9 @@ impl Default for Settings {
     }
 }
 
-/// Why a gateway did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum GatewayError {
-    /// A key was refused or could not be made.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// TLS could not be set up.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// An address is not to be had.
-    #[error("cannot listen on {address}: {source}; choose a free port, or 0 for any")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The gateway's thread could not be started.
-    #[error("cannot start the gateway's thread: {0}")]
-    Thread(#[source] io::Error),
-}
-
 /// A running gateway, on a thread of its own: it serves blocking and async callers alike. Dropping it stops it.
 pub struct Gateway {
-    http: SocketAddr,
-    https: Option<SocketAddr>,
+    doors: Doors,
     app_id: String,
     seller_id: String,
     app_private_pem: String,
@@ -118,15 +92,14 @@ pub struct Gateway {
     authority_pem: String,
     platform: Arc<Platform>,
     faults: Plan,
-    running: Background,
 }
 
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Not the private key.
         f.debug_struct("Gateway")
-            .field("http", &self.http)
-            .field("https", &self.https)
+            .field("http", &self.doors.http)
+            .field("https", &self.doors.https)
             .finish_non_exhaustive()
     }
 }
@@ -164,23 +137,15 @@ impl Gateway {
         let shared =
             Shared { platform: Arc::clone(&platform), faults: faults.clone(), latency: settings.latency };
 
-        // Bound here, so that a port that is taken is told to the caller and connections queue at once.
-        let (plain, http) = listen(settings.http)?;
-        let (secure, https) = settings.https.map(listen).transpose()?.unzip();
-        let acceptor = TlsAcceptor::from(tls.server);
-        let running = Background::spawn("alipay-gateway", move || async move {
-            let answer = move |request, breaker| handle(request, shared.clone(), breaker);
-            let over_tls = async {
-                if let Some(listener) = secure {
-                    serve(listener, Some(acceptor), answer.clone()).await;
-                }
-            };
-            tokio::join!(serve(plain, None, answer.clone()), over_tls);
-        })
-        .map_err(GatewayError::Thread)?;
+        let doors = Doors::open(
+            "alipay-gateway",
+            settings.http,
+            settings.https,
+            tls.server,
+            move |request, breaker| handle(request, shared.clone(), breaker),
+        )?;
         Ok(Self {
-            http,
-            https,
+            doors,
             app_id: settings.app_id,
             seller_id: settings.seller_id,
             app_private_pem,
@@ -188,28 +153,27 @@ impl Gateway {
             authority_pem: tls.authority_pem,
             platform,
             faults,
-            running,
         })
     }
 
     /// The gateway's address over plain HTTP: `http://127.0.0.1:PORT/gateway.do`.
     pub fn url(&self) -> String {
-        format!("http://{}/gateway.do", self.http)
+        format!("http://{}/gateway.do", self.doors.http)
     }
 
     /// The gateway's address over HTTPS, where it serves that. Trust [`Gateway::authority_pem`] to reach it.
     pub fn https_url(&self) -> Option<String> {
-        self.https.map(|address| format!("https://{address}/gateway.do"))
+        self.doors.https.map(|address| format!("https://{address}/gateway.do"))
     }
 
     /// Where plain HTTP is served.
     pub fn http_address(&self) -> SocketAddr {
-        self.http
+        self.doors.http
     }
 
     /// Where HTTPS is served.
     pub fn https_address(&self) -> Option<SocketAddr> {
-        self.https
+        self.doors.https
     }
 
     /// The app the gateway knows.
@@ -270,15 +234,6 @@ impl Gateway {
 
     /// Stops the gateway: its ports are free when this returns. Open connections are cut.
     pub fn stop(self) {
-        drop(self.running);
+        drop(self.doors);
     }
-}
-
-/// Binds a port, ready to be taken over by the gateway's runtime.
-pub(crate) fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayError> {
-    let failed = |source| GatewayError::Listen { address, source };
-    let listener = TcpListener::bind(address).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
 }

@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
-use super::{amount::Fen, buyer::Buyer};
+use super::amount::Fen;
+use crate::wallet::{Buyer, Digest};
 
 /// What a trade has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -201,16 +201,6 @@ pub struct Ledger {
     pub(crate) buyers: BTreeMap<Digest, Buyer>,
     #[serde(skip)]
     pub(crate) serial: u64,
-}
-
-/// A SHA-256 digest: what is kept where the value itself must not be.
-pub(crate) type Digest = [u8; 32];
-
-/// The digest of a text.
-pub(crate) fn digest_of(text: &str) -> Digest {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-    out
 }
 
 impl Ledger {

@@ -19,30 +19,24 @@
 //! ```
 
 mod amount;
-pub(crate) mod body;
-mod buyer;
+mod code;
 mod control;
-mod form;
 mod gateway;
-pub mod keys;
 mod ledger;
 mod methods;
 mod platform;
 mod refusal;
 mod reply;
 mod request;
-pub(crate) mod server;
-pub(crate) mod tls;
+mod server;
 mod trading;
 
+pub use crate::wallet::form::{FormError, Parameters};
+pub use crate::wallet::{Account, Buyer, Certificate, GatewayError, TlsError, keys, masked};
 pub use amount::Fen;
-pub use buyer::{Account, Buyer, is_wallet_code, masked};
-pub use form::{FormError, Parameters};
-pub(crate) use gateway::listen;
-pub use gateway::{Gateway, GatewayError, Settings};
-pub(crate) use ledger::{Digest, digest_of};
+pub use code::is_wallet_code;
+pub use gateway::{Gateway, Settings};
 pub use ledger::{Ledger, Refund, Refused, Seen, Status, Totals, Trade};
 pub use refusal::Refusal;
 pub use reply::Spelling;
 pub use request::METHODS;
-pub use tls::{Certificate, TlsError};

@@ -7,16 +7,16 @@ use serde_json::Value;
 
 use super::{
     amount::Fen,
-    buyer::Buyer,
-    form::{FormError, Parameters},
-    keys::{KeyError, SigningKey},
-    ledger::{Ledger, Seen, digest_of},
+    ledger::{Ledger, Seen},
     methods::{Fields, House, dictated, refused},
     refusal::Refusal,
     reply::{Spelling, Writer},
     request::{Content, Guard, METHODS},
 };
 use crate::faults::{Abilities, Fault};
+use crate::wallet::form::{FormError, Parameters};
+use crate::wallet::keys::{KeyError, SigningKey};
+use crate::wallet::{Buyer, digest_of};
 
 /// What this gateway can be asked to get wrong.
 pub(crate) const ABILITIES: Abilities = Abilities {

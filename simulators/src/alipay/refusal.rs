@@ -1,5 +1,7 @@
 //! The gateway's refusals: code, message, sub-code and sub-message as the open platform's tables list them.
 
+use crate::wallet::Account;
+
 /// A refusal with its fixed texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -12,6 +14,21 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The gateway's words for an account that cannot pay.
+    pub fn of(account: Account) -> Self {
+        match account {
+            Account::BalanceShort => Self::BUYER_BALANCE,
+            Account::BankcardShort => Self::BANKCARD_BALANCE,
+            Account::BalanceDisabled => Self::BALANCE_DISABLED,
+            Account::MonthLimit => Self::MONTH_LIMIT,
+            Account::Risk => Self::RISK,
+            Account::Fail => Self::PAYMENT_FAIL,
+            Account::CashierFail => Self::CASHIER_FAIL,
+            Account::IsSeller => Self::BUYER_IS_SELLER,
+            Account::Expired => Self::AUTH_CODE_INVALID,
+        }
+    }
+
     /// The message that belongs to the public code.
     pub fn msg(&self) -> &'static str {
         message(self.code)

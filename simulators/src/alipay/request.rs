@@ -6,13 +6,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, civil::DateTime};
 use serde_json::{Map, Value};
 
-use super::{
-    amount::Fen,
-    form::Parameters,
-    keys::VerifyingKey,
-    ledger::{Digest, digest_of, zone},
-    refusal::Refusal,
-};
+use super::{amount::Fen, ledger::zone, refusal::Refusal};
+use crate::wallet::form::Parameters;
+use crate::wallet::keys::VerifyingKey;
+use crate::wallet::{Digest, digest_of};
 
 /// The methods this gateway serves.
 pub const METHODS: &[&str] = &[
@@ -45,7 +42,7 @@ impl Guard {
         if sign_type != "RSA2" {
             return Err(Refusal::INVALID_SIGNATURE_TYPE);
         }
-        if !self.app_key.verifies(form.sign_string().as_bytes(), signature) {
+        if !self.app_key.verifies(form.sign_string("sign").as_bytes(), signature) {
             return Err(Refusal::INVALID_SIGNATURE);
         }
         Ok(())

@@ -6,10 +6,11 @@ use jiff::Timestamp;
 
 use super::{
     amount::Fen,
-    buyer::{Buyer, is_wallet_code, masked},
-    ledger::{Digest, Ledger, Refund, Refused, Status, Trade, digest_of},
+    code::is_wallet_code,
+    ledger::{Ledger, Refund, Refused, Status, Trade},
     refusal::Refusal,
 };
+use crate::wallet::{Buyer, Digest, digest_of, masked};
 
 /// How long after the payment a cancel is taken.
 const CANCEL_WINDOW: Duration = Duration::from_hours(24);
@@ -74,7 +75,7 @@ impl Ledger {
             _ if !is_wallet_code(code) || self.used_codes.contains(&digest) => {
                 Some(Refusal::AUTH_CODE_INVALID)
             }
-            Buyer::Refused { why } => Some(why.refusal()),
+            Buyer::Refused { why } => Some(Refusal::of(why)),
             _ => None,
         };
         if let Some(refusal) = refusal {

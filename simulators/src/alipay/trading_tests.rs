@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::alipay::{
-    form::Parameters,
     methods::House,
     request::{Content, METHODS},
 };
+use crate::wallet::form::Parameters;
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -3,7 +3,7 @@
 use std::{fs, net::SocketAddr, path::PathBuf};
 
 use clap::Args as ClapArgs;
-use till_simulators::alipay::keys::Keys;
+use till_simulators::wallet::keys::Keys;
 use till_simulators::wechatpay::{Platform, Settings};
 
 use super::{Outcome, Stop};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Account, Buyer};
-use crate::alipay::{Digest, digest_of, masked};
+use crate::wallet::{Digest, digest_of, masked};
 
 /// No reverse sooner than this after the payment.
 const REVERSE_FROM: Duration = Duration::from_secs(15);

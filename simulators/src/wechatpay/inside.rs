@@ -7,10 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::books::{Ledger, Refusal, Said, Seen};
-use super::sealing::{Bent, Sealed, Signer, Signers, random, seal_two};
+use super::sealing::{Bent, Signer, Signers, random, seal_two};
 use super::{Buyer, three, two};
-use crate::alipay::keys::{KeyError, SigningKey};
 use crate::faults::Fault;
+use crate::wallet::keys::{KeyError, SigningKey};
+use crate::wallet::serve::Made;
 
 /// A request as the server read it.
 pub(crate) struct Asked {
@@ -68,7 +69,7 @@ impl Inside {
     }
 
     pub(crate) fn set_buyer(&self, code: &str, buyer: Buyer) {
-        self.books().ledger.buyers.insert(crate::alipay::digest_of(code), buyer);
+        self.books().ledger.buyers.insert(crate::wallet::digest_of(code), buyer);
     }
 
     pub(crate) fn scan(&self, order: &str) -> bool {
@@ -98,7 +99,7 @@ impl Inside {
 
     /// Answers one request. The fault only bends what is booked and what the answer says; what it does to the connection is
     /// the server's part.
-    pub(crate) fn answer(&self, asked: &Asked, fault: Option<&Fault>) -> Result<Sealed, KeyError> {
+    pub(crate) fn answer(&self, asked: &Asked, fault: Option<&Fault>) -> Result<Made, KeyError> {
         if matches!(fault, Some(Fault::KeyRotated {})) {
             self.rotate()?;
         }
@@ -122,7 +123,7 @@ impl Inside {
         Ok(bend(said, fault))
     }
 
-    fn answer_three(&self, asked: &Asked, fault: Option<&Fault>) -> Result<Sealed, KeyError> {
+    fn answer_three(&self, asked: &Asked, fault: Option<&Fault>) -> Result<Made, KeyError> {
         let target = if asked.query.is_empty() {
             asked.path.clone()
         } else {
@@ -169,14 +170,14 @@ impl Inside {
         books.signers.seal(status, body, clock, bent)
     }
 
-    fn answer_two(&self, asked: &Asked, fault: Option<&Fault>) -> Result<Sealed, KeyError> {
+    fn answer_two(&self, asked: &Asked, fault: Option<&Fault>) -> Result<Made, KeyError> {
         let operation = asked.operation.unwrap_or("");
         let fields = two::parse(&asked.body);
         let verified = fields.as_ref().ok_or(Refusal::PARAM).and_then(|fields| self.two.verify(fields));
         let Ok(hmac) = verified else {
             self.note(asked, false, Some((200, "FAIL".into())), fault);
             let body = b"<xml><return_code><![CDATA[FAIL]]></return_code><return_msg><![CDATA[\xe7\xad\xbe\xe5\x90\x8d\xe9\x94\x99\xe8\xaf\xaf]]></return_msg></xml>";
-            return Ok(Sealed { status: 200, headers: Vec::new(), body: body.to_vec() });
+            return Ok(Made { status: 200, headers: Vec::new(), body: body.to_vec() });
         };
         let said = two::Merchant::read(operation, fields.as_ref().unwrap_or(&Vec::new()))
             .and_then(|input| self.run(asked, &input, fault));
@@ -203,7 +204,7 @@ impl Inside {
         if !matches!(fault, Some(Fault::Unsigned {})) {
             answer.push(("sign".into(), seal));
         }
-        let sealed = Sealed { status: 200, headers: Vec::new(), body: two::document(&answer) };
+        let sealed = Made { status: 200, headers: Vec::new(), body: two::document(&answer) };
         let mut books = self.books();
         if let (Some(Fault::ReplayedReply {}), Some(last)) = (fault, &books.signers.last) {
             return Ok(last.clone());

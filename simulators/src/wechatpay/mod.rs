@@ -25,7 +25,7 @@ mod server;
 mod three;
 mod two;
 
-pub use crate::alipay::{Account, Buyer, Certificate};
+pub use crate::wallet::{Account, Buyer, Certificate};
 pub use books::{Ledger, Refund, Seen, State, Trade};
 pub use platform::{Platform, PlatformError, Settings};
 

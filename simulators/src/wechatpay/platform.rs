@@ -5,18 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tokio_rustls::TlsAcceptor;
 
 use super::books::Ledger;
 use super::inside::{Books, Inside};
 use super::sealing::{Signer, Signers};
 use super::server::{Shared, handle};
 use super::{ABILITIES, Buyer, Certificate, three, two};
-use crate::alipay::keys::{KeyError, Keys, VerifyingKey};
-use crate::alipay::server::serve;
-use crate::alipay::tls::{Tls, names_of};
-use crate::alipay::{GatewayError, listen};
-use crate::{background::Background, faults::Plan};
+use crate::faults::Plan;
+use crate::wallet::keys::{KeyError, Keys, VerifyingKey};
+use crate::wallet::tls::{Tls, names_of};
+use crate::wallet::{Doors, GatewayError};
 
 /// Why a platform did not start.
 pub type PlatformError = GatewayError;
@@ -76,8 +74,7 @@ impl Default for Settings {
 
 /// A running platform, on a thread of its own. Dropping it stops it.
 pub struct Platform {
-    http: SocketAddr,
-    https: Option<SocketAddr>,
+    doors: Doors,
     appid: String,
     mchid: String,
     merchant_serial: String,
@@ -89,15 +86,14 @@ pub struct Platform {
     authority_pem: String,
     inside: Arc<Inside>,
     faults: Plan,
-    running: Background,
 }
 
 impl std::fmt::Debug for Platform {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Not the private keys.
         f.debug_struct("Platform")
-            .field("http", &self.http)
-            .field("https", &self.https)
+            .field("http", &self.doors.http)
+            .field("https", &self.doors.https)
             .finish_non_exhaustive()
     }
 }
@@ -141,25 +137,12 @@ impl Platform {
         let faults = Plan::new(ABILITIES);
         let shared =
             Shared { inside: Arc::clone(&inside), faults: faults.clone(), latency: settings.latency };
-        let (plain, http) = listen(settings.http)?;
-        let (secure, https) = settings.https.map(listen).transpose()?.unzip();
-        let acceptor = TlsAcceptor::from(tls.server);
-        let running = Background::spawn("wechatpay", move || async move {
-            let answer = {
-                let shared = shared.clone();
-                move |request, breaker| handle(request, shared.clone(), breaker)
-            };
-            let over_tls = async {
-                if let Some(listener) = secure {
-                    serve(listener, Some(acceptor), answer.clone()).await;
-                }
-            };
-            tokio::join!(serve(plain, None, answer.clone()), over_tls);
-        })
-        .map_err(GatewayError::Thread)?;
+        let doors =
+            Doors::open("wechatpay", settings.http, settings.https, tls.server, move |request, breaker| {
+                handle(request, shared.clone(), breaker)
+            })?;
         Ok(Self {
-            http,
-            https,
+            doors,
             appid: settings.appid,
             mchid: settings.mchid,
             merchant_serial: settings.merchant_serial,
@@ -171,18 +154,17 @@ impl Platform {
             authority_pem: tls.authority_pem,
             inside,
             faults,
-            running,
         })
     }
 
     /// The address over plain HTTP.
     pub fn url(&self) -> String {
-        format!("http://{}", self.http)
+        format!("http://{}", self.doors.http)
     }
 
     /// The address over HTTPS, where it serves that. Trust [`Platform::authority_pem`] to reach it.
     pub fn https_url(&self) -> Option<String> {
-        self.https.map(|address| format!("https://{address}"))
+        self.doors.https.map(|address| format!("https://{address}"))
     }
 
     /// The merchant's application.
@@ -262,6 +244,6 @@ impl Platform {
 
     /// Stops the platform: its ports are free when this returns.
     pub fn stop(self) {
-        drop(self.running);
+        drop(self.doors);
     }
 }

@@ -11,7 +11,8 @@ use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, SerialNumber, date_time
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use serde_json::{Value, json};
 
-use crate::alipay::keys::{KeyError, SigningKey};
+use crate::wallet::keys::{KeyError, SigningKey};
+use crate::wallet::serve::Made;
 
 /// One key of the platform.
 pub(crate) struct Signer {
@@ -45,20 +46,12 @@ impl Signer {
     }
 }
 
-/// An answer to be sealed or already sealed.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sealed {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: Vec<u8>,
-}
-
 /// The keys that answers were and are signed with; the last one signs.
 pub(crate) struct Signers {
     pub(crate) all: VecDeque<Signer>,
     pub(crate) api_v3_key: String,
     /// The last sealed answer, for the fault that sends it again.
-    pub(crate) last: Option<Sealed>,
+    pub(crate) last: Option<Made>,
 }
 
 /// How a seal is to be wrong.
@@ -79,8 +72,8 @@ impl Signers {
         body: Vec<u8>,
         now: Timestamp,
         bent: Bent,
-    ) -> Result<Sealed, KeyError> {
-        let mut sealed = Sealed { status, headers: Vec::new(), body };
+    ) -> Result<Made, KeyError> {
+        let mut sealed = Made { status, headers: Vec::new(), body };
         if bent == Bent::None {
             return Ok(sealed);
         }

@@ -1,19 +1,17 @@
-//! The platform on the network: HTTP/1.1, plain and over TLS, and what faults do to a connection.
+//! The platform on the network.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{HeaderName, HeaderValue};
-use hyper::{Request, Response, StatusCode};
-use tokio::time::sleep;
+use hyper::{Method, Request, Response, StatusCode};
 
 use super::inside::{Asked, Inside};
 use super::{three, two};
-use crate::alipay::body::Reply;
-use crate::alipay::server::{Breaker, HangUp, LARGEST_BODY, lost, plain};
-use crate::faults::{Fault, Hold, Plan};
+use crate::faults::Plan;
+use crate::wallet::body::Reply;
+use crate::wallet::control;
+use crate::wallet::serve::{Answered, Breaker, exchange, plain, whole};
 
 /// What every connection needs.
 #[derive(Clone)]
@@ -24,19 +22,15 @@ pub(crate) struct Shared {
 }
 
 /// Answers one request.
-pub(crate) async fn handle(
-    request: Request<Incoming>,
-    shared: Shared,
-    breaker: Arc<Breaker>,
-) -> Result<Response<Reply>, HangUp> {
+pub(crate) async fn handle(request: Request<Incoming>, shared: Shared, breaker: Arc<Breaker>) -> Answered {
     let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
-        return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"));
+    let body = match whole(body).await {
+        Ok(body) => body.to_vec(),
+        Err(refused) => return Ok(refused),
     };
-    let body = body.to_bytes().to_vec();
     let path = parts.uri.path().to_owned();
     if let Some(path) = path.strip_prefix("/_sim/") {
-        return Ok(control(&shared, parts.method.as_str(), path, &body));
+        return Ok(look(&shared, &parts.method, path, &body));
     }
     let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let method = parts.method.as_str().to_owned();
@@ -58,23 +52,15 @@ pub(crate) async fn handle(
         body,
         number,
     };
-    let (fault, hold) = shared.faults.take_held(operation, Some(&asked.number)).unzip();
-    sleep(shared.latency).await;
-    match (&fault, hold) {
-        (Some(fault), _) if !fault.books() && !matches!(fault, Fault::Answer { .. }) => {
-            shared.inside.note_lost(&asked, fault);
-            return lost(fault, &breaker);
-        }
-        (Some(Fault::DelayBooking { ms }), _) => sleep(Duration::from_millis(*ms)).await,
-        (Some(Fault::HoldBooking {}), Some(hold)) => Hold::released(hold).await,
-        (Some(Fault::HoldReply {}), Some(hold)) => {
-            let answer = shared.inside.answer(&asked, fault.as_ref());
-            hold.released().await;
-            return finish(answer, fault.as_ref(), &breaker).await;
-        }
-        _ => {}
-    }
-    finish(shared.inside.answer(&asked, fault.as_ref()), fault.as_ref(), &breaker).await
+    let struck = shared.faults.take_held(operation, Some(&asked.number));
+    exchange(
+        struck,
+        shared.latency,
+        &breaker,
+        |fault| shared.inside.note_lost(&asked, fault),
+        |fault| shared.inside.answer(&asked, fault),
+    )
+    .await
 }
 
 /// The number a request is about, as it claims it; fault scripts go by it.
@@ -88,55 +74,12 @@ fn number_in(by_two: bool, operation: &str, body: &[u8]) -> String {
     json.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
 }
 
-async fn finish<E>(
-    answer: Result<super::sealing::Sealed, E>,
-    fault: Option<&Fault>,
-    breaker: &Breaker,
-) -> Result<Response<Reply>, HangUp> {
-    // The only error is a library that failed; a real platform would answer 500 too.
-    let Ok(answer) = answer else { return Ok(plain(StatusCode::INTERNAL_SERVER_ERROR, "cannot sign")) };
-    let body = answer.body;
-    let reply = match fault {
-        Some(Fault::DropAfterBooking {}) => return Err(HangUp),
-        Some(Fault::Reset { .. }) => {
-            breaker.reset();
-            return Err(HangUp);
-        }
-        Some(Fault::DelayReply { ms }) => {
-            sleep(Duration::from_millis(*ms)).await;
-            Reply::whole(body)
-        }
-        Some(Fault::HalfReply {}) => Reply::half(body),
-        Some(Fault::Slow { ms_per_byte }) => Reply::drip(body, Duration::from_millis(*ms_per_byte)),
-        Some(Fault::Garbage {}) => Reply::whole(&b"\x00\xff{{ this is no reply"[..]),
-        _ => Reply::whole(body),
-    };
-    let mut response = Response::new(reply);
-    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in answer.headers {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().append(HeaderName::from_static(name), value);
-        }
-    }
-    Ok(response)
-}
-
 /// The simulator's own addresses, for tests in other processes. No real platform has them.
-fn control(shared: &Shared, method: &str, path: &str, body: &[u8]) -> Response<Reply> {
-    match (method, path) {
-        ("GET", "ledger") => match serde_json::to_string_pretty(&shared.inside.snapshot()) {
-            Ok(text) => plain(StatusCode::OK, text),
-            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
-        },
-        ("POST", "faults") => match std::str::from_utf8(body).map(|text| shared.faults.load(text)) {
-            Ok(Ok(count)) => plain(StatusCode::OK, count.to_string()),
-            Ok(Err(error)) => plain(StatusCode::BAD_REQUEST, error.to_string()),
-            Err(_) => plain(StatusCode::BAD_REQUEST, "the fault script is not UTF-8"),
-        },
-        ("DELETE", "faults") => {
-            shared.faults.clear();
-            plain(StatusCode::OK, "")
-        }
-        _ => plain(StatusCode::NOT_FOUND, "known: GET ledger, POST|DELETE faults"),
+fn look(shared: &Shared, method: &Method, path: &str, body: &[u8]) -> Response<Reply> {
+    match (method.as_str(), path) {
+        ("GET", "ledger") => control::json(&shared.inside.snapshot()),
+        _ => control::faults(&shared.faults, method, path, body).unwrap_or_else(|| {
+            plain(StatusCode::NOT_FOUND, "known: GET ledger, GET|POST|DELETE faults, POST release")
+        }),
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::books::{Input, Refusal, Said, Trade};
-use crate::alipay::keys::VerifyingKey;
+use crate::wallet::keys::VerifyingKey;
 
 /// Which operation an address is, with the number in it.
 pub(crate) fn route(method: &str, path: &str) -> Option<(&'static str, String)> {

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::refusal::Refusal;
-
 /// What the customer does with a payment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "does", rename_all = "kebab-case", deny_unknown_fields)]
@@ -58,23 +56,6 @@ pub enum Account {
     Expired,
 }
 
-impl Account {
-    /// The gateway's words for it.
-    pub fn refusal(self) -> Refusal {
-        match self {
-            Self::BalanceShort => Refusal::BUYER_BALANCE,
-            Self::BankcardShort => Refusal::BANKCARD_BALANCE,
-            Self::BalanceDisabled => Refusal::BALANCE_DISABLED,
-            Self::MonthLimit => Refusal::MONTH_LIMIT,
-            Self::Risk => Refusal::RISK,
-            Self::Fail => Refusal::PAYMENT_FAIL,
-            Self::CashierFail => Refusal::CASHIER_FAIL,
-            Self::IsSeller => Refusal::BUYER_IS_SELLER,
-            Self::Expired => Refusal::AUTH_CODE_INVALID,
-        }
-    }
-}
-
 impl Buyer {
     /// The behaviour written in a wallet code, in its last six digits: `7700NN` types after NN seconds, `770100` never
     /// does, `7702NN` gives up after NN seconds, `77030N` is refused for the Nth reason of [`Account`] (1 is
@@ -121,13 +102,6 @@ impl Buyer {
     }
 }
 
-/// Whether a text can be a wallet code of this scheme: 16 to 24 digits that begin with 25 to 30.
-pub fn is_wallet_code(code: &str) -> bool {
-    (16..=24).contains(&code.len())
-        && code.bytes().all(|byte| byte.is_ascii_digit())
-        && code.get(..2).is_some_and(|prefix| ("25"..="30").contains(&prefix))
-}
-
 /// A wallet code for people's eyes: its first two and last two digits.
 pub fn masked(code: &str) -> String {
     match (code.get(..2), code.len().checked_sub(2).and_then(|at| code.get(at..))) {
@@ -154,21 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_schemes_prefixes_and_lengths_are_wallet_codes() {
-        for good in ["250000000000000001", "3000000000000000", "289999999999999999999999"] {
-            assert!(is_wallet_code(good), "{good}");
-        }
-        for bad in [
-            "240000000000000001",
-            "310000000000000001",
-            "280000000000000",
-            "2800000000000000000000000",
-            "28000000000000000a",
-            "２８0000000000000000",
-            "",
-        ] {
-            assert!(!is_wallet_code(bad), "{bad}");
-        }
+    fn a_code_is_never_shown_whole() {
         assert_eq!(masked("280000000000000001"), "28**************01");
         assert_eq!(masked("123"), "***");
     }

@@ -69,6 +69,19 @@ impl SigningKey {
             .map_err(|error| KeyError::Rejected { what: what.to_owned(), reason: error.to_string() })
     }
 
+    /// The key of a file; made and written (mode 0600) where there is none.
+    pub fn in_file(path: &Path) -> Result<Self, KeyError> {
+        match fs::read_to_string(path) {
+            Ok(text) => Self::from_pem(&path.display().to_string(), &text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let key = Self::generate()?;
+                write(path, &key.private_pem()?, 0o600)?;
+                Ok(key)
+            }
+            Err(source) => Err(KeyError::File { path: path.to_owned(), source }),
+        }
+    }
+
     /// The private key as PKCS#8 PEM, what an app signs with.
     pub fn private_pem(&self) -> Result<String, KeyError> {
         let der = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'static>>::as_der(&self.0)

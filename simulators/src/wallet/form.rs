@@ -56,12 +56,43 @@ impl Parameters {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The string the signature covers: every non-empty parameter but `sign`, sorted by name, `name=value` joined by `&`,
-    /// values before URL encoding (the open platform's signing rule for requests; `sign_type` stays in).
-    pub fn sign_string(&self) -> String {
-        let signed = self.0.iter().filter(|(name, value)| *name != "sign" && !value.is_empty());
+    /// Sets a parameter; an empty value takes it away.
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
+        let value = value.into();
+        if value.is_empty() {
+            self.0.remove(name);
+        } else {
+            self.0.insert(name.to_owned(), value);
+        }
+    }
+
+    /// The parameters as text: bare as a gateway sends them, or percent-encoded as a browser carries them.
+    pub(crate) fn text(&self, encoded: bool) -> String {
+        let pair = |(name, value): (&String, &String)| {
+            if encoded { format!("{name}={}", encode(value)) } else { format!("{name}={value}") }
+        };
+        self.0.iter().map(pair).collect::<Vec<_>>().join("&")
+    }
+
+    /// The string a signature covers: every non-empty parameter but the signature itself, sorted by name, `name=value`
+    /// joined by `&`, values before URL encoding.
+    pub fn sign_string(&self, signature: &str) -> String {
+        let signed = self.0.iter().filter(|(name, value)| *name != signature && !value.is_empty());
         signed.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
     }
+}
+
+fn encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut out, byte| {
+        match byte {
+            b' ' => out.push('+'),
+            b'*' | b'-' | b'.' | b'_' => out.push(byte.into()),
+            byte if byte.is_ascii_alphanumeric() => out.push(byte.into()),
+            byte => drop(write!(out, "%{byte:02X}")),
+        }
+        out
+    })
 }
 
 fn decode(text: &[u8]) -> Result<String, FormError> {
@@ -94,14 +125,14 @@ mod tests {
     #[test]
     fn the_sign_string_is_sorted_decoded_and_without_sign_and_empties() {
         let form = read("b=2%2B2&a=%E6%94%B6+%E9%93%B6&sign=zzz&empty=&sign_type=RSA2").unwrap();
-        assert_eq!(form.sign_string(), "a=收 银&b=2+2&sign_type=RSA2");
+        assert_eq!(form.sign_string("sign"), "a=收 银&b=2+2&sign_type=RSA2");
         assert_eq!(form.get("empty"), None);
     }
 
     #[test]
     fn a_parameter_in_the_address_counts_and_a_contradiction_is_refused() {
         let form = Parameters::read(b"charset=utf-8", b"charset=utf-8&a=1").unwrap();
-        assert_eq!(form.sign_string(), "a=1&charset=utf-8");
+        assert_eq!(form.sign_string("sign"), "a=1&charset=utf-8");
         assert_eq!(Parameters::read(b"charset=utf-8", b"charset=gbk"), Err(FormError::Twice));
     }
 
@@ -111,6 +142,15 @@ mod tests {
             assert_eq!(read(bad), Err(FormError::Escape), "{bad}");
         }
         assert_eq!(read("a=%FF%FE"), Err(FormError::Charset));
+    }
+
+    #[test]
+    fn what_is_written_encoded_is_read_back() {
+        let mut form = Parameters::default();
+        form.set("a", "银 联+&=%");
+        form.set("b", "");
+        assert_eq!(form.text(false), "a=银 联+&=%");
+        assert_eq!(read(&form.text(true)).unwrap(), form);
     }
 
     #[test]
