@@ -13,6 +13,7 @@ pub mod hid;
 pub mod nfc;
 pub mod players;
 pub mod printer;
+pub mod unionpay;
 #[cfg(test)]
 mod vectors;
 pub mod wallet;

@@ -58,6 +58,24 @@ impl Certificate {
         })
     }
 
+    /// Its serial number in decimal digits, as UnionPay writes it (`certId`).
+    pub fn decimal_serial(&self) -> String {
+        let mut digits = vec![0_u8];
+        for nibble in self.serial.chars().filter_map(|c| c.to_digit(16)) {
+            let mut carry = nibble;
+            for digit in &mut digits {
+                carry += u32::from(*digit) * 16;
+                *digit = u8::try_from(carry % 10).unwrap_or(0);
+                carry /= 10;
+            }
+            while carry > 0 {
+                digits.push(u8::try_from(carry % 10).unwrap_or(0));
+                carry /= 10;
+            }
+        }
+        digits.iter().rev().map(|digit| char::from(b'0' + digit)).collect()
+    }
+
     /// Every certificate of a text with any number of PEM sections.
     pub fn all_of_pem(pem: &str) -> Result<Vec<Self>, CertificateError> {
         const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
@@ -118,6 +136,7 @@ mod tests {
         let pem = made();
         let certificate = Certificate::from_pem(&pem).unwrap();
         assert_eq!(certificate.serial, "D7CE59D1F522");
+        assert_eq!(certificate.decimal_serial(), 0xD7CE_59D1_F522_u64.to_string());
         assert_eq!(certificate.not_before_ms, 1_619_481_600_000);
         assert_eq!(certificate.not_after_ms, 2_881_612_800_000);
         assert!(certificate.is_valid_at(1_788_192_000_000) && !certificate.is_valid_at(0));

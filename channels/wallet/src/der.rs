@@ -26,6 +26,48 @@ pub(crate) struct Parts<'a> {
     pub(crate) spki: &'a [u8],
 }
 
+/// SET.
+const SET: u8 = 0x31;
+/// OID 2.5.4.3 (commonName).
+const COMMON_NAME: &[u8] = &[0x06, 0x03, 0x55, 0x04, 0x03];
+
+/// The one common name of a Name's content (RFC 5280 §4.1.2.4). Nothing where there is none, or more than one: whose name
+/// would it be?
+pub(crate) fn common_name(mut name: &[u8]) -> Option<String> {
+    let mut found = None;
+    while !name.is_empty() {
+        let (mut set, after) = take(name, SET)?;
+        while !set.is_empty() {
+            let (attribute, rest) = take(set, SEQUENCE)?;
+            if let Some(value) = attribute.strip_prefix(COMMON_NAME)
+                && found.replace(directory_string(value)?).is_some()
+            {
+                return None;
+            }
+            set = rest;
+        }
+        name = after;
+    }
+    found
+}
+
+/// UTF8String, PrintableString, TeletexString (as far as it is ASCII) or BMPString.
+fn directory_string(bytes: &[u8]) -> Option<String> {
+    match *bytes.first()? {
+        tag @ 0x0c => String::from_utf8(whole(bytes, tag)?.to_vec()).ok(),
+        tag @ (0x13 | 0x14) => {
+            let text = std::str::from_utf8(whole(bytes, tag)?).ok()?;
+            text.is_ascii().then(|| text.to_owned())
+        }
+        tag @ 0x1e => {
+            let (units, []) = whole(bytes, tag)?.as_chunks::<2>() else { return None };
+            let units: Vec<u16> = units.iter().map(|unit| u16::from_be_bytes(*unit)).collect();
+            String::from_utf16(&units).ok()
+        }
+        _ => None,
+    }
+}
+
 /// One element with this tag: its content, and what follows it.
 fn take(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&found, rest) = bytes.split_first()?;
@@ -102,7 +144,35 @@ mod tests {
         fn no_key_file_can_crash_the_channel(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = rsa_key_of_spki(&bytes);
             let _ = rsa_modulus_bits(&bytes);
+            let _ = common_name(&bytes);
         }
+    }
+
+    fn named(values: &[(u8, &[u8])]) -> Vec<u8> {
+        let mut name = Vec::new();
+        for (tag, value) in values {
+            let mut attribute = COMMON_NAME.to_vec();
+            attribute.extend([*tag, u8::try_from(value.len()).unwrap()]);
+            attribute.extend_from_slice(value);
+            let length = u8::try_from(attribute.len()).unwrap();
+            name.extend([SET, length + 2, SEQUENCE, length]);
+            name.extend_from_slice(&attribute);
+        }
+        name
+    }
+
+    #[test]
+    fn a_common_name_is_read_in_every_string_form_and_two_are_none() {
+        assert_eq!(common_name(&named(&[(0x0c, "银联".as_bytes())])).unwrap(), "银联");
+        assert_eq!(
+            common_name(&named(&[(0x14, b"041@Z12@00040000:SIGN")])).unwrap(),
+            "041@Z12@00040000:SIGN"
+        );
+        assert_eq!(common_name(&named(&[(0x1e, &[0x94, 0xf6, 0x80, 0x54])])).unwrap(), "银联");
+        assert_eq!(common_name(&named(&[(0x1e, &[0x94, 0xf6, 0x80])])), None);
+        assert_eq!(common_name(&named(&[(0x13, "银".as_bytes())])), None);
+        assert_eq!(common_name(&named(&[(0x13, b"a"), (0x13, b"b")])), None);
+        assert_eq!(common_name(&[]), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::rsa::KeyPair;
-use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey};
+use ring::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -52,6 +52,11 @@ impl SigningKey {
             .or_else(|_| KeyPair::from_der(&der))
             .map_err(|_| SignError::PrivateKey("it did not parse as an RSA private key"))?;
         Ok(Self { pair, random: SystemRandom::new() })
+    }
+
+    /// Its public half.
+    pub fn public(&self) -> PlatformKey {
+        PlatformKey(self.pair.public_key().as_ref().to_vec())
     }
 
     /// Signs a text, base64 result.

@@ -20,6 +20,11 @@ pub fn host_time(wall_ms: i64) -> Option<String> {
     })
 }
 
+/// The same moment as `yyyyMMddHHmmss`.
+pub fn host_stamp(wall_ms: i64) -> Option<String> {
+    Some(host_time(wall_ms)?.chars().filter(char::is_ascii_digit).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +34,7 @@ mod tests {
         assert_eq!(host_time(0).unwrap(), "1970-01-01 08:00:00");
         assert_eq!(host_time(1_788_192_000_000).unwrap(), "2026-09-01 00:00:00");
         assert_eq!(host_time(1_788_191_999_999).unwrap(), "2026-08-31 23:59:59");
+        assert_eq!(host_stamp(1_788_191_999_999).unwrap(), "20260831235959");
         assert_eq!(host_time(i64::MAX), None);
         assert_eq!(host_time(i64::MIN), None);
     }

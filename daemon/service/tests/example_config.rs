@@ -36,7 +36,7 @@ fn keys_of(table: &str, inside: &str) -> BTreeSet<String> {
 fn the_example_loads() {
     let config = load(&Sources::file(&example())).unwrap();
     assert_eq!(config.devices.len(), 4);
-    assert_eq!(config.channels.len(), 5);
+    assert_eq!(config.channels.len(), 6);
     assert!(!config.devices["spare-scanner"].enabled);
     assert_eq!(config.receipt_printer.as_deref(), Some("printer"));
 }
@@ -122,6 +122,7 @@ fn its_devices_and_channels_fit_their_plugins() {
         ("channels/alipay", "org.tilld.alipay", "libtill_channel_alipay.so"),
         ("channels/bankcard", "org.tilld.bankcard", "libtill_channel_bankcard.so"),
         ("channels/prepaid", "org.tilld.prepaid", "libtill_channel_prepaid.so"),
+        ("channels/unionpayqr", "org.tilld.unionpayqr", "libtill_channel_unionpayqr.so"),
         ("channels/wechatpay", "org.tilld.wechatpay", "libtill_channel_wechatpay.so"),
     ] {
         let folder = dir.path().join("plugins").join(id);
@@ -139,7 +140,7 @@ fn its_devices_and_channels_fit_their_plugins() {
     }
     let secrets = dir.path().join("secrets");
     fs::create_dir(&secrets).unwrap();
-    for name in ["alipay-key", "wechat-key", "acquirer-tmk", "prepaid-card-key"] {
+    for name in ["alipay-key", "wechat-key", "unionpay-key", "acquirer-tmk", "prepaid-card-key"] {
         put(&secrets.join(name), b"test", 0o600);
     }
     let mut config = load(&Sources::file(&example())).unwrap();

@@ -9,6 +9,7 @@ mod nfc;
 mod printer;
 mod scan;
 mod swipe;
+mod unionpay;
 mod wechatpay;
 
 use clap::Subcommand;
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Scanner(scan::ScannerArgs),
     /// Swipe a card at a running reader, or record a swipe.
     Swipe(swipe::SwipeArgs),
+    /// Run a UnionPay QR gateway with its own books, keys and certificates.
+    Unionpay(unionpay::Args),
     /// Run an ear: shows what a voice says.
     Voice(counter::VoiceArgs),
     /// Run a WeChat Pay platform with its own books, keys and certificate authority.
@@ -73,6 +76,7 @@ impl Command {
             Self::Scanner(args) => scan::scanner(&args),
             Self::Swipe(args) => swipe::swipe(&args),
             Self::Voice(args) => counter::voice(&args),
+            Self::Unionpay(args) => unionpay::run(&args),
             Self::Wechatpay(args) => wechatpay::run(&args),
         }
     }

@@ -67,6 +67,14 @@ pub enum Fault {
     ReplayedReply {},
     /// From this answer on the platform signs with a new key.
     KeyRotated {},
+    /// Booked; the answer, rightly signed, names another merchant.
+    WrongMerchant {},
+    /// Booked; the answer is rightly signed, with a certificate that leads to a root of somebody else's.
+    ForeignCertificate {},
+    /// Booked; the answer is rightly signed, with a certificate whose time is over.
+    ExpiredCertificate {},
+    /// Booked; the answer is rightly signed, with a good certificate that is somebody else's.
+    WrongOwner {},
     /// Booked; the connection closes half-way through the answer.
     HalfReply {},
     /// Booked; the answer is bytes that are no message of the protocol.
@@ -125,6 +133,10 @@ impl Fault {
             Self::StaleSignature {} => "stale-signature",
             Self::ReplayedReply {} => "replayed-reply",
             Self::KeyRotated {} => "key-rotated",
+            Self::WrongMerchant {} => "wrong-merchant",
+            Self::ForeignCertificate {} => "foreign-certificate",
+            Self::ExpiredCertificate {} => "expired-certificate",
+            Self::WrongOwner {} => "wrong-owner",
             Self::HalfReply {} => "half-reply",
             Self::Garbage {} => "garbage",
             Self::HttpStatus { .. } => "http-status",
