@@ -41,7 +41,7 @@ impl Till {
                 place.insert(payment)
             }
         };
-        let before = States::of(payment);
+        let before = States::of(payment.attempts.iter().map(|a| a.state));
         fold(payment, record, wall_ms, seq);
         for (at, a) in payment.attempts.iter().enumerate() {
             // Training counts nowhere (I17).
@@ -219,8 +219,7 @@ struct States {
 }
 
 impl States {
-    fn of(p: &Payment) -> Self {
-        let mut states = p.attempts.iter().map(|a| a.state);
+    fn of(mut states: impl Iterator<Item = AttemptState>) -> Self {
         let mut first = [None; 8];
         first.iter_mut().zip(&mut states).for_each(|(place, state)| *place = Some(state));
         Self { first, others: states.collect() }
@@ -245,5 +244,23 @@ fn count_used(used: &mut Counters, p: &Payment, a: &Attempt) {
         && let Some(original) = p.attempt(a.of)
     {
         used.give_back(&use_of(p, original));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_attempt_of_a_payment_stands_where_it_stood_however_many_there_are() {
+        for n in [0, 1, 7, 8, 9, 20] {
+            let all = [AttemptState::Sent, AttemptState::Declined, AttemptState::Review];
+            let states: Vec<AttemptState> = all.into_iter().cycle().take(n).collect();
+            let before = States::of(states.iter().copied());
+            for (at, state) in states.iter().enumerate() {
+                assert_eq!(before.get(at), Some(*state), "attempt {at} of {n}");
+            }
+            assert_eq!(before.get(n), None, "one more than {n}");
+        }
     }
 }
