@@ -188,6 +188,8 @@ fn after_the_cut_what_was_taken_is_given_back_once() {
                 UndoOutcome::Unknown(_) | UndoOutcome::NotSent(_) => {}
                 other => panic!("{rest:?}: {other:?}"),
             }
+            // The refund's name does not go by the clock.
+            shop.pass(Duration::from_secs(61));
         }
         assert_eq!((undone, shop.kept()), (Some(true), 0), "{rest:?}");
         assert!(matches!(shop.undo(), UndoOutcome::Undone { money_moved: true, .. }), "it can be repeated");
@@ -203,6 +205,24 @@ fn after_the_cut_what_was_taken_is_given_back_once() {
     unknown(shop.pay());
     shop.pass(A_DAY);
     assert_eq!(shop.undo(), UndoOutcome::Undone { money_moved: false, reference: None });
+}
+
+/// Its number and time are made of the payment's: sent again later it is the same refund.
+#[test]
+fn a_refund_behind_the_cut_whose_answers_are_lost_is_found_under_its_name() {
+    let mut shop = shop().faults([Rule::once("query", Fault::DropAfterBooking {})]);
+    unknown(shop.pay());
+    shop.pass(A_DAY);
+    // The first query is about the payment, the second about the refund.
+    shop = shop.faults([
+        Rule::once("refund", Fault::DropAfterBooking {}),
+        Rule::once("query", Fault::DropAfterBooking {}).after(1),
+    ]);
+    assert!(matches!(shop.undo(), UndoOutcome::Unknown(_)));
+    assert_eq!(shop.kept(), 0);
+    shop.pass(Duration::from_secs(61));
+    assert!(matches!(shop.undo(), UndoOutcome::Undone { money_moved: true, .. }));
+    assert_eq!((shop.kept(), shop.platform.ledger().trades.len()), (0, 2));
 }
 
 /// The till's clock is behind the gateway's by a moment: the reversal is refused though the till thinks that it is in time.
