@@ -187,6 +187,12 @@ impl Store {
         Ok(fold(&self.journal)?)
     }
 
+    /// Puts a record into the journal that is of no payment.
+    pub fn put(&self, record: Record) -> Outcome {
+        self.journal.append(vec![plain(&record, [0; 16])?], Urgency::New)?.wait()?;
+        Ok(())
+    }
+
     /// Puts a snapshot of the state into the journal, as a running till does.
     pub fn snapshot(&self) -> Outcome {
         let state = self.till()?.to_snapshot()?;

@@ -123,6 +123,7 @@ pub fn start(parts: Parts) -> Started {
         receipts: parts.receipts.clone(),
         journal: parts.journal.clone(),
         timers: Arc::default(),
+        pace: Arc::default(),
     };
     let counter = Arc::new(super::counter::Counter::default());
     super::counter::start(handle.clone(), counter.clone(), parts.receipts.shop.language, notices);
@@ -319,7 +320,10 @@ impl Actor {
         }
         for effect in effects {
             match effect {
-                till_core::Effect::PaymentChanged(id) => self.publish(id, None),
+                till_core::Effect::PaymentChanged(id) => {
+                    self.effects.pace.served();
+                    self.publish(id, None);
+                }
                 till_core::Effect::BatchChanged { batch } => self.publish_batch(batch),
                 till_core::Effect::ChannelChanged => {
                     self.published.current(self.parts.shell.till().current_channel());

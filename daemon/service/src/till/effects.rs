@@ -21,6 +21,7 @@ use till_plugin::{Extra, Money, Sensitive};
 use tokio::task::AbortHandle;
 
 use super::devices::Readers;
+use super::pace::Pace;
 use super::printer::PrinterHandle;
 use super::request::{self, Request};
 use super::settlement;
@@ -46,6 +47,7 @@ pub(super) struct Effects {
     pub receipts: Arc<Receipts>,
     pub journal: Journal,
     pub timers: Arc<Timers>,
+    pub pace: Arc<Pace>,
 }
 
 impl Effects {
@@ -142,7 +144,11 @@ impl Effects {
                 self.handle.published.tell(Change::Alarm { level, code: code.into(), payment, text });
             }
             Effect::SettleAfter { batch, part, after_ms } => {
-                self.tell_after(after_ms, Input::GoOnSettling { batch, part });
+                self.spawn(move |e| async move {
+                    tokio::time::sleep(Duration::from_millis(after_ms)).await;
+                    e.pace.quiet().await;
+                    e.handle.tell(Input::GoOnSettling { batch, part }).await;
+                });
             }
             Effect::Settle { batch, part, ids, again, totals, currency, operator } => {
                 let request = settlement::totals(ids, again, &totals, currency, operator);

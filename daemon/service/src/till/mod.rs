@@ -14,6 +14,7 @@ mod devices;
 pub(crate) mod effects;
 pub(crate) mod history;
 pub(crate) mod notices;
+mod pace;
 mod printer;
 mod request;
 mod routes;
