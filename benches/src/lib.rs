@@ -11,6 +11,7 @@ pub mod memory;
 pub mod payments;
 pub mod rate;
 pub mod ready;
+pub mod routing;
 pub mod settling;
 pub mod size;
 pub mod stock;

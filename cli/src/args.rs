@@ -9,12 +9,14 @@ mod cases;
 mod device;
 mod prepaid;
 mod template;
+mod why;
 
 pub use after::{Bill, Case, Leg, LegOptions, PartLeg, ReviewCommand, Verdict};
 pub use cases::{DisputeCommand, Notices, Outcome};
 pub use device::{DeviceCommand, Record};
 pub use prepaid::{CardArgs, PrepaidCommand};
 pub use template::{Lang, Look as TemplateLook, TemplateCommand, Width};
+pub use why::{Purpose as WhatFor, WhatIf};
 
 /// Drive and look at the till.
 ///
@@ -76,6 +78,13 @@ pub enum Command {
         /// Payment id, idempotency key, or `active`.
         payment: String,
     },
+    /// Why each attempt of a payment went to its channel, and why not to the others.
+    Explain {
+        /// Payment id, idempotency key, or `active`.
+        payment: String,
+    },
+    /// Which channel would take an amount, and what else could be taken. Asks nobody, writes nothing.
+    WhatIf(WhatIf),
     /// Give money back by the channel that took it, all that is left or a part. Wants --operator.
     Refund(PartLeg),
     /// Take an approved payment of the open batch back, whole. Wants --operator.

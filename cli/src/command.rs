@@ -16,7 +16,7 @@ use crate::args::{Cli, Command, DeviceCommand, EvidenceCommand, JournalCommand, 
 use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
-use crate::{after, bill, cases, day, evidence, monitor, offline, pay, prepaid, receipt, record, view};
+use crate::{after, bill, cases, day, evidence, monitor, offline, pay, prepaid, receipt, record, view, why};
 
 /// Runs what was asked; gives the exit code.
 pub async fn run(cli: Cli) -> Result<u8, Failure> {
@@ -109,6 +109,8 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
             let details = s.terminal().await?.find_payment(&id, Options::new()).await?;
             s.show(&details, |look| view::payment(look, &details))
         }
+        Command::Explain { payment } => why::explain(s, &payment).await,
+        Command::WhatIf(args) => why::what_if(s, &args).await,
         Command::Switch { channel } => switch(s, &channel).await,
         Command::Training { to } => training(s, to == OnOff::On).await,
         Command::Cancel { payment } => {

@@ -25,5 +25,6 @@ mod session;
 pub mod signal;
 pub mod table;
 pub mod view;
+mod why;
 
 pub use command::run;

@@ -3,7 +3,8 @@
 
 use till_dbus::tree::{Channel, Device, JournalState, Payment, Terminal, Tree};
 use till_dbus::types::{
-    AttemptDetails, Blocker, LocalText, PaymentDetails, PaymentRow, PluginRow, Prompt, PromptArguments,
+    AttemptDetails, Blocker, LocalText, Maintenance, PaymentDetails, PaymentRow, PluginRow, Prompt,
+    PromptArguments,
 };
 use tillctl::look::Look;
 use tillctl::table::{Cell, render, width};
@@ -32,6 +33,8 @@ fn tree() -> Tree {
         reason: reason.into(),
         unresolved: u32::from(id == "bankcard"),
         priority,
+        maintenance: Maintenance::default(),
+        breakers: Vec::new(),
     };
     Tree {
         terminal: Terminal {

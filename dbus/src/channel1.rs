@@ -1,6 +1,6 @@
 //! `org.tilld.Channel1`.
 
-use crate::types::LocalText;
+use crate::types::{BreakerRow, LocalText, Maintenance};
 use crate::{Error, Options};
 
 /// org.tilld.Channel1: one payment channel, at /org/tilld/Till1/channel/`<id>`.
@@ -41,6 +41,17 @@ pub trait Channel1 {
     /// Smaller is preferred.
     #[zbus(property(emits_changed_signal = "const"))]
     fn priority(&self) -> Result<u32, Error>;
+
+    /// Announced maintenance: (open, degraded, draining (it begins soon: no new sales), closed, or unsure (the clock is not
+    /// trusted); until when that lasts; the next window's beginning and end; down or degraded). Times are Unix ms, 0: none;
+    /// the kind is empty without a next window. Followed within half a minute; choices are exact. Since 0.2.
+    #[zbus(property)]
+    fn maintenance(&self) -> Result<Maintenance, Error>;
+
+    /// Circuit breakers that are not closed: (operation; open or half-open; faults in a row; since when, Unix ms). Since
+    /// 0.2.
+    #[zbus(property)]
+    fn breakers(&self) -> Result<Vec<BreakerRow>, Error>;
 
     /// Signs the terminal in. Errors: Unsupported, Timeout, PluginFailed, Refused.
     fn sign_in(&self, options: Options<'_>) -> Result<(), Error>;

@@ -42,6 +42,7 @@
 
 use std::collections::HashMap;
 
+mod choice;
 mod code_pipe;
 pub mod connect;
 #[cfg(feature = "contract")]

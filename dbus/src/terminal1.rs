@@ -2,7 +2,7 @@
 
 use zbus::{ObjectPath, OwnedObjectPath};
 
-use crate::types::{Blocker, PaymentDetails, PaymentRow};
+use crate::types::{Blocker, DecisionRow, InsteadRow, PaymentDetails, PaymentRow};
 use crate::{Error, Options};
 
 /// org.tilld.Terminal1: the till itself, at /org/tilld/Till1. Payments, channels and devices are objects below it
@@ -73,6 +73,24 @@ pub trait Terminal1 {
     /// Everything about one payment, open or finished, by its id (32 hexadecimal digits) or idempotency key: the same
     /// keys as org.tilld.Payment1.Describe. Errors: NotFound.
     fn find_payment(&self, id_or_key: &str, options: Options<'_>) -> Result<PaymentDetails, Error>;
+
+    /// Why each attempt of a payment went to its channel, and why not to the others, told from the journal alone, oldest
+    /// first: (attempt, English, Chinese, decision as JSON). The texts have lines. The payment as for FindPayment. Errors:
+    /// NotFound, JournalUnavailable. Since 0.2.
+    fn explain(&self, id_or_key: &str, options: Options<'_>) -> Result<Vec<DecisionRow>, Error>;
+
+    /// Which channel would take an amount of a family of instruments, and what else this till would take: asks nobody and
+    /// writes nothing. channel is empty when none would; text and text_zh have lines; decision is JSON; instead: (family,
+    /// channel, fee in minor units or -1 when it is not known), the best first. Errors: InvalidArgs. Options: at (x) Unix
+    /// ms, windows and hours as they are then, health and breakers as they are now; account (s) how the card begins, at
+    /// most six digits; operator (s); channel (s) as if it had been chosen; purpose (s): sale or hold. Since 0.2.
+    fn what_if(
+        &self,
+        amount: i64,
+        currency: &str,
+        family: &str,
+        options: Options<'_>,
+    ) -> Result<(String, String, String, String, Vec<InsteadRow>), Error>;
 
     /// Something a person must know. level: info, warning, critical. payment is "/" when it is about none.
     #[zbus(signal)]

@@ -7,7 +7,7 @@ use zbus::fdo::{ObjectManagerProxy, PropertiesProxy};
 use zbus::names::InterfaceName;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
-use crate::types::{Blocker, Head, Job, LocalText, Prompt, SandboxLayer};
+use crate::types::{Blocker, BreakerRow, Head, Job, LocalText, Maintenance, Prompt, SandboxLayer};
 use crate::{Error, NAME, paths};
 
 /// Properties of one interface.
@@ -82,6 +82,10 @@ pub struct Channel {
     pub unresolved: u32,
     /// Smaller is preferred.
     pub priority: u32,
+    /// Announced maintenance.
+    pub maintenance: Maintenance,
+    /// Breakers that are not closed.
+    pub breakers: Vec<BreakerRow>,
 }
 
 /// Properties of `org.tilld.Device1`, and of `org.tilld.Printer1` where the device has it.
@@ -210,6 +214,8 @@ impl Channel {
             reason: get(p, "StateReason")?,
             unresolved: get(p, "Unresolved")?,
             priority: get(p, "Priority")?,
+            maintenance: get(p, "Maintenance")?,
+            breakers: get(p, "Breakers")?,
         })
     }
 }

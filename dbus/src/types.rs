@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 use zbus::{DeserializeDict, OwnedVariant, Type};
 
+pub use crate::choice::{BreakerRow, DecisionRow, InsteadRow, Maintenance};
+
 /// A text for people: `(ss)`, English and Chinese.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type, zbus::Variant, OwnedVariant)]
 pub struct LocalText {

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use till_dbus::contract::{Arg, Interface, Kind, Member, all, differences, parse};
 use till_dbus::types::{
-    BatchRow, BillRow, Blocker, CardEntry, CardReport, DisputeEvent, DisputeLeg, DisputeRow, ExceptionRow,
-    Head, Job, LocalText, NoticeRow, OperatorRow, PartRow, PaymentDetails, PaymentRow, PaymentStep,
-    PayoutRow, PluginRow, Prompt, ReceiptDetails, ReceiverRow, SandboxLayer,
+    BatchRow, BillRow, Blocker, BreakerRow, CardEntry, CardReport, DecisionRow, DisputeEvent, DisputeLeg,
+    DisputeRow, ExceptionRow, Head, InsteadRow, Job, LocalText, Maintenance, NoticeRow, OperatorRow, PartRow,
+    PaymentDetails, PaymentRow, PaymentStep, PayoutRow, PluginRow, Prompt, ReceiptDetails, ReceiverRow,
+    SandboxLayer,
 };
 use till_dbus::{Options, XML, error};
 use zbus::{Fd, ObjectPath, OwnedFd, OwnedObjectPath, Type};
@@ -76,6 +77,10 @@ fn signatures() -> BTreeMap<String, String> {
         ReceiptDetails,
         Vec<PaymentStep>,
         Vec<PayoutRow>,
+        Vec<DecisionRow>,
+        Vec<InsteadRow>,
+        Maintenance,
+        Vec<BreakerRow>,
         bool,
     )
 }

@@ -225,6 +225,7 @@ dir = "{dir}/secrets"
 
 [clock]
 trust = "{trust}"
+{routing}
 
 [device.scanner]
 plugin = "org.tilld.scanner"
@@ -278,6 +279,7 @@ priority = 30
 {extra}"#,
             host = host.as_deref().unwrap_or_default(),
             trust = self.options.clock_trust,
+            routing = self.routing_text(),
             tid = terminal.tid,
             mid = terminal.mid,
             bus = self.bus.address(),
@@ -290,6 +292,15 @@ priority = 30
             acquirer_ms = self.options.acquirer_ms,
             extra = self.options.extra_config,
         )
+    }
+
+    /// Tests that break networks on purpose want the next sale to go there all the same, unless they say how channels are
+    /// chosen.
+    fn routing_text(&self) -> &'static str {
+        if self.options.extra_config.contains("[routing") {
+            return "";
+        }
+        "[routing.breaker]\nin-a-row = 1000\nfaults = 0\n"
     }
 
     /// What starts `tilld`; its log goes to a pipe.

@@ -8,7 +8,9 @@ use till_benches::payments::Day;
 use till_benches::stock::Stock;
 use till_benches::table::{Row, render};
 use till_benches::till::Bench;
-use till_benches::{Effort, Outcome, devices, hosts, journal, machine, rate, ready, settling, size, switch};
+use till_benches::{
+    Effort, Outcome, devices, hosts, journal, machine, rate, ready, routing, settling, size, switch,
+};
 
 /// Measures the till's hot paths beside their bare counterparts and prints one table of ratios from one run.
 #[derive(Parser)]
@@ -33,6 +35,8 @@ enum Part {
     Journal,
     /// Swipes, scans, TLV and receipts as bytes, with allocations.
     Devices,
+    /// The choice of a channel.
+    Routing,
     /// SelectChannel beside a bare method, with and without the disk.
     Switch,
     /// Calls through a plugin host beside a bare socketpair.
@@ -103,6 +107,10 @@ fn run(args: &Args) -> Outcome {
     if wanted(Part::Devices) {
         say("what drivers make of bytes");
         rows.extend(devices::rows(effort)?);
+    }
+    if wanted(Part::Routing) {
+        say("the choice of a channel");
+        rows.extend(routing::rows(effort)?);
     }
     let runtime = runtime()?;
     runtime.block_on(till(&args.dir, effort, &wanted, &mut rows))?;

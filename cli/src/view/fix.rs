@@ -22,6 +22,14 @@ pub fn fix(look: &Look, blocker: &Blocker) -> String {
             format!("mend what the reason says; `tillctl probe {id}` tries it again"),
             format!("按原因处理后用 `tillctl probe {id}` 重试"),
         ),
+        "channel-closed" | "channel-draining" => (
+            "other ways to pay are taken meanwhile: `tillctl what-if AMOUNT FAMILY`".into(),
+            "期间请使用其他支付方式：`tillctl what-if 金额 方式`".into(),
+        ),
+        "breaker-open" => (
+            format!("it comes back by itself once it answers; `tillctl probe {id}` asks now"),
+            format!("恢复应答后自动启用；可用 `tillctl probe {id}` 立即探测"),
+        ),
         "device-offline" => (
             "switch it on and plug its cable in; it comes back by itself".into(),
             "请接通电源并插好连接线，设备会自动恢复".into(),

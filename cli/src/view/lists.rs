@@ -25,7 +25,8 @@ pub fn channels(look: &Look, channels: &[Channel], current: &str) -> String {
                 Cell::state(look, &c.state),
                 Cell::right(c.priority.to_string()),
                 Cell::new(c.families.join(" ")),
-                Cell::new([unresolved.as_str(), c.reason.as_str()].join(" ").trim()).tone(Tone::Warn),
+                Cell::new([unresolved.as_str(), &c.reason, &super::standing(look, c)].join(" ").trim())
+                    .tone(Tone::Warn),
             ]
         })
         .collect();

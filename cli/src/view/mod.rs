@@ -5,9 +5,11 @@ mod fix;
 mod lists;
 mod payment;
 mod status;
+mod why;
 
 pub use bill::{bill, history};
 pub use fix::fix;
 pub use lists::{channels, devices, payments, plugins};
 pub use payment::payment;
 pub use status::status;
+pub use why::{decisions, standing};

@@ -137,6 +137,8 @@ fn decision(look: &Look, json: &str) -> Option<String> {
         let channel = c.get("channel").and_then(Value::as_str).unwrap_or_default();
         let verdict = match c.get("verdict") {
             Some(Value::String(v)) => kebab(v),
+            Some(Value::Object(o)) if o.contains_key("Best") => look.say("chosen", "受理").to_owned(),
+            Some(Value::Object(o)) if o.contains_key("Fits") => look.say("eligible", "也可受理").to_owned(),
             Some(Value::Object(o)) => match o.get("Excluded").or_else(|| o.values().next()) {
                 Some(Value::String(why)) => format!("{} {}", look.say("not:", "排除："), kebab(why)),
                 Some(Value::Object(why)) => {

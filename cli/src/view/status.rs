@@ -47,6 +47,15 @@ pub fn status(look: &Look, tree: &Tree) -> String {
         &format!("{well}  {} {}", journal.head_seq, look.say("records", "条")),
     );
 
+    for c in &tree.channels {
+        let standing = super::standing(look, c);
+        if !standing.is_empty() {
+            let name = look.paint(look.say("upkeep", "维护"), Tone::Strong);
+            let gap = " ".repeat(10_usize.saturating_sub(width(look.say("upkeep", "维护"))));
+            line(&mut out, &format!("{name}{gap}{}  {}", clean(&c.id), look.paint(&standing, Tone::Warn)));
+        }
+    }
+
     if !t.blockers.is_empty() {
         line(&mut out, "");
         line(&mut out, &look.paint(look.say("in the way", "待处理"), Tone::Strong));

@@ -7,7 +7,7 @@
 use till_plugin::channel::{Approval, Decline, Echo, QueryOutcome, UndoOutcome, Unknown};
 use till_plugin::{Extra, Family};
 
-use crate::routing::{Candidate, Decision, Exclusion, Verdict};
+use crate::routing::{Candidate, Decision, Exclusion, RuleWeight, Verdict, Weights};
 
 /// Largest encoded record, bytes: what one journal frame carries (`till_journal::MAX_PAYLOAD`, compared by a test).
 pub const MAX_RECORD: usize = 3903;
@@ -22,6 +22,8 @@ pub const MAX_KEY: usize = 256;
 pub(crate) const SUBJECT: usize = 256;
 /// Longest name of a person, bytes.
 pub(crate) const PERSON: usize = 128;
+/// Longest name of a rule, bytes; the configuration holds them to it.
+pub(crate) const RULE: usize = 32;
 /// Longest line for people, bytes.
 pub(crate) const LINE: usize = 480;
 /// Longest number, code or reference, bytes.
@@ -172,11 +174,18 @@ pub(crate) fn undo(outcome: &UndoOutcome) -> UndoOutcome {
 
 /// Channel ids come from the configuration, which bounds them; why one does not work comes from outside.
 pub(crate) fn decision(d: Decision) -> Decision {
-    let candidates = d.candidates.into_iter().take(16).map(|c| match c.verdict {
-        Verdict::Excluded(Exclusion::Failed(reason)) => {
-            Candidate { verdict: Verdict::Excluded(Exclusion::Failed(cut(&reason, 96))), channel: c.channel }
-        }
-        _ => c,
+    let rule = |w: Weights| Weights { rule: w.rule.map(|r| RuleWeight { id: cut(&r.id, RULE), ..r }), ..w };
+    let candidates = d.candidates.into_iter().take(16).map(|c| {
+        let verdict = match c.verdict {
+            Verdict::Excluded(Exclusion::Failed(reason)) => {
+                Verdict::Excluded(Exclusion::Failed(cut(&reason, 96)))
+            }
+            Verdict::Excluded(Exclusion::Rule(id)) => Verdict::Excluded(Exclusion::Rule(cut(&id, RULE))),
+            Verdict::Best(w) => Verdict::Best(rule(w)),
+            Verdict::Fits(w) => Verdict::Fits(rule(w)),
+            other => other,
+        };
+        Candidate { verdict, channel: c.channel }
     });
     Decision {
         candidates: candidates.collect(),

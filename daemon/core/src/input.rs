@@ -66,6 +66,7 @@ impl Input {
         match self {
             Self::Confirm { payment, .. }
             | Self::Present { payment, .. }
+            | Self::FailOver { payment, .. }
             | Self::Prepared { payment, .. }
             | Self::Answered { payment, .. }
             | Self::Resolve { payment, .. }
@@ -146,6 +147,14 @@ pub enum Input {
         /// Payment.
         payment: PaymentId,
         /// It.
+        presented: Presented,
+    },
+    /// What was presented for an attempt that its channel did not take goes to the next one by itself: refused as stale
+    /// unless [`failover`](crate::routing::failover) allows it.
+    FailOver {
+        /// Payment.
+        payment: PaymentId,
+        /// The same once more; its amount is that of the attempt.
         presented: Presented,
     },
     /// The channel prepared the attempt, or refused.

@@ -13,9 +13,11 @@
 
 pub mod batch;
 mod bounds;
+pub mod breaker;
 pub mod dispute;
 pub mod effect;
 pub mod emvco;
+pub mod fees;
 mod fold;
 pub mod input;
 mod keys;
@@ -32,6 +34,7 @@ pub mod routing;
 pub mod shell;
 pub mod till;
 pub mod training;
+pub mod windows;
 
 pub use bounds::{MAX_KEY, MAX_RECORD, MAX_RECOVERY};
 pub use effect::Effect;

@@ -67,6 +67,30 @@ fn every_record_has_its_bytes_for_ever() {
     }
 }
 
+/// Why a channel was chosen can be told of every record that was ever written: it chooses again by itself.
+#[test]
+fn every_decision_that_was_ever_recorded_chooses_again() {
+    let (mut before, mut weighed) = (0, 0);
+    for (name, stored) in golden() {
+        let Ok(Record::AttemptCreated { decision, .. } | Record::Tendered { decision, .. }) =
+            Record::decode(&stored)
+        else {
+            continue;
+        };
+        // A sample whose chosen channel is no candidate is none of a choice.
+        let chosen = decision.chosen.as_ref();
+        if chosen.is_some_and(|chosen| decision.candidates.iter().all(|c| c.channel != *chosen)) {
+            continue;
+        }
+        assert!(decision.is_consistent(), "{name}: {decision:?}");
+        let (en, zh) = decision.explain(samples::fen(100));
+        assert!(!en.is_empty() && !zh.is_empty(), "{name}");
+        let weights = decision.candidates.iter().any(|c| c.verdict.weights().is_some());
+        *(if weights { &mut weighed } else { &mut before }) += 1;
+    }
+    assert!(before > 2 && weighed > 0, "{before} records of before weights, {weighed} with them");
+}
+
 /// No line is taken away, and no variant is without one. The match makes a new variant a compile error here.
 #[test]
 fn every_variant_and_every_line_is_tried() {

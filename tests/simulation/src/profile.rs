@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use till_core::LegKind;
-use till_core::batch::{FeePlan, PayoutCycle, SettleRule};
+use till_core::batch::{PayoutCycle, SettleRule};
+use till_core::fees::FeePlan;
 use till_core::routing::{LegTerms, RouteHealth, RouteView};
 use till_plugin::Family;
 use till_plugin::channel::{Operation, QueryRule, ResolveProfile, UndoRule};
@@ -137,7 +138,7 @@ pub(crate) fn settle_rules(chunk: u32, tries: u32) -> BTreeMap<String, SettleRul
         chunk,
         tries,
         payout: Some(PayoutCycle::Working(1)),
-        fee: Some(FeePlan { rate_ppm, fixed: 0, min, max }),
+        fee: Some(FeePlan { rate_ppm, min, max, ..FeePlan::default() }),
         ..SettleRule::default()
     };
     BTreeMap::from([("bank".into(), rule(6_000, 1, Some(300))), ("bank-2".into(), rule(3_800, 0, None))])

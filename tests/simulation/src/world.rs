@@ -57,6 +57,7 @@ fn rules(rng: &mut Rng, wild: bool) -> Rules {
         channels: profile::settle_rules(chunk, tries),
         // A day's counters begin anew with the date: where clocks must not matter there are no limits.
         limits: if wild { limits } else { Vec::new() },
+        routing: till_core::routing::Routing::default(),
     }
 }
 

@@ -22,12 +22,12 @@ pub mod slip;
 mod totals;
 
 pub use book::{Batches, RECENT};
-pub use clock::CloseAt;
+pub use clock::{CloseAt, Now};
 pub use date::{BusinessDate, DateError};
 pub use day::{Batch, BatchState};
 pub use entry::{Entry, Exception, Item, PartId, Why};
 pub use event::BatchEvent;
 pub use part::{Answer, Ask, CloseProposal, Exchange, Part, PartState};
-pub use payout::{Calendar, Expected, FeePlan, Payout, PayoutCycle, expect as expect_payout};
+pub use payout::{Calendar, Expected, Payout, PayoutCycle, expect as expect_payout};
 pub use rules::{Rules, SettleRule};
 pub use totals::{Kinds, Line, Side, Totals, side};

@@ -1,12 +1,14 @@
-//! What the configuration says of batches and limits.
+//! What the configuration says of batches, limits and routing.
 
 use std::collections::BTreeMap;
 
 use super::clock::{CloseAt, Now};
-use super::payout::{Calendar, FeePlan, PayoutCycle};
+use super::payout::{Calendar, PayoutCycle};
+use crate::fees::FeePlan;
 use crate::limits::Limit;
+use crate::routing::Routing;
 
-/// Rules of the till that batches and limits follow; part of [`Context`](crate::Context).
+/// Rules of the till that batches, limits and routing follow; part of [`Context`](crate::Context).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Local time, minutes east of UTC (daylight saving included).
@@ -19,6 +21,8 @@ pub struct Rules {
     pub limits: Vec<Limit>,
     /// Days on which payouts come.
     pub calendar: Calendar,
+    /// What routing goes by.
+    pub routing: Routing,
 }
 
 impl Rules {

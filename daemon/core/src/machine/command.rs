@@ -12,7 +12,7 @@ use crate::payment::{AttemptState, LegKind, Payment, PaymentId, PaymentState, Pu
 use crate::planted::planted;
 use crate::record::Record;
 use crate::refusal::{MAX_MINOR, Refusal};
-use crate::routing::{Question, RouteView, route};
+use crate::routing::{self, Ask, RouteView};
 use crate::till::Till;
 
 #[allow(clippy::too_many_arguments)] // they are the input's fields
@@ -106,6 +106,27 @@ pub(super) fn present(
     id: PaymentId,
     presented: &Presented,
 ) -> Result<Step, Refusal> {
+    tender(till, ctx, id, presented, &[])
+}
+
+/// What one channel did not take by its own fault goes to the next one (S14).
+pub(super) fn fail_over(
+    till: &Till,
+    ctx: &Context,
+    id: PaymentId,
+    presented: &Presented,
+) -> Result<Step, Refusal> {
+    let tried = routing::failover(find(till, id)?, ctx).ok_or(Refusal::Stale)?;
+    tender(till, ctx, id, presented, &tried)
+}
+
+fn tender(
+    till: &Till,
+    ctx: &Context,
+    id: PaymentId,
+    presented: &Presented,
+    tried: &[(String, u32)],
+) -> Result<Step, Refusal> {
     let p = find(till, id)?;
     if let Some(leg) = p.open_attempt().filter(|a| a.wants_instrument && a.state == AttemptState::Created) {
         return super::leg::presented(p, leg, presented);
@@ -117,7 +138,8 @@ pub(super) fn present(
         return Err(Refusal::State { payment: id, state: p.state, what: "take a card, code or cash" });
     }
     // A code is used up by one use, a card is not.
-    if presented.family.as_str().starts_with("qr-")
+    if tried.is_empty()
+        && presented.family.as_str().starts_with("qr-")
         && let Some(payment) = till.token_used(&presented.token, ctx.wall_ms, ctx.reuse_window_ms)
     {
         let seconds = u64::try_from(ctx.reuse_window_ms / 1000).unwrap_or(0);
@@ -125,6 +147,7 @@ pub(super) fn present(
     }
     let amount = tendered_amount(p, presented)?;
     if presented.duplicate_reason.is_empty()
+        && tried.is_empty()
         && let Some(payment) =
             till.possible_duplicate(&presented.token, amount, ctx.wall_ms, ctx.duplicate_window_ms)
     {
@@ -136,23 +159,25 @@ pub(super) fn present(
     if let Some(asked) = presented.channel.as_deref().filter(|_| !p.training) {
         known_channel(ctx, asked)?;
     }
-    let slots = till.slots_taken();
     let kind = p.purpose.tender();
-    let limited = super::settle::limits_hit(till, ctx, &presented.token, p.operator.as_deref(), amount);
-    let decision = route(&Question {
+    let asked = Ask {
         amount,
         kind,
         family: &presented.family,
         evidence: &presented.evidence,
+        account: &presented.masked,
+        token: &presented.token,
+        operator: p.operator.as_deref(),
         pinned,
-        routes: &ctx.routes,
-        slot_taken: &slots,
-        limited: &limited,
-        clock_trusted: ctx.clock_trusted,
-        config: &ctx.config,
-    });
+        tried,
+    };
+    let decision = routing::ask(till, ctx, &asked);
     let Some(view) = decision.chosen.as_ref().and_then(|c| ctx.routes.iter().find(|r| r.id == *c)) else {
-        let (en, zh) = decision.no_channel_text();
+        let (mut en, mut zh) = decision.no_channel_text();
+        if let Some((other, other_zh)) = routing::instead(&routing::suggest(till, ctx, &asked)) {
+            en = format!("{en}; {other}");
+            zh = format!("{zh}；{other_zh}");
+        }
         return Err(Refusal::NoRoute { en, zh });
     };
     if matches!(&p.purpose, Purpose::TopUp { channel, .. } if *channel == view.id) {

@@ -22,6 +22,7 @@ mod settle;
 mod training;
 
 pub use recovery::recover;
+pub(crate) use settle::limits_hit;
 
 use crate::effect::Effect;
 use crate::input::{Context, Input};
@@ -69,6 +70,7 @@ fn decided(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal> {
         Input::SetTraining { on, operator } => training::set(till, *on, operator),
         Input::Confirm { payment, amount } => command::confirm(till, *payment, *amount),
         Input::Present { payment, presented } => command::present(till, ctx, *payment, presented),
+        Input::FailOver { payment, presented } => command::fail_over(till, ctx, *payment, presented),
         Input::Cancel { payment, operator } => command::cancel(till, *payment, operator.as_deref()),
         Input::Select { channel, operator } => {
             command::select(till, ctx, channel.as_deref(), operator.as_deref())

@@ -1,6 +1,7 @@
 //! I11: double entry.
 
-use till_core::batch::{FeePlan, SettleRule};
+use till_core::batch::SettleRule;
+use till_core::fees::FeePlan;
 use till_core::payment::{LegKind, Purpose};
 use till_core::postings::{Account, Ledger, is_balanced, postings};
 use till_core::{PaymentId, Till};
@@ -18,7 +19,7 @@ fn then(shop: &Shop, id: PaymentId, seq: u64) -> Option<till_core::Payment> {
 #[test]
 fn i11_debits_are_credits_and_the_accounts_are_the_totals_of_the_batches() {
     let mut shop = Shop::new();
-    let fee = Some(FeePlan { rate_ppm: 6_000, fixed: 0, min: 1, max: None });
+    let fee = Some(FeePlan { rate_ppm: 6_000, min: 1, ..FeePlan::default() });
     shop.ctx.rules.channels.insert("bank".into(), SettleRule { fee, ..SettleRule::default() });
     let (first, second) = (shop.sell("bank", 10_000), shop.sell("bank", 500));
     shop.sell("cash", 700);

@@ -1,9 +1,12 @@
 //! One of every record, for the golden bytes and for whatever must know all of them.
 
 use till_core::batch::{Answer, Ask, BatchEvent, BusinessDate, Expected, Item, PartId, Payout, Totals, Why};
+use till_core::breaker::Tripped;
 use till_core::dispute::DisputeEvent;
 use till_core::limits::{LimitHit, Scope};
-use till_core::routing::{Candidate, Decision, Exclusion, Verdict};
+use till_core::routing::{
+    Candidate, Decision, Exclusion, RuleWeight, ShareWeight, Verdict, Weights, WindowHit,
+};
 use till_core::{LegKind, Purpose, Record, Verdict as Found};
 use till_plugin::channel::{
     Approval, Decline, DeclineClass, Echo, NextStep, QueryOutcome, UndoOutcome, UndoReason, Unknown,
@@ -39,6 +42,41 @@ pub(crate) fn decision() -> Decision {
         chosen: Some("c0".into()),
         config: "7".into(),
     }
+}
+
+/// A decision with weights, and with the reasons that came after the first ones.
+pub(crate) fn weighed() -> Decision {
+    let best = Weights {
+        degraded_until_ms: None,
+        rule: Some(RuleWeight { id: "evening".into(), place: Some(0) }),
+        sticky: true,
+        fee: Some(38),
+        by_cost: true,
+        share: Some(ShareWeight { share: 1, of: 4, taken: 7, all: 30, turn: 0 }),
+        priority: 10,
+    };
+    let next = Weights {
+        degraded_until_ms: Some(1_790_000_600_000),
+        fee: Some(60),
+        priority: 20,
+        ..Weights::default()
+    };
+    let window = |from_ms| WindowHit { from_ms, until_ms: 1_790_000_600_000, utc_offset_min: 480 };
+    let tripped = |on_trial| Tripped { since_ms: 1_790_000_000_000, in_a_row: 3, on_trial };
+    let verdicts = [
+        Verdict::Best(best),
+        Verdict::Fits(next),
+        Verdict::Excluded(Exclusion::Limit(LimitHit { scope: Scope::Day, left: fen(5) })),
+        Verdict::Excluded(Exclusion::Window(window(None))),
+        Verdict::Excluded(Exclusion::Window(window(Some(1_790_000_300_000)))),
+        Verdict::Excluded(Exclusion::Breaker(tripped(false))),
+        Verdict::Excluded(Exclusion::Breaker(tripped(true))),
+        Verdict::Excluded(Exclusion::Rule("evening".into())),
+        Verdict::Excluded(Exclusion::Tried(1)),
+    ];
+    let candidates =
+        (0..).zip(verdicts).map(|(i, verdict): (u32, _)| Candidate { channel: format!("c{i}"), verdict });
+    Decision { pinned: None, candidates: candidates.collect(), ..decision() }
 }
 
 /// Every record, and every case of what stands inside one, under a name that stays.
@@ -266,6 +304,22 @@ pub(crate) fn records() -> Vec<(String, Record)> {
         Scope::Operator,
         Scope::Instrument,
     ];
+    add(
+        "weighed",
+        Record::Tendered {
+            payment,
+            ids: ids(),
+            kind: LegKind::Sale,
+            amount: fen(60),
+            batch: 2,
+            decision: weighed(),
+            family: Family::new("card-stripe"),
+            masked: "620000******0005".into(),
+            token: "t".into(),
+            resolve: bank(),
+            duplicate_reason: String::new(),
+        },
+    );
     add(
         "full-batch",
         Record::Tendered {

@@ -32,6 +32,8 @@ pub const TABLE: &[(&str, &str, Action)] = &[
     ("org.tilld.Terminal1", "OpenDrawer", Action::Supervise),
     ("org.tilld.Terminal1", "ListPayments", Action::View),
     ("org.tilld.Terminal1", "FindPayment", Action::View),
+    ("org.tilld.Terminal1", "Explain", Action::View),
+    ("org.tilld.Terminal1", "WhatIf", Action::View),
     ("org.tilld.Payment1", "ConfirmAmount", Action::Sell),
     ("org.tilld.Payment1", "PayCash", Action::Sell),
     ("org.tilld.Payment1", "PayCode", Action::Sell),

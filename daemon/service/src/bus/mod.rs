@@ -25,6 +25,7 @@ mod recording;
 mod settlement;
 mod terminal;
 mod told;
+mod why;
 
 use std::sync::Arc;
 
@@ -94,7 +95,15 @@ impl World {
         let mut any = false;
         for c in channels.iter().filter(|c| c.config.enabled) {
             match c.state() {
-                ("ready", _) => any = true,
+                ("ready", _) => match objects::in_the_way(c) {
+                    None => any = true,
+                    Some((code, en, zh)) => blockers.push((
+                        c.config.id.clone(),
+                        code.into(),
+                        format!("channel {} {en}", c.name.0),
+                        format!("{}：{zh}", c.name.1),
+                    )),
+                },
                 (state, reason) => blockers.push((
                     c.config.id.clone(),
                     format!("channel-{state}"),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use till_core::windows::{Kind, Standing};
 use till_hosts::ChannelClient;
 use till_plugin::channel::Operation;
 use zbus::ObjectPath;
@@ -76,6 +77,16 @@ impl Channel1 {
         self.seen(|v| v.config.priority)
     }
 
+    #[zbus(property)]
+    fn maintenance(&self) -> MaintenanceRow {
+        self.seen(maintenance)
+    }
+
+    #[zbus(property)]
+    fn breakers(&self) -> Vec<(String, String, u32, i64)> {
+        self.seen(breakers)
+    }
+
     async fn sign_in(
         &self,
         options: Options,
@@ -119,6 +130,61 @@ impl Channel1 {
         new: &str,
         reason: &str,
     ) -> zbus::Result<()>;
+}
+
+/// Maintenance as on D-Bus: standing, until, next beginning, next end, kind.
+pub(super) type MaintenanceRow = (String, i64, i64, i64, String);
+
+/// Maintenance of a channel.
+pub(super) fn maintenance(view: &ChannelView) -> MaintenanceRow {
+    let Some(outlook) = view.standing.as_ref().map(|s| s.outlook) else {
+        return ("open".into(), 0, 0, 0, String::new());
+    };
+    let until_ms = match outlook.standing {
+        Standing::Degraded { until_ms }
+        | Standing::Draining { until_ms, .. }
+        | Standing::Closed { until_ms } => until_ms,
+        Standing::Open | Standing::Unsure => 0,
+    };
+    let (from, until, kind) = outlook.next.map_or((0, 0, ""), |(span, kind)| {
+        (span.from_ms, span.until_ms, if kind == Kind::Down { "down" } else { "degraded" })
+    });
+    (outlook.standing.code().into(), until_ms, from, until, kind.into())
+}
+
+/// Breakers of a channel that are not closed: operation, state, faults in a row, since when.
+pub(super) fn breakers(view: &ChannelView) -> Vec<(String, String, u32, i64)> {
+    let all = view.standing.iter().flat_map(|s| &s.breakers);
+    all.map(|(operation, state, faults, since)| ((*operation).into(), (*state).into(), *faults, *since))
+        .collect()
+}
+
+/// Why a channel that works takes no sales now: code, and what it does, English and Chinese.
+pub(super) fn in_the_way(view: &ChannelView) -> Option<(&'static str, String, String)> {
+    let standing = view.standing.as_ref()?;
+    let time = |ms: i64| {
+        let zoned = jiff::Timestamp::from_millisecond(ms).map(|t| t.to_zoned(jiff::tz::TimeZone::system()));
+        zoned.map_or_else(|_| ms.to_string(), |t| t.strftime("%Y-%m-%d %H:%M").to_string())
+    };
+    match standing.outlook.standing {
+        Standing::Closed { until_ms } => {
+            let until = time(until_ms);
+            let zh = format!("维护中，至 {until}");
+            return Some(("channel-closed", format!("is closed for maintenance until {until}"), zh));
+        }
+        Standing::Draining { from_ms, until_ms } => {
+            let (from, until) = (time(from_ms), time(until_ms));
+            let en = format!("takes no new sales before its maintenance, {from} until {until}");
+            return Some(("channel-draining", en, format!("即将维护（{from} 至 {until}），暂停受理")));
+        }
+        Standing::Open | Standing::Degraded { .. } | Standing::Unsure => {}
+    }
+    let open =
+        standing.breakers.iter().any(|(operation, state, ..)| (*operation, *state) == ("sale", "open"));
+    open.then(|| {
+        let en = "failed again and again and is asked without money until it answers";
+        ("breaker-open", en.to_owned(), "连续失败，正以不涉资金的方式探测".to_owned())
+    })
 }
 
 /// Operations of a channel by name; none until it runs.

@@ -253,6 +253,8 @@ impl Pump {
             ("StateReason", reason.into()),
             ("Families", families.into()),
             ("Operations", operations.into()),
+            ("Maintenance", Variant::from(super::objects::maintenance(&view))),
+            ("Breakers", super::objects::breakers(&view).into()),
         ];
         self.properties(paths::channel(id), "org.tilld.Channel1", changed).await
     }

@@ -202,6 +202,34 @@ impl Terminal1 {
         Ok(describe::payment(&payment, printed, &decisions))
     }
 
+    #[zbus(out_args("decisions"))]
+    async fn explain(
+        &self,
+        id_or_key: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Vec<super::why::Decided>, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        super::why::explain(&self.world, id_or_key)
+    }
+
+    #[zbus(out_args("channel", "text", "text_zh", "decision", "instead"))]
+    async fn what_if(
+        &self,
+        amount: i64,
+        currency: &str,
+        family: String,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<super::why::Choice, Error> {
+        self.world.access.check(connection, &header).await?;
+        super::why::what_if(&self.world, Money::new(amount, super::currency(currency)?), family, &options)
+            .await
+    }
+
     #[zbus(signal)]
     pub(super) async fn alarm(
         emitter: &SignalEmitter<'_>,

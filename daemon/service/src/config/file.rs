@@ -22,6 +22,7 @@ pub(super) struct File {
     pub clock: Clock,
     pub payment: Payment,
     pub settlement: Settlement,
+    pub routing: Routing,
     pub secrets: Secrets,
     pub device: BTreeMap<String, Device>,
     pub channel: BTreeMap<String, Channel>,
@@ -138,6 +139,87 @@ pub(super) enum LimitScope {
     Card,
 }
 
+/// How a channel is chosen.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Routing {
+    pub cost: Option<bool>,
+    pub sticky: Option<bool>,
+    pub failover: Option<bool>,
+    pub shares: Option<BTreeMap<String, u32>>,
+    pub window: Option<Vec<WindowFile>>,
+    pub rule: Option<Vec<RuleFile>>,
+    pub breaker: Breaker,
+}
+
+/// When a breaker opens, and for how long.
+#[derive(Copy, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Breaker {
+    pub in_a_row: Option<u32>,
+    pub faults: Option<u32>,
+    pub of: Option<u32>,
+    pub pause_s: Option<u32>,
+    pub pause_max_s: Option<u32>,
+}
+
+/// Announced maintenance: `{ channels = ["bank"], from = "2026-12-01T01:00", until = "2026-12-01T05:00" }`, or coming again:
+/// `{ channels = ["bank"], every = "week", day = "sun", at = "23:30", minutes = 90 }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct WindowFile {
+    pub channels: Vec<String>,
+    pub from: Option<String>,
+    pub until: Option<String>,
+    pub every: Option<Every>,
+    pub day: Option<String>,
+    pub at: Option<String>,
+    pub minutes: Option<u32>,
+    pub lead_s: Option<u32>,
+    #[serde(default)]
+    pub kind: WindowKind,
+    #[serde(default)]
+    pub reason: String,
+}
+
+#[derive(Copy, Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Every {
+    Day,
+    Week,
+}
+
+#[derive(Copy, Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum WindowKind {
+    #[default]
+    Down,
+    Degraded,
+}
+
+/// Which payments go where: `{ id = "large", min = 100000, currency = "CNY", prefer = ["bank"] }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RuleFile {
+    pub id: String,
+    #[serde(default)]
+    pub families: Vec<String>,
+    /// Minor units.
+    pub min: Option<i64>,
+    pub max: Option<i64>,
+    pub currency: Option<String>,
+    #[serde(default)]
+    pub operators: Vec<String>,
+    #[serde(default)]
+    pub bins: Vec<String>,
+    pub hours: Option<String>,
+    #[serde(default)]
+    pub days: Vec<String>,
+    pub only: Option<Vec<String>>,
+    pub never: Option<Vec<String>>,
+    pub prefer: Option<Vec<String>>,
+}
+
 /// How a channel is settled.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -159,6 +241,29 @@ pub(super) struct Fee {
     pub fixed: u32,
     pub min: u32,
     pub max: Option<u32>,
+    pub tiers: Vec<FeeTier>,
+    pub rounding: RoundingName,
+}
+
+/// Terms of amounts from a size on: `{ from = 100001, rate-ppm = 6000 }`.
+#[derive(Copy, Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct FeeTier {
+    /// Minor units.
+    pub from: u64,
+    pub rate_ppm: u32,
+    #[serde(default)]
+    pub fixed: u32,
+}
+
+#[derive(Copy, Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RoundingName {
+    #[default]
+    HalfUp,
+    HalfEven,
+    Up,
+    Down,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -176,6 +176,7 @@ fn merge(to: &mut File, from: File) {
         payment.drawer,
         secrets.dir,
     );
+    super::routing::merge(&mut to.routing, from.routing);
     to.device.extend(from.device);
     to.channel.extend(from.channel);
 }
@@ -190,7 +191,8 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
         return Err(bad("terminal.id", format!("{terminal:?} must be 1 to 8 letters and digits")));
     }
     let state_dir = file.plugins.state_dir.unwrap_or_else(|| "/var/lib/tilld/plugins".into());
-    let rules = super::rules::rules(&file.settlement, file.payment.limits, &file.channel)?;
+    let mut rules = super::rules::rules(&file.settlement, file.payment.limits, &file.channel)?;
+    rules.routing = super::routing::routing(file.routing, &file.channel)?;
     let devices =
         file.device.into_iter().map(|(id, d)| Ok((id.clone(), device(id, d)?))).collect::<Result<_, _>>()?;
     let channels: BTreeMap<String, ChannelConfig> = file
@@ -542,6 +544,11 @@ mod tests {
             ("[channel.c]\nplugin='x.y'\nsettlement={fee={rate-ppm=2000000}}", "fee.rate-ppm"),
             ("[channel.c]\nplugin='x.y'\nsettlement={fee={min=5,max=4}}", "fee.max"),
             ("[channel.c]\nplugin='x.y'\nsettlement={fee={rate=1}}", "rate"),
+            (
+                "[channel.c]\nplugin='x.y'\nsettlement={fee={tiers=[{from=9,rate-ppm=1},{from=9,rate-ppm=2}]}}",
+                "fee.tiers",
+            ),
+            ("[channel.c]\nplugin='x.y'\nsettlement={fee={rounding='bankers'}}", "bankers"),
             ("[payment]\nlimits=[{scope='day',amount=0,currency='CNY'}]", "lets nothing through"),
             ("[payment]\nlimits=[{scope='day',amount=1,currency='RMB¥'}]", "ISO 4217"),
             ("[payment]\nlimits=[{scope='week',amount=1,currency='CNY'}]", "week"),

@@ -6,6 +6,7 @@
 
 mod file;
 mod load;
+mod routing;
 mod rules;
 
 use std::collections::BTreeMap;

@@ -1,8 +1,9 @@
-//! What the files say of settlement and limits, as the core's rules.
+//! What the files say of settlement and limits, as the core's rules; routing has its own file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use till_core::batch::{BusinessDate, Calendar, CloseAt, FeePlan, PayoutCycle, Rules, SettleRule};
+use till_core::batch::{BusinessDate, Calendar, CloseAt, PayoutCycle, Rules, SettleRule};
+use till_core::fees::{FeePlan, FeePlanError, Rounding, Tier};
 use till_core::limits::{Limit, Scope};
 use till_plugin::{Currency, Money};
 
@@ -107,14 +108,30 @@ fn cycle(table: &str, text: &str) -> Result<PayoutCycle, ConfigError> {
 }
 
 fn fee_plan(table: &str, fee: &file::Fee) -> Result<FeePlan, ConfigError> {
-    if fee.rate_ppm > 1_000_000 {
-        let text = format!("{} is more than the whole amount; 0.6 % is 6000", fee.rate_ppm);
-        return Err(bad(format!("{table}.fee.rate-ppm"), text));
-    }
-    if let Some(max) = fee.max.filter(|max| *max < fee.min) {
-        return Err(bad(format!("{table}.fee.max"), format!("{max} is less than min, {}", fee.min)));
-    }
-    Ok(FeePlan { rate_ppm: fee.rate_ppm, fixed: fee.fixed, min: fee.min, max: fee.max })
+    let tiers = fee.tiers.iter().map(|t| Tier { from: t.from, rate_ppm: t.rate_ppm, fixed: t.fixed });
+    let rounding = match fee.rounding {
+        file::RoundingName::HalfUp => Rounding::HalfUp,
+        file::RoundingName::HalfEven => Rounding::HalfEven,
+        file::RoundingName::Up => Rounding::Up,
+        file::RoundingName::Down => Rounding::Down,
+    };
+    let plan = FeePlan {
+        rate_ppm: fee.rate_ppm,
+        fixed: fee.fixed,
+        min: fee.min,
+        max: fee.max,
+        tiers: tiers.collect(),
+        rounding,
+    };
+    plan.check().map_err(|e| {
+        let key = match e {
+            FeePlanError::Rate(_) => "rate-ppm",
+            FeePlanError::Max { .. } => "max",
+            FeePlanError::Tiers(_) | FeePlanError::Order(_) => "tiers",
+        };
+        bad(format!("{table}.fee.{key}"), e.to_string())
+    })?;
+    Ok(plan)
 }
 
 fn limit(

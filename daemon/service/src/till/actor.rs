@@ -17,6 +17,7 @@ use super::notices::{self, Owed};
 use super::settlement;
 use super::vault::Vault;
 use super::view::Published;
+use super::watch::Watch;
 use super::{Change, Handle, Message, Presentation, Routes, TillError};
 use crate::service::clock::TillClock;
 
@@ -68,6 +69,8 @@ pub(super) struct Actor {
     routes: Arc<Routes>,
     vault: Arc<Vault>,
     effects: Effects,
+    watch: Watch,
+    again: Vec<Presentation>,
     stopping: bool,
 }
 
@@ -129,7 +132,8 @@ pub fn start(parts: Parts) -> Started {
     super::counter::start(handle.clone(), counter.clone(), parts.receipts.shop.language, notices);
     let devices = super::devices::Starter { handle: handle.clone(), readers, printer, counter };
     let channels = super::channels::Starter { handle: handle.clone() };
-    let actor = Actor { parts, published, routes, vault, effects, stopping: false };
+    let watch = Watch::new(&parts.rules, &parts.journal);
+    let actor = Actor { parts, published, routes, vault, effects, watch, again: Vec::new(), stopping: false };
     Started { handle, changes, devices, channels, run: Run(actor, receiver) }
 }
 
@@ -149,6 +153,8 @@ impl Actor {
         for payment in self.parts.shell.till().open_payments().map(|p| p.id).collect::<Vec<_>>() {
             self.publish(payment, None);
         }
+        self.watch.ask(&self.effects.handle);
+        self.stand();
         while let Some(message) = receiver.recv().await {
             match message {
                 Message::Input(input, reply) => {
@@ -171,12 +177,24 @@ impl Actor {
                     }
                 }
                 Message::Look(look) => look(self.parts.shell.till()),
+                Message::Weigh(weigh) => weigh(self.parts.shell.till(), &self.context()),
+                Message::Answers { channel } => {
+                    self.watch.answers(&channel);
+                    self.stand();
+                }
+                Message::AskNetworks => {
+                    self.watch.ask(&self.effects.handle);
+                    self.stand();
+                }
                 Message::Present(presentation) => self.present(*presentation).await,
                 Message::Stop(reply) => {
                     self.stopping = true;
                     let _left = reply.send(());
                     break;
                 }
+            }
+            while let Some(presentation) = self.again.pop() {
+                self.present(presentation).await;
             }
         }
     }
@@ -201,6 +219,8 @@ impl Actor {
     /// What else time ends: holds and receipts that waited for paper too long.
     async fn ticked(&mut self) {
         self.effects.handle.cards.tidy();
+        self.watch.ask(&self.effects.handle);
+        self.stand();
         let till = self.parts.shell.till();
         let holds =
             till.open_payments().filter(|p| p.hold().is_some()).map(|p| Input::ExpireHold { payment: p.id });
@@ -208,6 +228,24 @@ impl Actor {
         for input in holds.chain(jobs).collect::<Vec<_>>() {
             let result = self.input(&input).await;
             Self::unasked(&input, result);
+        }
+    }
+
+    fn stand(&self) {
+        let ctx = self.context();
+        let standings = self.watch.standings(&ctx.rules, ctx.wall_ms, ctx.clock_trusted, &ctx.routes);
+        for (id, old) in self.routes.stand(standings) {
+            self.published.tell(Change::Channel { id, old });
+        }
+    }
+
+    fn note_failover(&mut self, id: PaymentId) {
+        let Some(payment) = self.parts.shell.till().payment(id) else { return };
+        let held = payment.attempts.last().and_then(|last| self.vault.get(id, last.ids.attempt));
+        if let Some(held) = held
+            && till_core::routing::failover(payment, &self.context()).is_some()
+        {
+            self.again.extend(super::watch::again(payment, held, &self.parts.codes));
         }
     }
 
@@ -275,7 +313,10 @@ impl Actor {
             undo_after_ms: self.parts.undo_after_ms,
             hold_valid_ms: self.parts.hold_valid_ms,
             job_valid_ms: self.parts.job_valid_ms,
-            rules: settlement::rules(&self.parts.rules, now.wall_ms, self.routes.batch_limits()),
+            rules: till_core::batch::Rules {
+                routing: self.watch.routing(),
+                ..settlement::rules(&self.parts.rules, now.wall_ms, self.routes.batch_limits())
+            },
         }
     }
 
@@ -292,7 +333,19 @@ impl Actor {
                 }
                 let at = self.append(&mut pending).await?;
                 let owed = notices::owed(pending.record());
+                let noted = Watch::before(self.parts.shell.till(), pending.record());
+                let ended = match pending.record() {
+                    Record::NotSent { payment, .. } | Record::Declined { payment, .. } => Some(*payment),
+                    _ => None,
+                };
                 let effects = self.parts.shell.durable(pending, at);
+                let wall_ms = self.parts.clock.now().wall_ms;
+                if noted.is_some_and(|noted| self.watch.after(&noted, &self.effects.handle, wall_ms)) {
+                    self.stand();
+                }
+                if let Some(payment) = ended {
+                    self.note_failover(payment);
+                }
                 let (till, published) = (self.parts.shell.till(), &self.published);
                 match owed {
                     Some(Owed::Day) => published.tell(Change::Notice { seq: till.seq(), payment: None }),
@@ -445,7 +498,12 @@ impl Actor {
             duplicate_reason: p.duplicate_reason.clone(),
         };
         let masked = presented.masked.clone();
-        let input = Input::Present { payment: p.payment, presented };
+        let payment = p.payment;
+        let input = if p.again {
+            Input::FailOver { payment, presented }
+        } else {
+            Input::Present { payment, presented }
+        };
         let next = match self.parts.shell.decide(&input, &self.context()) {
             Ok(next) => next,
             Err(e) => return (Err(e.into()), Vec::new()),
@@ -469,7 +527,7 @@ impl Actor {
             _ => None,
         };
         if let Some(attempt) = attempt {
-            self.vault.put(p.payment, attempt, p.instrument.clone());
+            self.vault.put(p.payment, attempt, p.instrument.clone(), p.channel.clone());
         }
         let result = self.commit(next).await;
         if let (Err(_), Some(attempt)) = (&result, attempt) {

@@ -99,6 +99,7 @@ pub(super) async fn signed_in(handle: &Handle, id: &str, result: Result<SignedIn
             tracing::info!(CHANNEL = id, "signed in");
             handle.tell(Input::SignedIn { channel: id.into(), batch: signed.batch }).await;
             set_health(handle, id, RouteHealth::Ready);
+            let _stopping = handle.messages.send(super::Message::Answers { channel: id.into() }).await;
             if signed.valid_s > 0 {
                 later(handle, id, Duration::from_secs(signed.valid_s.into()));
             }

@@ -441,6 +441,7 @@ impl Follower {
                     channel: None,
                     amount: None,
                     duplicate_reason: String::new(),
+                    again: false,
                     reply: None,
                 };
                 let _stopping = self.handle.messages.send(Message::Present(Box::new(presentation))).await;

@@ -1,8 +1,10 @@
 //! Payments that have left memory: folded from the journal.
 
 use till_core::record::{KIND, Record, RecordError};
+use till_core::routing::Decision;
 use till_core::{Payment, PaymentId, Till};
 use till_journal::{Journal, JournalError};
+use till_plugin::Money;
 
 /// Why each attempt of a payment went to its channel, as JSON, by attempt.
 pub(crate) fn decisions(journal: &Journal, id: PaymentId) -> Vec<(u32, String)> {
@@ -16,6 +18,24 @@ pub(crate) fn decisions(journal: &Journal, id: PaymentId) -> Vec<(u32, String)> 
             _ => None,
         })
         .collect()
+}
+
+/// Why each attempt of a payment went to its channel: attempt, its amount where the record has it, decision.
+pub(crate) fn decided(
+    journal: &Journal,
+    id: PaymentId,
+) -> Result<Vec<(u32, Option<Money>, Decision)>, HistoryError> {
+    let mut found = Vec::new();
+    for r in journal.by_subject(&id.0)?.iter().filter(|r| r.kind == KIND) {
+        match Record::decode(&r.payload).map_err(|error| HistoryError::Record { seq: r.seq, error })? {
+            Record::AttemptCreated { ids, decision, .. } => found.push((ids.attempt, None, decision)),
+            Record::Tendered { ids, decision, amount, .. } => {
+                found.push((ids.attempt, Some(amount), decision));
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 /// Why a payment cannot be folded from the journal.

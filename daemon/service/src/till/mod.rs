@@ -24,12 +24,13 @@ mod settlement;
 mod statistics;
 mod vault;
 mod view;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use till_core::input::Input;
-use till_core::{NotDone, PaymentId, Refusal, Till};
+use till_core::{Context, NotDone, PaymentId, Refusal, Till};
 use till_plugin::{Instrument, Money};
 use tokio::sync::{mpsc, oneshot};
 
@@ -40,6 +41,7 @@ pub use routes::{ChannelView, Routes};
 pub use sealing::{Mark, Sealing};
 pub use statistics::Statistics;
 pub use view::{DeviceView, JobView, PaymentView, Published};
+pub use watch::Standing;
 
 /// Why a request came to nothing.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -64,6 +66,9 @@ impl From<NotDone> for TillError {
     }
 }
 
+/// Looks at the state and at the world.
+pub(crate) type Weigh = Box<dyn FnOnce(&Till, &Context) + Send>;
+
 /// What the actor is asked.
 pub(crate) enum Message {
     /// Something happened, or a caller wants something.
@@ -72,6 +77,12 @@ pub(crate) enum Message {
     Present(Box<Presentation>),
     /// Somebody wants to know something of the state.
     Look(Box<dyn FnOnce(&Till) + Send>),
+    /// Somebody wants to know what would be chosen, with the world as it is.
+    Weigh(Weigh),
+    /// A network whose breaker is open answered without money.
+    Answers { channel: String },
+    /// It may be time to ask networks.
+    AskNetworks,
     /// No new payments; answer when nothing is between two writes.
     Stop(oneshot::Sender<()>),
 }
@@ -90,6 +101,8 @@ pub(crate) struct Presentation {
     pub amount: Option<Money>,
     /// Why this is no duplicate though it looks like one.
     pub duplicate_reason: String,
+    /// A channel did not take it: it goes to the next one.
+    pub again: bool,
     pub reply: Option<oneshot::Sender<Result<(), TillError>>>,
 }
 
@@ -269,6 +282,7 @@ impl Handle {
             channel,
             amount,
             duplicate_reason,
+            again: false,
             reply: Some(reply),
         };
         self.messages
@@ -298,6 +312,17 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         let look = move |till: &Till| drop(reply.send(read(till)));
         self.messages.send(Message::Look(Box::new(look))).await.map_err(|_| TillError::Stopping)?;
+        answer.await.map_err(|_| TillError::Stopping)
+    }
+
+    /// Asks something of the state and of the world as it is, between two inputs.
+    pub(crate) async fn weigh<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Till, &Context) -> T + Send + 'static,
+    ) -> Result<T, TillError> {
+        let (reply, answer) = oneshot::channel();
+        let weigh = move |till: &Till, ctx: &Context| drop(reply.send(read(till, ctx)));
+        self.messages.send(Message::Weigh(Box::new(weigh))).await.map_err(|_| TillError::Stopping)?;
         answer.await.map_err(|_| TillError::Stopping)
     }
 

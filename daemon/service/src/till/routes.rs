@@ -29,6 +29,8 @@ pub struct ChannelView {
     pub health: RouteHealth,
     /// Its process.
     pub instance: Option<Instance>,
+    /// Maintenance and breakers, once the till has looked.
+    pub standing: Option<super::Standing>,
 }
 
 impl ChannelView {
@@ -115,6 +117,21 @@ impl Routes {
         f(view);
         let after = view.state();
         (before != after).then(|| (before.0.to_owned(), after.0.to_owned()))
+    }
+
+    /// Sets how channels stand; gives those that changed, with their state.
+    pub(super) fn stand(&self, standings: Vec<(String, super::Standing)>) -> Vec<(String, String)> {
+        let mut all = self.lock();
+        let mut changed = Vec::new();
+        for (id, standing) in standings {
+            if let Some(view) = all.get_mut(&id)
+                && view.standing.as_ref() != Some(&standing)
+            {
+                view.standing = Some(standing);
+                changed.push((id, view.state().0.to_owned()));
+            }
+        }
+        changed
     }
 
     /// A channel.

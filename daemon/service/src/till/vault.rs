@@ -15,6 +15,8 @@ use super::request::Request;
 #[derive(Clone, Default)]
 pub(super) struct Held {
     pub instrument: Option<Instrument>,
+    /// The channel that the operator named for it.
+    pub named: Option<String>,
     pub request: Option<Request>,
     pub prepared: Option<Prepared>,
     /// Keeps the key of the sealed recovery data until the record that carries it is surely taken in.
@@ -26,8 +28,14 @@ pub(super) struct Held {
 pub(super) struct Vault(Mutex<HashMap<(PaymentId, u32), Held>>);
 
 impl Vault {
-    pub(super) fn put(&self, payment: PaymentId, attempt: u32, instrument: Instrument) {
-        let held = Held { instrument: Some(instrument), ..Held::default() };
+    pub(super) fn put(
+        &self,
+        payment: PaymentId,
+        attempt: u32,
+        instrument: Instrument,
+        named: Option<String>,
+    ) {
+        let held = Held { instrument: Some(instrument), named, ..Held::default() };
         self.lock().insert((payment, attempt), held);
     }
 

@@ -50,7 +50,7 @@ pub(in crate::machine) fn look_whether_full(till: &Till, ctx: &Context, channel:
 }
 
 /// What a payment counts against limits with what is under way; used by the choice of a channel.
-pub(in crate::machine) fn limits_hit(
+pub(crate) fn limits_hit(
     till: &Till,
     ctx: &Context,
     token: &str,

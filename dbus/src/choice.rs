@@ -1,0 +1,61 @@
+//! What methods and properties carry of the choice of a channel; part of [`crate::types`].
+
+use serde::{Deserialize, Serialize};
+use zbus::{OwnedVariant, Type};
+
+/// A row of `Explain`: `(usss)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct DecisionRow {
+    /// Attempt.
+    pub attempt: u32,
+    /// English, lines.
+    pub text: String,
+    /// Chinese, lines.
+    #[serde(rename = "text-zh")]
+    pub text_zh: String,
+    /// The decision record, JSON.
+    pub decision: String,
+}
+
+/// A row of what `WhatIf` gives instead: `(ssx)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct InsteadRow {
+    /// What the customer would present.
+    pub family: String,
+    /// Channel that would take it.
+    pub channel: String,
+    /// Its fee, minor units; -1: not known.
+    pub fee: i64,
+}
+
+/// Announced maintenance of a channel: `(sxxxs)`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type, zbus::Variant, OwnedVariant)]
+pub struct Maintenance {
+    /// open, degraded, draining, closed, unsure.
+    pub state: String,
+    /// Until when, Unix ms; 0: not said.
+    #[serde(rename = "until-ms")]
+    pub until_ms: i64,
+    /// The next window begins, Unix ms; 0: there is none.
+    #[serde(rename = "next-from-ms")]
+    pub next_from_ms: i64,
+    /// It ends, Unix ms.
+    #[serde(rename = "next-until-ms")]
+    pub next_until_ms: i64,
+    /// down, degraded; empty: there is none.
+    pub kind: String,
+}
+
+/// A breaker that is not closed: `(ssux)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type, zbus::Variant, OwnedVariant)]
+pub struct BreakerRow {
+    /// sale, hold, refund …
+    pub operation: String,
+    /// open, half-open.
+    pub state: String,
+    /// Faults in a row.
+    pub faults: u32,
+    /// Since when, Unix ms.
+    #[serde(rename = "since-ms")]
+    pub since_ms: i64,
+}
