@@ -1,7 +1,5 @@
 //! `./simulate`: many worlds fast, or one of them to read.
 
-mod pools;
-
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -9,8 +7,9 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use till_simulation::{Clock, Options, Plan, Tally, live, many};
 
+/// A world is some thousand small pieces of memory that come and go: half of its time with the C library's allocator.
 #[global_allocator]
-static ALLOCATOR: pools::Pools = pools::Pools;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs the till's money machine through random worlds of faults and checks its books. Every world is a seed; the same
 /// seed gives the same world.
