@@ -80,8 +80,13 @@ pub(crate) struct Host {
     pub(crate) left: BTreeSet<u32>,
 }
 
+/// A no, of the channel's own fault or for a reason of the customer's.
 pub(crate) fn no(code: &str) -> Decline {
-    Decline::local(DeclineClass::Customer, code, "the world says no")
+    let class = match code {
+        "no-line" | "not-prepared" | "91" => DeclineClass::Channel,
+        _ => DeclineClass::Customer,
+    };
+    Decline::local(class, code, "the world says no")
 }
 
 pub(crate) fn doubt(reason: UnknownReason) -> Unknown {
@@ -136,6 +141,8 @@ impl Host {
         let (state, outcome) = match pay {
             _ if gone => (Book::Declined, Outcome::Declined(no("no-original"))),
             Pay::Yes => (Book::Done, Outcome::Approved(approval(m.channel, &m.ids, m.amount))),
+            // Its issuer cannot be reached: another network may.
+            Pay::No if m.ids.trace.is_multiple_of(3) => (Book::Declined, Outcome::Declined(no("91"))),
             Pay::No => (Book::Declined, Outcome::Declined(no("51"))),
             Pay::Pending(n) => {
                 let show =

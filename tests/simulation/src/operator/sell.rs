@@ -1,6 +1,6 @@
 //! Opening, presenting, waiting.
 
-use till_core::{Input, PaymentId, Purpose, Refusal, Till};
+use till_core::{AttemptState, Input, PaymentId, Purpose, Refusal, Till};
 use till_plugin::{Currency, Money};
 
 use super::{Asked, Operator, Sight, cancel, presented, refused};
@@ -107,6 +107,7 @@ pub(super) fn ready(w: &mut World, p: Sight) {
             let _told = w.asked(&Input::Select { channel, operator: None });
         }
         2 => drop(w.asked(&Input::Confirm { payment, amount: p.amount })),
+        4 | 5 => fail_over(w, payment),
         3 => {
             let mut more = presented("qr-alipay", String::new(), None);
             more.amount = Some(Money::new(p.remaining.minor() + 1, Currency::CNY));
@@ -114,6 +115,28 @@ pub(super) fn ready(w: &mut World, p: Sight) {
             refused(&told, "I1: more was tendered than is owed", |r| matches!(r, Refusal::TooMuch { .. }));
         }
         _ => present(w, p),
+    }
+}
+
+/// What was presented last goes to the next channel by itself: only where the last one surely took no money for it.
+fn fail_over(w: &mut World, payment: PaymentId) {
+    let Some(last) = w.till().payment(payment).and_then(|p| p.attempts.last()).cloned() else { return };
+    let mut again = presented(last.family.as_str(), last.token.clone(), None);
+    again.amount = Some(last.amount);
+    match w.asked(&Input::FailOver { payment, presented: again }) {
+        Ok(Ok(_)) => {
+            let never_left = last.state == AttemptState::NotSent;
+            let said_no = last.state == AttemptState::Declined && last.family.as_str() == "card-stripe";
+            assert!(
+                (never_left || said_no || last.family.as_str() == "prepaid") && last.unknown.is_none(),
+                "S14: it went to another channel by itself after {last:?}"
+            );
+            w.tally.see("failed over");
+        }
+        Ok(Err(Refusal::Stale)) => {}
+        Ok(Err(Refusal::NoRoute { .. })) => w.tally.see("no route"),
+        Ok(Err(e)) => panic!("what a channel did not take is refused to the next one: {e}"),
+        Err(_) => {}
     }
 }
 
