@@ -133,10 +133,9 @@ fn fail_over(w: &mut World, payment: PaymentId) {
             );
             w.tally.see("failed over");
         }
-        Ok(Err(Refusal::Stale)) => {}
         Ok(Err(Refusal::NoRoute { .. })) => w.tally.see("no route"),
+        Ok(Err(Refusal::Stale)) | Err(_) => {}
         Ok(Err(e)) => panic!("what a channel did not take is refused to the next one: {e}"),
-        Err(_) => {}
     }
 }
 
