@@ -100,11 +100,37 @@ impl Link {
             match self.stream.try_write(&self.output[self.sent..]) {
                 Ok(n) => self.sent += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                // Would block, or the host is gone, which reading will tell.
-                Err(_) => return,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                // The host is gone, which reading will tell, behind its last words. Whoever went on trying would never wait,
+                // and so never be told.
+                Err(_) => break,
             }
         }
         self.output.zeroize();
         self.sent = 0;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// One thread does everything here: a task that never waits is never told that the host is gone.
+    #[tokio::test]
+    async fn what_cannot_be_sent_to_a_dead_host_does_not_keep_anybody_busy() {
+        let (ours, host) = StdStream::pair().unwrap();
+        let mut link = Link::new(ours).unwrap();
+        link.send(&ToHost::Ping { nonce: 1 }).unwrap();
+        // Known to be writable from here on.
+        link.turn().await;
+        drop(host);
+        link.send(&ToHost::Ping { nonce: 2 }).unwrap();
+        let mut turns = 0;
+        while !link.closed() && turns < 100 {
+            link.turn().await;
+            turns += 1;
+        }
+        assert!(link.closed(), "after {turns} turns nobody knows");
     }
 }
