@@ -90,7 +90,7 @@ fn stock_up(bench: &Bench, records: usize) -> Outcome<Vec<u32>> {
         for part in (begin..end).step_by(50) {
             stock.sell(&store, first + ahead, 50.min(end - part), &reseal)?;
         }
-        store.put(Record::Batch(BatchEvent::Frozen {
+        store.put(&Record::Batch(BatchEvent::Frozen {
             batch: first + ahead,
             date,
             next_date: date,

@@ -188,8 +188,8 @@ impl Store {
     }
 
     /// Puts a record into the journal that is of no payment.
-    pub fn put(&self, record: Record) -> Outcome {
-        self.journal.append(vec![plain(&record, [0; 16])?], Urgency::New)?.wait()?;
+    pub fn put(&self, record: &Record) -> Outcome {
+        self.journal.append(vec![plain(record, [0; 16])?], Urgency::New)?.wait()?;
         Ok(())
     }
 

@@ -243,7 +243,7 @@ fn json_keys_are_stable() {
     assert_eq!(keys(&tree["journal"]), "head-hash head-seq state");
     assert_eq!(
         keys(&tree["channels"][0]),
-        "families id name operations plugin priority reason state unresolved"
+        "breakers families id maintenance name operations plugin priority reason state unresolved"
     );
     assert_eq!(keys(&tree["devices"][0]), "classes id jobs name plugin reason sandbox state transport");
     assert_eq!(

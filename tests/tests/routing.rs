@@ -1,4 +1,5 @@
 //! Which channel: maintenance, failover and breakers on the whole till, and what people are told of it.
+#![allow(clippy::unwrap_used)] // in helpers too: what fails there fails the test
 
 use till_dbus::events::{Change, Event};
 use till_dbus::types::{BreakerRow, DecisionRow, Maintenance};

@@ -224,7 +224,7 @@ impl Terminal1 {
         options: Options,
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &zbus::Connection,
-    ) -> Result<super::why::Choice, Error> {
+    ) -> Result<(String, String, String, String, Vec<(String, String, i64)>), Error> {
         self.world.access.check(connection, &header).await?;
         super::why::what_if(&self.world, Money::new(amount, super::currency(currency)?), family, &options)
             .await

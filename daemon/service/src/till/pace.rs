@@ -68,6 +68,7 @@ mod tests {
             }
         };
         tokio::select! {
+            biased; // somebody is there before it looks
             () = rush => {}
             () = pace.quiet() => {}
         }
