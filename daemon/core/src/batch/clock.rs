@@ -51,6 +51,16 @@ pub struct Now {
 }
 
 impl Now {
+    /// The calendar day at the place.
+    pub(crate) const fn today(self) -> BusinessDate {
+        BusinessDate::at(self.wall_ms, self.utc_offset_min)
+    }
+
+    /// Minutes after local midnight.
+    pub(crate) const fn minute(self) -> i64 {
+        local_ms(self.wall_ms, self.utc_offset_min).div_euclid(MINUTE_MS).rem_euclid(DAY_MINUTES)
+    }
+
     /// The business day that it is now; None while the clock is not to be believed. Without a closing time a business
     /// day is the calendar day.
     pub fn business_date(self, close_at: Option<CloseAt>) -> Option<BusinessDate> {

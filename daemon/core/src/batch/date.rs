@@ -45,6 +45,14 @@ impl BusinessDate {
         Self::from_day(local_ms(wall_ms, utc_offset_min).div_euclid(DAY_MS))
     }
 
+    /// 0 Monday to 6 Sunday.
+    pub const fn weekday(self) -> u8 {
+        // 1970-01-01 was a Thursday.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 6
+        let day = (self.0 + 3).rem_euclid(7) as u8;
+        day
+    }
+
     /// So many days later.
     #[must_use]
     pub const fn plus(self, days: u16) -> Self {
@@ -52,7 +60,7 @@ impl BusinessDate {
     }
 
     /// Year, month and day (days-from-civil inverse).
-    fn civil(self) -> (i64, i64, i64) {
+    pub(crate) fn civil(self) -> (i64, i64, i64) {
         let z = i64::from(self.0) + 719_468;
         let era = z.div_euclid(146_097);
         let doe = z.rem_euclid(146_097);
@@ -76,7 +84,7 @@ impl BusinessDate {
 }
 
 /// A wall clock as it shows so many minutes east of UTC, ms. Total: a wild clock stops at the end of its range.
-pub(super) const fn local_ms(wall_ms: i64, utc_offset_min: i32) -> i64 {
+pub(crate) const fn local_ms(wall_ms: i64, utc_offset_min: i32) -> i64 {
     wall_ms.saturating_add(utc_offset_min as i64 * MINUTE_MS)
 }
 

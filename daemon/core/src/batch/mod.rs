@@ -23,6 +23,7 @@ mod totals;
 
 pub use book::{Batches, RECENT};
 pub use clock::{CloseAt, Now};
+pub(crate) use date::local_ms;
 pub use date::{BusinessDate, DateError};
 pub use day::{Batch, BatchState};
 pub use entry::{Entry, Exception, Item, PartId, Why};

@@ -31,8 +31,7 @@ pub struct Calendar {
 impl Calendar {
     /// Whether banks work on a day.
     pub fn works(&self, day: BusinessDate) -> bool {
-        // 1970-01-01 was a Thursday.
-        let weekend = (i64::from(day.day()) + 3).rem_euclid(7) >= 5;
+        let weekend = day.weekday() >= 5;
         self.workdays.contains(&day) || (!weekend && !self.holidays.contains(&day))
     }
 

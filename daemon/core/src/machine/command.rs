@@ -5,6 +5,7 @@ use till_plugin::channel::AttemptIds;
 
 use super::attempt::{cancelled_before_sending, ended};
 use super::{Step, find};
+use crate::batch::BusinessDate;
 use crate::bounds;
 use crate::effect::Effect;
 use crate::input::{Context, Presented};
@@ -250,45 +251,16 @@ pub(super) fn next_ids(till: &Till, ctx: &Context, p: &Payment, channel: &str) -
     }
 }
 
+/// The host's date is that of UTC+8.
+const CHINA_MIN: i32 = 8 * 60;
+
 /// `<terminal><yyyymmdd><sequence>`: letters and digits only, 8–32 long, never repeated (the sequence alone sees to
 /// that; the date is for people and may be wrong). Host date: UTC+8, whatever zone the machine is in.
 pub(super) fn order_number(terminal: &str, wall_ms: i64, sequence: u64) -> String {
-    let mut order = String::with_capacity(32);
-    order.extend(terminal.chars().filter(char::is_ascii_alphanumeric).take(8));
-    let (year, month, day) = china_date(wall_ms);
-    for (number, digits) in [(year, 4), (month, 2), (day, 2), (sequence, 8)] {
-        push_padded(&mut order, number, digits);
-    }
-    order
-}
-
-/// A number with zeros before it: every attempt has one, and this is a tenth of what formatting costs.
-fn push_padded(text: &mut String, number: u64, digits: usize) {
-    let mut buffer = *b"00000000000000000000";
-    let (mut left, mut at) = (number, buffer.len());
-    while left > 0 {
-        at -= 1;
-        buffer[at] = b'0' + u8::try_from(left % 10).unwrap_or(0);
-        left /= 10;
-    }
-    let from = at.min(buffer.len() - digits);
-    text.extend(buffer[from..].iter().map(|b| char::from(*b)));
-}
-
-/// Calendar date at UTC+8, year 1970–9999, month and day (days-from-civil inverse, proleptic Gregorian).
-fn china_date(wall_ms: i64) -> (u64, u64, u64) {
-    let days = wall_ms.saturating_add(8 * 3_600_000).div_euclid(86_400_000).clamp(0, 2_932_896);
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + i64::from(month <= 2);
-    // None is below 1: days before 1970 count as its first.
-    (year.unsigned_abs(), month.unsigned_abs(), day.unsigned_abs())
+    let terminal: String = terminal.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    let epoch = BusinessDate::from_day(0);
+    let (year, month, day) = BusinessDate::at(wall_ms, CHINA_MIN).max(epoch).civil();
+    format!("{terminal}{year:04}{month:02}{day:02}{sequence:08}")
 }
 
 pub(super) fn cancel(till: &Till, id: PaymentId, operator: Option<&str>) -> Result<Step, Refusal> {

@@ -117,15 +117,12 @@ impl Conditions {
         if !now.trusted {
             return false;
         }
-        let minutes = now.wall_ms.saturating_add(i64::from(now.utc_offset_min) * 60_000).div_euclid(60_000);
-        let minute = minutes.rem_euclid(1_440);
-        // 1970-01-01 was a Thursday.
-        let weekday = (minutes.div_euclid(1_440) + 3).rem_euclid(7);
+        let minute = now.minute();
         let hours = self.hours.is_none_or(|(from, until)| {
             let (from, until) = (i64::from(from), i64::from(until));
             if from <= until { (from..until).contains(&minute) } else { minute >= from || minute < until }
         });
-        hours && self.days.is_none_or(|days| days >> weekday & 1 == 1)
+        hours && self.days.is_none_or(|days| days >> now.today().weekday() & 1 == 1)
     }
 }
 

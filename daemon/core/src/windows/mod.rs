@@ -146,7 +146,6 @@ fn joined<'a>(windows: &(impl Iterator<Item = &'a Window> + Clone), until_ms: i6
 
 /// A time as people at the place read it: `2026-12-01 14:30`.
 pub fn local_text(wall_ms: i64, utc_offset_min: i32) -> String {
-    let date = crate::batch::BusinessDate::at(wall_ms, utc_offset_min);
-    let minute = when::local_ms(wall_ms, utc_offset_min).div_euclid(60_000).rem_euclid(1_440);
-    format!("{date} {:02}:{:02}", minute / 60, minute % 60)
+    let then = Now { wall_ms, trusted: true, utc_offset_min };
+    format!("{} {:02}:{:02}", then.today(), then.minute() / 60, then.minute() % 60)
 }

@@ -1,5 +1,7 @@
 //! When a window is.
 
+use crate::batch::local_ms;
+
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
 /// 1970-01-01 was a Thursday; weeks begin on Monday.
@@ -70,9 +72,4 @@ impl When {
         let from_ms = at_ms.saturating_sub(passed).saturating_add(later * period);
         Span { from_ms, until_ms: from_ms.saturating_add(i64::from(length_min) * MINUTE_MS) }
     }
-}
-
-/// A wall clock as it shows so many minutes east of UTC, ms.
-pub(super) const fn local_ms(wall_ms: i64, utc_offset_min: i32) -> i64 {
-    wall_ms.saturating_add(utc_offset_min as i64 * MINUTE_MS)
 }
