@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 use super::effects::Effects;
 use super::notices::{self, Owed};
 use super::settlement;
+use super::standing::Standings;
 use super::vault::Vault;
 use super::view::Published;
-use super::watch::Watch;
 use super::{Change, Handle, Message, Presentation, Routes, TillError};
 use crate::service::clock::TillClock;
 
@@ -69,7 +69,7 @@ pub(super) struct Actor {
     routes: Arc<Routes>,
     vault: Arc<Vault>,
     effects: Effects,
-    watch: Watch,
+    standings: Standings,
     again: Vec<Presentation>,
     stopping: bool,
 }
@@ -132,8 +132,9 @@ pub fn start(parts: Parts) -> Started {
     super::counter::start(handle.clone(), counter.clone(), parts.receipts.shop.language, notices);
     let devices = super::devices::Starter { handle: handle.clone(), readers, printer, counter };
     let channels = super::channels::Starter { handle: handle.clone() };
-    let watch = Watch::new(&parts.rules, &parts.journal);
-    let actor = Actor { parts, published, routes, vault, effects, watch, again: Vec::new(), stopping: false };
+    let standings = Standings::new(&parts.rules, &parts.journal);
+    let actor =
+        Actor { parts, published, routes, vault, effects, standings, again: Vec::new(), stopping: false };
     Started { handle, changes, devices, channels, run: Run(actor, receiver) }
 }
 
@@ -153,7 +154,7 @@ impl Actor {
         for payment in self.parts.shell.till().open_payments().map(|p| p.id).collect::<Vec<_>>() {
             self.publish(payment, None);
         }
-        self.watch.ask(&self.effects.handle);
+        self.standings.ask(&self.effects.handle);
         self.stand();
         while let Some(message) = receiver.recv().await {
             match message {
@@ -165,6 +166,10 @@ impl Actor {
                         },
                         other => other,
                     };
+                    // What its channel did not take is on its way to the next one by now.
+                    if let Input::Answered { payment, attempt, .. } = &*input {
+                        self.vault.forget(*payment, *attempt);
+                    }
                     if let Some(reply) = reply {
                         // A caller that left does not undo what it asked for.
                         let _left = reply.send(result);
@@ -179,11 +184,11 @@ impl Actor {
                 Message::Look(look) => look(self.parts.shell.till()),
                 Message::Weigh(weigh) => weigh(self.parts.shell.till(), &self.context()),
                 Message::Answers { channel } => {
-                    self.watch.answers(&channel);
+                    self.standings.answers(&channel);
                     self.stand();
                 }
                 Message::AskNetworks => {
-                    self.watch.ask(&self.effects.handle);
+                    self.standings.ask(&self.effects.handle);
                     self.stand();
                 }
                 Message::Present(presentation) => self.present(*presentation).await,
@@ -219,7 +224,7 @@ impl Actor {
     /// What else time ends: holds and receipts that waited for paper too long.
     async fn ticked(&mut self) {
         self.effects.handle.cards.tidy();
-        self.watch.ask(&self.effects.handle);
+        self.standings.ask(&self.effects.handle);
         self.stand();
         let till = self.parts.shell.till();
         let holds =
@@ -233,7 +238,7 @@ impl Actor {
 
     fn stand(&self) {
         let ctx = self.context();
-        let standings = self.watch.standings(&ctx.rules, ctx.wall_ms, ctx.clock_trusted, &ctx.routes);
+        let standings = self.standings.all(&ctx.rules, ctx.wall_ms, ctx.clock_trusted, &ctx.routes);
         for (id, old) in self.routes.stand(standings) {
             self.published.tell(Change::Channel { id, old });
         }
@@ -245,7 +250,7 @@ impl Actor {
         if let Some(held) = held
             && till_core::routing::failover(payment, &self.context()).is_some()
         {
-            self.again.extend(super::watch::again(payment, held, &self.parts.codes));
+            self.again.extend(super::failover::again(payment, held, &self.parts.codes));
         }
     }
 
@@ -314,7 +319,7 @@ impl Actor {
             hold_valid_ms: self.parts.hold_valid_ms,
             job_valid_ms: self.parts.job_valid_ms,
             rules: till_core::batch::Rules {
-                routing: self.watch.routing(),
+                routing: self.standings.routing(),
                 ..settlement::rules(&self.parts.rules, now.wall_ms, self.routes.batch_limits())
             },
         }
@@ -333,14 +338,14 @@ impl Actor {
                 }
                 let at = self.append(&mut pending).await?;
                 let owed = notices::owed(pending.record());
-                let noted = Watch::before(self.parts.shell.till(), pending.record());
+                let noted = Standings::before(self.parts.shell.till(), pending.record());
                 let ended = match pending.record() {
                     Record::NotSent { payment, .. } | Record::Declined { payment, .. } => Some(*payment),
                     _ => None,
                 };
                 let effects = self.parts.shell.durable(pending, at);
                 let wall_ms = self.parts.clock.now().wall_ms;
-                if noted.is_some_and(|noted| self.watch.after(&noted, &self.effects.handle, wall_ms)) {
+                if noted.is_some_and(|noted| self.standings.after(&noted, &self.effects.handle, wall_ms)) {
                     self.stand();
                 }
                 if let Some(payment) = ended {

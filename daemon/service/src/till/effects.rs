@@ -268,9 +268,6 @@ impl Effects {
             _ => not_sent("the channel is gone, or nothing was prepared"),
         };
         self.handle.tell(Input::Answered { payment, attempt, outcome }).await;
-        // Behind the answer: what the channel did not take may go to the next one with it.
-        let _stopping = self.handle.look(|_| ()).await;
-        self.vault.forget(payment, attempt);
     }
 
     fn follow_up(

@@ -8,16 +8,8 @@ use till_plugin::Money;
 
 /// Why each attempt of a payment went to its channel, as JSON, by attempt.
 pub(crate) fn decisions(journal: &Journal, id: PaymentId) -> Vec<(u32, String)> {
-    let records = journal.by_subject(&id.0).unwrap_or_default();
-    let decoded = records.iter().filter(|r| r.kind == KIND).filter_map(|r| Record::decode(&r.payload).ok());
-    decoded
-        .filter_map(|record| match record {
-            Record::AttemptCreated { ids, decision, .. } | Record::Tendered { ids, decision, .. } => {
-                Some((ids.attempt, serde_json::to_string(&decision).ok()?))
-            }
-            _ => None,
-        })
-        .collect()
+    let decided = decided(journal, id).unwrap_or_default().into_iter();
+    decided.filter_map(|(attempt, _, d)| Some((attempt, serde_json::to_string(&d).ok()?))).collect()
 }
 
 /// Why each attempt of a payment went to its channel: attempt, its amount where the record has it, decision.

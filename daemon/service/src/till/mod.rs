@@ -12,6 +12,7 @@ pub(crate) mod closed;
 mod counter;
 mod devices;
 pub(crate) mod effects;
+mod failover;
 pub(crate) mod history;
 pub(crate) mod notices;
 mod pace;
@@ -21,10 +22,10 @@ mod routes;
 mod scene;
 mod sealing;
 mod settlement;
+mod standing;
 mod statistics;
 mod vault;
 mod view;
-mod watch;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,9 +40,9 @@ pub use channels::Starter as ChannelStarter;
 pub use devices::Starter as DeviceStarter;
 pub use routes::{ChannelView, Routes};
 pub use sealing::{Mark, Sealing};
+pub use standing::Standing;
 pub use statistics::Statistics;
 pub use view::{DeviceView, JobView, PaymentView, Published};
-pub use watch::Standing;
 
 /// Why a request came to nothing.
 #[derive(Debug, Clone, thiserror::Error)]

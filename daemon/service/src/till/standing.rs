@@ -6,18 +6,16 @@ use std::time::{Duration, Instant};
 
 use till_core::batch::Rules;
 use till_core::breaker::{Breakers, Moved, Reader, Told, told};
-use till_core::recognise::{Recognised, Table, recognise};
 use till_core::record::{KIND, Record};
 use till_core::routing::{RouteView, Routing};
 use till_core::windows::{Outlook, outlook};
-use till_core::{Payment, PaymentId, Till};
+use till_core::{PaymentId, Till};
 use till_hosts::{ChannelClient, HostError};
 use till_journal::Journal;
 use till_plugin::channel::Operation;
 use till_plugin::driver::DeviceState;
 
-use super::vault::Held;
-use super::{Change, Handle, Message, Presentation};
+use super::{Change, Handle, Message};
 
 /// Records that are read back after a restart.
 const READ_BACK: u64 = 512;
@@ -34,17 +32,17 @@ pub struct Standing {
 }
 
 /// Breakers and windows as they are, in the actor.
-pub(super) struct Watch {
+pub(super) struct Standings {
     routing: Routing,
     began: Instant,
     /// When the task wakes that asks next.
     wakes: Option<u64>,
 }
 
-impl Watch {
+impl Standings {
     /// As configured, and with what the newest records say of each channel.
     pub(super) fn new(configured: &Rules, journal: &Journal) -> Self {
-        let mut watch = Self { routing: configured.routing.clone(), began: Instant::now(), wakes: None };
+        let mut standings = Self { routing: configured.routing.clone(), began: Instant::now(), wakes: None };
         let head = journal.head().seq;
         let mut reader = Reader::default();
         let mut at = head.saturating_sub(READ_BACK).max(1);
@@ -55,12 +53,12 @@ impl Watch {
             at = last.seq.saturating_add(1);
             for r in page.iter().filter(|r| r.kind == KIND) {
                 if let Some(told) = Record::decode(&r.payload).ok().and_then(|record| reader.read(&record)) {
-                    watch.breakers().outcome(&told, 0, r.stamp.wall_ms);
+                    standings.breakers().outcome(&told, 0, r.stamp.wall_ms);
                 }
             }
         }
-        watch.breakers().restarted(0);
-        watch
+        standings.breakers().restarted(0);
+        standings
     }
 
     /// For the next choice.
@@ -165,7 +163,7 @@ impl Watch {
     }
 
     /// How each channel stands now.
-    pub(super) fn standings(
+    pub(super) fn all(
         &self,
         rules: &Rules,
         wall_ms: i64,
@@ -192,26 +190,6 @@ pub(super) enum Noted {
     Tendered { channel: String, kind: till_core::LegKind, who: (PaymentId, u32) },
     /// An attempt had its first outcome.
     Outcome(Told),
-}
-
-/// What one channel did not take, once more: as it was presented and for as much.
-pub(super) fn again(payment: &Payment, held: Held, codes: &Table) -> Option<Presentation> {
-    let last = payment.attempts.last()?;
-    let instrument = held.instrument?;
-    let found = recognise(&instrument, codes);
-    let known = matches!(found, Recognised::Instrument { family, .. } if family == last.family);
-    Some(Presentation {
-        payment: payment.id,
-        instrument,
-        device: None,
-        // As the operator said, when it is not what it looks like.
-        family: (!known).then(|| last.family.to_string()),
-        channel: held.named,
-        amount: Some(last.amount),
-        duplicate_reason: String::new(),
-        again: true,
-        reply: None,
-    })
 }
 
 /// Whether a network answers, asked without money: its echo, or a sign-in where that is all it has. A network that cannot be
