@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use till_core::LegKind;
 use till_plugin::Money;
 use till_plugin::channel::{
@@ -12,7 +13,7 @@ use till_plugin::channel::{
 };
 
 use crate::faults::{Pay, PayFate, QueryFate, UndoFate, Wrong};
-use crate::lookup::{LookupMap, LookupSet};
+
 use crate::profile;
 use crate::rng::Rng;
 use crate::settlement::NetworkBatch;
@@ -66,13 +67,13 @@ pub(crate) enum Book {
 
 #[derive(Default)]
 pub(crate) struct Host {
-    pub(crate) book: LookupMap<String, Entry>,
+    pub(crate) book: FxHashMap<String, Entry>,
     /// Reversed before it came: a bank's line keeps order, so such a request is refused.
-    tombs: LookupSet<String>,
+    tombs: FxHashSet<String>,
     keeps_order: bool,
     /// Bookings that came after the host had said "never existed".
     pub(crate) booked_late: u64,
-    said_never: LookupSet<String>,
+    said_never: FxHashSet<String>,
     pub(crate) channel: usize,
     /// Its batches, by its own numbers.
     pub(crate) batches: BTreeMap<u32, NetworkBatch>,

@@ -16,7 +16,6 @@ mod disk;
 mod exchange;
 mod faults;
 mod host;
-mod lookup;
 mod operator;
 #[cfg(feature = "planted")]
 pub mod planted;

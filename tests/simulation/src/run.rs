@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, Once, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -121,49 +122,41 @@ pub fn many(
     let start = Instant::now();
     let seed = AtomicU64::new(plan.first_seed);
     let stop = AtomicBool::new(false);
-    // Workers add what they found themselves: no memory goes from one thread to another for hours.
-    let found = Mutex::new((Tally::default(), 0, None::<Failure>));
-    let (news, heard) = mpsc::sync_channel::<()>(64);
+    let (results, receiver) = mpsc::sync_channel::<(u64, Tally, Option<Failure>)>(64);
     thread::scope(|scope| {
         for _ in 0..plan.threads.max(1) {
-            let news = news.clone();
-            let (seed, stop, found) = (&seed, &stop, &found);
+            let results = results.clone();
+            let (seed, stop) = (&seed, &stop);
             scope.spawn(move || {
                 let (mut worlds, mut tally) = (0, Tally::default());
-                let tell = |worlds: u64, tally: &Tally, failed: Option<Failure>| {
-                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                    found.0.add(tally);
-                    found.1 += worlds;
-                    // The smallest seed: the same run names the same failure.
-                    if let Some(failed) = failed
-                        && found.2.as_ref().is_none_or(|f| failed.seed < f.seed)
-                    {
-                        found.2 = Some(failed);
-                    }
-                    drop(found);
-                    news.send(()).is_ok()
-                };
                 while !stop.load(Ordering::Relaxed) {
                     let outcome = live(seed.fetch_add(1, Ordering::Relaxed), options);
                     tally.add(&outcome.tally);
                     worlds += 1;
                     let failed = outcome.failure.is_some();
                     if failed || worlds == 256 || tally.payments > 4_000 {
-                        let heard = tell(worlds, &tally, outcome.failure);
-                        (worlds, tally) = (0, Tally::default());
-                        if failed || !heard {
+                        let sent = results.send((worlds, std::mem::take(&mut tally), outcome.failure));
+                        worlds = 0;
+                        if failed || sent.is_err() {
                             break;
                         }
                     }
                 }
-                tell(worlds, &tally, None);
+                let _done = results.send((worlds, tally, None));
             });
         }
-        drop(news);
+        drop(results);
+        let (mut all, mut worlds, mut failure) = (Tally::default(), 0, None::<Failure>);
         let mut told = start;
-        for () in heard {
-            let found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            let (all, worlds, failure) = &*found;
+        for (lived, tally, failed) in receiver {
+            worlds += lived;
+            all.add(&tally);
+            // The smallest seed: the same run names the same failure.
+            if let Some(failed) = failed
+                && failure.as_ref().is_none_or(|f| failed.seed < f.seed)
+            {
+                failure = Some(failed);
+            }
             let enough = plan.payments.is_some_and(|n| all.payments >= n)
                 || plan.time.is_some_and(|t| start.elapsed() >= t);
             if enough || failure.is_some() {
@@ -171,9 +164,9 @@ pub fn many(
             }
             if told.elapsed() >= Duration::from_secs(1) {
                 told = Instant::now();
-                progress(all, *worlds, start.elapsed());
+                progress(&all, worlds, start.elapsed());
             }
         }
-    });
-    found.into_inner().unwrap_or_else(PoisonError::into_inner)
+        (all, worlds, failure)
+    })
 }

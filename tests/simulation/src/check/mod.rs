@@ -11,6 +11,7 @@ mod training;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use till_core::{AttemptState, PaymentId, PaymentState, Record, Verdict};
 use till_plugin::channel::AttemptIds;
 
@@ -26,7 +27,7 @@ pub(crate) use step::{after_record, after_restart, i07_replay_gives_the_live_sta
 pub(crate) use training::i17_only_training_goes_to_the_training_host;
 
 use crate::disk;
-use crate::lookup::{LookupMap, LookupSet};
+
 use crate::world::World;
 
 /// What the checks remember of a payment.
@@ -52,11 +53,11 @@ struct Seen {
 pub(crate) struct Watch {
     seen: Vec<Seen>,
     /// By key and whether it is of training.
-    keys: LookupMap<(bool, String), PaymentId>,
-    orders: LookupSet<String>,
+    keys: FxHashMap<(bool, String), PaymentId>,
+    orders: FxHashSet<String>,
     /// Trace numbers given, by channel.
     traces: BTreeSet<(usize, u32)>,
-    recoveries: LookupMap<String, (usize, Vec<u8>)>,
+    recoveries: FxHashMap<String, (usize, Vec<u8>)>,
     prints: BTreeMap<u64, (PaymentId, u32)>,
     books: batch::Books,
     desk: desk::Desk,

@@ -1,10 +1,11 @@
 //! When nothing happens any more: our books against the hosts' books.
 
+use rustc_hash::FxHashSet;
 use till_core::{AttemptState, LegKind, Payment, PaymentState, Purpose};
 
 use super::{Watch, batch, money};
 use crate::host::Host;
-use crate::lookup::LookupSet;
+
 use crate::profile;
 use crate::world::World;
 
@@ -41,7 +42,7 @@ fn i04_nothing_is_under_way(w: &World) {
 
 /// Each payment out of its records alone, as an auditor would, against the hosts' ledgers.
 fn books_agree(w: &mut World) {
-    let mut known = LookupSet::default();
+    let mut known = FxHashSet::default();
     let (mut payments, mut reviews, mut trained) = (Vec::new(), 0, 0);
     for id in w.disk.identities() {
         let Some(p) = w.disk.payment(id, u64::MAX) else {
