@@ -494,7 +494,7 @@ fn a_stale_clock_or_a_wrong_key_is_the_channel_s_fault_and_nothing_moves() {
     let mut late = settings();
     late.clock_offset = late.clock_offset.checked_add(jiff::SignedDuration::from_hours(1)).unwrap();
     let mut foreign = settings();
-    let other = till_simulators::alipay::keys::SigningKey::generate().unwrap();
+    let other = till_simulators::wallet::keys::SigningKey::generate().unwrap();
     foreign.app_public_key = Some(other.public_pem().unwrap());
     for settings in [late, foreign] {
         let mut shop = shop_with(settings);

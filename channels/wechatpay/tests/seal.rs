@@ -12,7 +12,7 @@ use till_channel_wechatpay::seal::{SealError, Seals};
 use till_channel_wechatpay::v2::sign::{Method, sign};
 use till_channel_wechatpay::v2::{self, xml};
 use till_plugin::channel::{Outcome, QueryOutcome, UnknownReason};
-use till_simulators::alipay::keys::SigningKey;
+use till_simulators::wallet::keys::SigningKey;
 use till_wallet::amount::Fen;
 use till_wallet::http::Reply;
 use till_wallet::keys::PlatformKey;

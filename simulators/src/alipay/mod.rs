@@ -31,8 +31,7 @@ mod request;
 mod server;
 mod trading;
 
-pub use crate::wallet::form::{FormError, Parameters};
-pub use crate::wallet::{Account, Buyer, Certificate, GatewayError, TlsError, keys, masked};
+pub use crate::wallet::{Account, Buyer, Certificate};
 pub use amount::Fen;
 pub use code::is_wallet_code;
 pub use gateway::{Gateway, Settings};

@@ -1,14 +1,12 @@
 //! `till-sim alipay`: the gateway as a process.
 
-use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
 use clap::Args as ClapArgs;
-use till_simulators::alipay::{
-    Gateway, Settings, Spelling,
-    keys::{APP_PRIVATE_FILE, GATEWAY_PUBLIC_FILE, Keys},
-};
+use till_simulators::alipay::{Gateway, Settings, Spelling};
+use till_simulators::wallet::keys::{APP_PRIVATE_FILE, GATEWAY_PUBLIC_FILE, Keys};
 
-use super::{Outcome, Stop};
+use super::{Outcome, Stop, wallet};
 
 /// What the file with the certificate authority is called.
 const AUTHORITY_FILE: &str = "ca.pem";
@@ -16,14 +14,10 @@ const AUTHORITY_FILE: &str = "ca.pem";
 /// Arguments of `till-sim alipay`.
 #[derive(ClapArgs)]
 pub(crate) struct Args {
-    /// Where to serve plain HTTP; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
-    /// Where to serve HTTPS; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
-    listen_tls: SocketAddr,
+    #[command(flatten)]
+    doors: wallet::Doors,
     /// Directory of the keys: made there where absent, and kept, so that a restart is the same gateway. The till needs
-    /// `app-private-key.pem`, `alipay-public-key.pem` and, for HTTPS, `ca.pem` from it.
+    /// `app-private-key.pem`, `gateway-public-key.pem` and, for HTTPS, `ca.pem` from it.
     #[arg(long, value_name = "DIR")]
     keys: PathBuf,
     /// The app's public key (PEM), where the till brings a key pair of its own.
@@ -35,9 +29,6 @@ pub(crate) struct Args {
     /// The merchant behind the app.
     #[arg(long, default_value = "2088000000000001")]
     seller_id: String,
-    /// Scripted faults (JSON; see the simulators' README).
-    #[arg(long, value_name = "FILE")]
-    faults: Option<PathBuf>,
     /// How far a request's clock may be off, seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     clock_tolerance: u64,
@@ -55,8 +46,8 @@ pub(crate) struct Args {
 /// Serves until Ctrl-C or SIGTERM. Prints where, one `name value` a line, once it accepts connections.
 pub(crate) fn run(args: Args) -> Outcome {
     let mut settings = Settings::default();
-    settings.http = args.listen;
-    settings.https = Some(args.listen_tls);
+    settings.http = args.doors.listen;
+    settings.https = Some(args.doors.listen_tls);
     settings.keys = Some(Keys::in_directory(&args.keys)?);
     settings.app_public_key = args
         .app_public_key
@@ -72,24 +63,15 @@ pub(crate) fn run(args: Args) -> Outcome {
     settings.bar_late_payments = !args.book_late_payments;
     settings.spelling = args.seed.map_or(Spelling::Random, Spelling::Seeded);
     let gateway = Gateway::start(settings)?;
-    let authority = args.keys.join(AUTHORITY_FILE);
-    fs::write(&authority, gateway.authority_pem())
-        .map_err(|error| format!("cannot write {}: {error}", authority.display()))?;
-    if let Some(path) = args.faults {
-        let script = fs::read_to_string(&path)
-            .map_err(|error| format!("cannot read the fault script {}: {error}", path.display()))?;
-        gateway.faults().load(&script).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
+    wallet::put(&args.keys, &[(AUTHORITY_FILE, gateway.authority_pem())])?;
+    args.doors.script(gateway.faults())?;
     let stop = Stop::listen()?;
-    println!("http {}", gateway.url());
-    if let Some(url) = gateway.https_url() {
-        println!("https {url}");
-    }
+    wallet::tell(&gateway.url(), gateway.https_url().as_deref());
     println!("app-id {}", gateway.app_id());
     println!("seller-id {}", gateway.seller_id());
     println!("app-private-key {}", args.keys.join(APP_PRIVATE_FILE).display());
-    println!("alipay-public-key {}", args.keys.join(GATEWAY_PUBLIC_FILE).display());
-    println!("ca {}", authority.display());
+    println!("gateway-public-key {}", args.keys.join(GATEWAY_PUBLIC_FILE).display());
+    println!("ca {}", args.keys.join(AUTHORITY_FILE).display());
     println!("ready");
     stop.wait();
     gateway.stop();

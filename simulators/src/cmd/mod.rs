@@ -10,6 +10,7 @@ mod printer;
 mod scan;
 mod swipe;
 mod unionpay;
+mod wallet;
 mod wechatpay;
 
 use clap::Subcommand;

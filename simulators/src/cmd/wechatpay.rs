@@ -1,22 +1,18 @@
 //! `till-sim wechatpay`: the platform as a process.
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use till_simulators::wallet::keys::Keys;
 use till_simulators::wechatpay::{Platform, Settings};
 
-use super::{Outcome, Stop};
+use super::{Outcome, Stop, wallet};
 
 /// Arguments of `till-sim wechatpay`.
 #[derive(ClapArgs)]
 pub(crate) struct Args {
-    /// Where to serve plain HTTP; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
-    /// Where to serve HTTPS; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
-    listen_tls: SocketAddr,
+    #[command(flatten)]
+    doors: wallet::Doors,
     /// Directory of the keys: made there where absent, and kept. The till needs `app-private-key.pem` (the merchant's),
     /// `platform-public-key.pem` and, for HTTPS, `ca.pem` from it.
     #[arg(long, value_name = "DIR")]
@@ -24,35 +20,23 @@ pub(crate) struct Args {
     /// Sign answers with a certificate's key, which the till fetches, instead of a public key.
     #[arg(long)]
     certificates: bool,
-    /// Scripted faults (JSON; see the simulators' README).
-    #[arg(long, value_name = "FILE")]
-    faults: Option<PathBuf>,
 }
 
 /// Serves until Ctrl-C or SIGTERM. Prints where, one `name value` a line, once it accepts connections.
 pub(crate) fn run(args: &Args) -> Outcome {
     let mut settings = Settings::default();
-    settings.http = args.listen;
-    settings.https = Some(args.listen_tls);
+    settings.http = args.doors.listen;
+    settings.https = Some(args.doors.listen_tls);
     settings.keys = Some(Keys::in_directory(&args.keys)?);
     settings.certificates = args.certificates;
     let platform = Platform::start(settings)?;
-    for (name, text) in
-        [("ca.pem", platform.authority_pem()), ("platform-public-key.pem", platform.public_pem())]
-    {
-        let path = args.keys.join(name);
-        fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    }
-    if let Some(path) = &args.faults {
-        let script = fs::read_to_string(path)
-            .map_err(|error| format!("cannot read the fault script {}: {error}", path.display()))?;
-        platform.faults().load(&script).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
+    wallet::put(
+        &args.keys,
+        &[("ca.pem", platform.authority_pem()), ("platform-public-key.pem", platform.public_pem())],
+    )?;
+    args.doors.script(platform.faults())?;
     let stop = Stop::listen()?;
-    println!("http {}", platform.url());
-    if let Some(url) = platform.https_url() {
-        println!("https {url}");
-    }
+    wallet::tell(&platform.url(), platform.https_url().as_deref());
     println!("appid {}", platform.appid());
     println!("mchid {}", platform.mchid());
     println!("merchant-serial {}", platform.merchant_serial());

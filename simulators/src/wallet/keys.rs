@@ -154,9 +154,9 @@ pub const APP_PRIVATE_FILE: &str = "app-private-key.pem";
 /// The app's public key, for a gateway that is run elsewhere.
 pub const APP_PUBLIC_FILE: &str = "app-public-key.pem";
 /// The gateway's public key, which the till verifies with.
-pub const GATEWAY_PUBLIC_FILE: &str = "alipay-public-key.pem";
+pub const GATEWAY_PUBLIC_FILE: &str = "gateway-public-key.pem";
 /// The gateway's private key, which stays with the simulator.
-pub const GATEWAY_PRIVATE_FILE: &str = "alipay-private-key.pem";
+pub const GATEWAY_PRIVATE_FILE: &str = "gateway-private-key.pem";
 /// The certificate authority's private key, which stays with the simulator.
 pub const AUTHORITY_PRIVATE_FILE: &str = "ca-private-key.pem";
 

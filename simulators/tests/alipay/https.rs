@@ -68,7 +68,7 @@ fn every_bad_certificate_is_one_that_a_client_refuses() {
         Gateway::start(Settings::default()).unwrap(),
         Gateway::start({
             let mut settings = Settings::default();
-            settings.keys = Some(till_simulators::alipay::keys::Keys::generate().unwrap());
+            settings.keys = Some(till_simulators::wallet::keys::Keys::generate().unwrap());
             settings
         })
         .unwrap(),
@@ -96,7 +96,7 @@ fn the_command_writes_what_a_till_needs_and_is_the_same_gateway_after_a_restart(
         assert!(value("http").ends_with("/gateway.do") && value("https").starts_with("https://"));
         let read = |name: &str| std::fs::read_to_string(value(name)).unwrap();
         assert!(read("ca").contains("BEGIN CERTIFICATE"));
-        seen.push((read("app-private-key"), read("alipay-public-key")));
+        seen.push((read("app-private-key"), read("gateway-public-key")));
         let pid = rustix::process::Pid::from_child(&process);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         assert!(process.wait().unwrap().success());
@@ -109,7 +109,7 @@ fn an_authority_that_was_trusted_once_is_trusted_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let start = || {
         let mut settings = Settings::default();
-        settings.keys = Some(till_simulators::alipay::keys::Keys::in_directory(dir.path()).unwrap());
+        settings.keys = Some(till_simulators::wallet::keys::Keys::in_directory(dir.path()).unwrap());
         Gateway::start(settings).unwrap()
     };
     let trusted = start().authority_pem().to_owned();

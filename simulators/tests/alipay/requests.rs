@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::json;
-use till_simulators::alipay::{Gateway, Settings, keys::SigningKey};
+use till_simulators::alipay::{Gateway, Settings};
+use till_simulators::wallet::keys::SigningKey;
 
 use crate::client::{
     Reply, about, beijing, call, encode, exchange, http, pay, payment, post, public_params, set, sign,

@@ -3,10 +3,8 @@
 use std::path::Path;
 
 use serde_json::Value;
-use till_simulators::alipay::{
-    Parameters,
-    keys::{SigningKey, VerifyingKey},
-};
+use till_simulators::wallet::form::Parameters;
+use till_simulators::wallet::keys::{SigningKey, VerifyingKey};
 
 use crate::client::encode;
 
