@@ -126,9 +126,7 @@ impl Config {
         if fit_subject(&self.subject).is_none() {
             return no("subject is empty; write what the customer should read in the wallet");
         }
-        if self.ca_file.is_some() && self.ca_pem.is_some() {
-            return no("ca_file and ca_pem are both set; keep one");
-        }
+        given::at_most_one("ca", self.ca_file.as_deref(), self.ca_pem.as_deref())?;
         if self.notify_url.as_ref().is_some_and(|u| !u.starts_with("https://") || u.len() > 256) {
             return no(
                 "notify_url is not an https:// address of at most 256 characters; leave it out for a till behind NAT",

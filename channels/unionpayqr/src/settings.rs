@@ -126,15 +126,8 @@ impl Config {
                 return Err(PluginError::settings(format!("set one of {what}_file and {what}_pem")));
             }
         }
-        for (what, file, pem) in
-            [("middle", &self.middle_file, &self.middle_pem), ("ca", &self.ca_file, &self.ca_pem)]
-        {
-            if file.is_some() && pem.is_some() {
-                return Err(PluginError::settings(format!(
-                    "{what}_file and {what}_pem are both set; keep one"
-                )));
-            }
-        }
+        given::at_most_one("middle", self.middle_file.as_deref(), self.middle_pem.as_deref())?;
+        given::at_most_one("ca", self.ca_file.as_deref(), self.ca_pem.as_deref())?;
         let web = self.notify_url.starts_with("http://") || self.notify_url.starts_with("https://");
         if !web || self.notify_url.len() > 256 || !self.notify_url.bytes().all(|b| b.is_ascii_graphic()) {
             return no("notify_url is not an http(s):// address of at most 256 characters");

@@ -21,3 +21,11 @@ pub fn pem(key: &str, file: Option<&Path>, pem: Option<&str>) -> Result<String, 
         ))
     })
 }
+
+/// Refuses a thing that is given twice, by file and as text.
+pub fn at_most_one(what: &str, file: Option<&Path>, pem: Option<&str>) -> Result<(), PluginError> {
+    if file.is_some() && pem.is_some() {
+        return Err(PluginError::settings(format!("{what}_file and {what}_pem are both set; keep one")));
+    }
+    Ok(())
+}
