@@ -66,6 +66,9 @@ pub struct RigOptions {
     pub plugin_host: Option<PathBuf>,
     /// `clock.trust`.
     pub clock_trust: &'static str,
+    /// `[routing]`. The usual one has breakers that never open: tests that break networks on purpose want the next sale to go
+    /// there all the same.
+    pub routing: String,
 }
 
 impl Default for RigOptions {
@@ -82,6 +85,7 @@ impl Default for RigOptions {
             env: Vec::new(),
             plugin_host: None,
             clock_trust: "always",
+            routing: "[routing.breaker]\nin-a-row = 1000\nfaults = 0\n".into(),
         }
     }
 }
@@ -279,7 +283,7 @@ priority = 30
 {extra}"#,
             host = host.as_deref().unwrap_or_default(),
             trust = self.options.clock_trust,
-            routing = self.routing_text(),
+            routing = self.options.routing,
             tid = terminal.tid,
             mid = terminal.mid,
             bus = self.bus.address(),
@@ -292,15 +296,6 @@ priority = 30
             acquirer_ms = self.options.acquirer_ms,
             extra = self.options.extra_config,
         )
-    }
-
-    /// Tests that break networks on purpose want the next sale to go there all the same, unless they say how channels are
-    /// chosen.
-    fn routing_text(&self) -> &'static str {
-        if self.options.extra_config.contains("[routing") {
-            return "";
-        }
-        "[routing.breaker]\nin-a-row = 1000\nfaults = 0\n"
     }
 
     /// What starts `tilld`; its log goes to a pipe.

@@ -9,8 +9,8 @@ use till_simulators::players::Swipe;
 use till_tests::scene::{TRACKS, again, until, wallet_code};
 use till_tests::{Client, Rig, RigOptions, Watch};
 
-/// A second bank-card channel, after the first one, and how channels are chosen.
-fn backup(acquirer: &Acquirer, routing: &str) -> String {
+/// A second bank-card channel, after the first one.
+fn backup(acquirer: &Acquirer) -> String {
     format!(
         r#"
 [channel.backup]
@@ -23,7 +23,6 @@ terminal = "12345678"
 merchant = "123456789012345"
 no_pin = "accept"
 tls = false
-{routing}
 "#,
         acquirer.addr()
     )
@@ -31,8 +30,8 @@ tls = false
 
 /// A till with both, ready for cards.
 async fn open(second: &Acquirer, routing: &str) -> (Rig, Client) {
-    let extra_config = backup(second, routing);
-    let mut rig = Rig::stand(RigOptions { extra_config, ..RigOptions::default() }).unwrap();
+    let (extra_config, routing) = (backup(second), routing.to_owned());
+    let mut rig = Rig::stand(RigOptions { extra_config, routing, ..RigOptions::default() }).unwrap();
     rig.start_till().unwrap();
     let client = rig.wait_up().await.unwrap();
     ready(&client).await;
