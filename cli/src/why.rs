@@ -6,7 +6,7 @@ use till_plugin::Money;
 
 use crate::args::WhatIf;
 use crate::exit::Failure;
-use crate::look::{Look, Tone, clean, line};
+use crate::look::{Tone, clean, line};
 use crate::session::Session;
 use crate::{bill, view};
 
@@ -40,7 +40,7 @@ pub(crate) async fn what_if(s: &Session, args: &WhatIf) -> Result<(), Failure> {
         "channel": channel, "text": text, "text-zh": text_zh, "decision": record, "instead": instead,
     });
     s.show(&json, |look| {
-        let mut out = lines(look, look.say(&text, &text_zh));
+        let mut out = view::lines(look, look.say(&text, &text_zh));
         if !instead.is_empty() {
             let title = look.say("this till would take too", "也可用");
             line(&mut out, &look.paint(title, Tone::Strong));
@@ -54,15 +54,4 @@ pub(crate) async fn what_if(s: &Session, args: &WhatIf) -> Result<(), Failure> {
         }
         out
     })
-}
-
-/// Lines of a text for people, each made safe for a terminal.
-pub(crate) fn lines(look: &Look, text: &str) -> String {
-    let mut out = String::new();
-    for (n, one) in text.lines().enumerate() {
-        let indent = if one.starts_with("  ") { "  " } else { "" };
-        let shown = format!("{indent}{}", clean(one.trim()));
-        line(&mut out, &if n == 0 { look.paint(&shown, Tone::Strong) } else { shown });
-    }
-    out
 }

@@ -12,4 +12,5 @@ pub use fix::fix;
 pub use lists::{channels, devices, payments, plugins};
 pub use payment::payment;
 pub use status::status;
+pub(crate) use why::lines;
 pub use why::{decisions, standing};

@@ -4,7 +4,6 @@ use till_dbus::tree::Channel;
 use till_dbus::types::DecisionRow;
 
 use crate::look::{Look, Tone, clean, line};
-use crate::why::lines;
 
 /// Decisions of a payment.
 pub fn decisions(look: &Look, rows: &[DecisionRow]) -> String {
@@ -59,4 +58,15 @@ pub fn standing(look: &Look, c: &Channel) -> String {
         parts.push(format!("{} {state} ({} {faults})", look.kind(&b.operation), b.faults));
     }
     clean(&parts.join("; "))
+}
+
+/// Lines of a text for people, each made safe for a terminal.
+pub(crate) fn lines(look: &Look, text: &str) -> String {
+    let mut out = String::new();
+    for (n, one) in text.lines().enumerate() {
+        let indent = if one.starts_with("  ") { "  " } else { "" };
+        let shown = format!("{indent}{}", clean(one.trim()));
+        line(&mut out, &if n == 0 { look.paint(&shown, Tone::Strong) } else { shown });
+    }
+    out
 }
