@@ -189,6 +189,11 @@ impl TestHost {
         self.lock().log_fault = Some(fault);
     }
 
+    /// Appends go well again, if the one that was to go wrong has not come.
+    pub fn heal_log(&self) {
+        self.lock().log_fault = None;
+    }
+
     /// The log loses everything after its first `kept` entries, as if the plugin's machine had stopped before them.
     pub fn cut_log(&self, kept: usize) {
         self.lock().entries.truncate(kept);

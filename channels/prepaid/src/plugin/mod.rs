@@ -90,15 +90,24 @@ impl Prepaid {
     /// Books it.
     fn book(&mut self, request: &Request) -> Result<Entry, NotBooked> {
         let now = self.now();
-        self.ledger.submit(request, now).map(|done| done.entry).map_err(|failure| match &failure {
+        let done = self.ledger.submit(request, now).and_then(|done| {
+            // A repeat is answered as the first time, unless it was taken back meanwhile.
+            let found = if done.repeated { self.ledger.settle(&request.key, now)? } else { None };
+            Ok((done.entry, found.is_some_and(|found| found.undone)))
+        });
+        match done {
+            Ok((entry, false)) => Ok(entry),
+            Ok((_, true)) => Err(NotBooked::Declined(words::undone())),
             // The ledger was asked and said no, and keeps to it.
-            Failure::Refused(refusal) => {
+            Err(Failure::Refused(refusal)) => {
                 self.declined += 1;
-                NotBooked::Declined(words::refused(refusal))
+                Err(NotBooked::Declined(words::refused(&refusal)))
             }
-            Failure::Log(LogError::NotWritten(_)) => NotBooked::NotSent(words::not_done(&failure)),
-            Failure::Log(_) | Failure::Damaged(_) => NotBooked::Unknown(unknown(&failure)),
-        })
+            Err(failure @ Failure::Log(LogError::NotWritten(_))) => {
+                Err(NotBooked::NotSent(words::not_done(&failure)))
+            }
+            Err(failure) => Err(NotBooked::Unknown(unknown(&failure))),
+        }
     }
 
     /// An entry as an approval. Made of the entry alone: a repeat is answered with the same words.

@@ -193,30 +193,6 @@ impl Shop {
         self.platform.ledger().kept
     }
 
-    /// What the till books for a payment, resolving as the daemon would: two queries, then reversals until one is answered.
-    pub fn booked(&mut self) -> i64 {
-        match self.pay() {
-            Outcome::Approved(a) => return a.amount.minor(),
-            Outcome::Declined(_) | Outcome::NotSent(_) => return 0,
-            Outcome::Unknown(_) => {}
-        }
-        for _ in 0..2 {
-            match self.query() {
-                QueryOutcome::Paid(a) => return a.amount.minor(),
-                QueryOutcome::NotPaid(_) => return 0,
-                _ => {}
-            }
-        }
-        for _ in 0..12 {
-            match self.undo() {
-                UndoOutcome::Undone { .. } | UndoOutcome::NeverExisted => return 0,
-                UndoOutcome::Refused(d) => panic!("refused: {d:?}"),
-                UndoOutcome::NotSent(_) | UndoOutcome::Unknown(_) => {}
-            }
-        }
-        panic!("never resolved");
-    }
-
     /// What follows the payment (or whatever has this approval and recovery data).
     pub fn follow_of(
         &self,

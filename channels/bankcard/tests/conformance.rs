@@ -1,0 +1,212 @@
+//! The contract of every channel, run by the bank card channel against the acquirer simulator.
+#![allow(clippy::unwrap_used)] // in helpers too: what fails there fails the test
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use till_channel_bankcard::plugin::Bankcard;
+use till_conformance::{Adapter, Case, Step, Way, conformance, script, wire};
+use till_plugin::channel::SignIn;
+use till_plugin::instrument::StripeCard;
+use till_plugin::testing::TestHost;
+use till_plugin::{Channel, Instrument, Money};
+use till_simulators::acquirer::{Acquirer, AcquirerConfig};
+use till_simulators::faults::Fault;
+
+const TID: &str = "12345678";
+const PAN: &str = "6200000000000005";
+const TRACK2: &str = "6200000000000005=29121010000000000";
+const TMK: &str = "0123456789ABCDEFFEDCBA9876543210";
+/// What the everyday card begins with.
+const START: i64 = 100_000_000;
+
+struct Kit {
+    acquirer: Acquirer,
+    files: tempfile::TempDir,
+    batch: Cell<u32>,
+}
+
+impl Kit {
+    fn file(&self, name: &str, pem: &str) -> String {
+        let path = self.files.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+fn swipe(pan: &str) -> Instrument {
+    Instrument::Stripe(StripeCard {
+        track1: None,
+        track2: Some(format!("{pan}=29121010000000000").into()),
+        track3: None,
+        pan: pan.to_owned().into(),
+        expiry: None,
+        service_code: Some("101".into()),
+        masked: format!("{}******{}", &pan[..6], &pan[12..]),
+        luhn: true,
+    })
+}
+
+impl Adapter for Kit {
+    type Channel = Bankcard;
+    type Fault = Fault;
+
+    const NAME: &'static str = "bankcard";
+    const WITHOUT: &'static [(Case, &'static str)] = &[
+        (Case::Clock, "requests carry a MAC, not a signed time: the host goes by its own clock"),
+        (Case::FoundLater, "the protocol has no query: what is unknown is reversed"),
+    ];
+    const MUTUAL: bool = true;
+    const REPLAYS: bool = false;
+
+    fn start() -> Self {
+        Self {
+            acquirer: Acquirer::start(AcquirerConfig::default()).unwrap(),
+            files: tempfile::tempdir().unwrap(),
+            batch: Cell::new(1),
+        }
+    }
+
+    fn network(&self) -> Option<SocketAddr> {
+        Some(self.acquirer.addr())
+    }
+
+    fn bench(&self, identity: Option<&str>) -> TestHost {
+        let bench = TestHost::new().with_secret("tmk", TMK.as_bytes());
+        match identity {
+            Some(key) => bench.with_secret("tls-client-key", key.as_bytes()),
+            None => bench,
+        }
+    }
+
+    fn settings(&self, way: &Way) -> String {
+        let mut json = serde_json::json!({
+            "terminal": TID, "merchant": "123456789012345",
+            "dialect": { "timing": { "connect": 10_000, "answer": 10_000 } },
+        });
+        match way {
+            Way::Plain(address) => {
+                json["address"] = address.to_string().into();
+                json["tls"] = false.into();
+            }
+            Way::Tls { port, ca_pem, identity } => {
+                json["address"] = format!("localhost:{port}").into();
+                json["tls_ca"] = self.file("ca.pem", ca_pem).into();
+                if let Some((certificate, _)) = identity {
+                    json["tls_client_certificate"] = self.file("till.pem", certificate).into();
+                }
+            }
+            Way::None => {}
+        }
+        json.to_string()
+    }
+
+    fn ready(&mut self, channel: &mut Bankcard, trace: u32) {
+        let request = SignIn { trace, batch: self.batch.get(), operator: None, wall_ms: 0 };
+        if let Some(batch) = channel.sign_in(&request).unwrap().batch {
+            self.batch.set(batch);
+        }
+    }
+
+    fn batch(&self) -> u32 {
+        self.batch.get()
+    }
+
+    /// The acquirer's host goes by this machine's clock.
+    fn wall_ms(&self, bench: &TestHost) -> i64 {
+        bench.host().now().wall_ms - script::clock_offset_ms()
+    }
+
+    fn instrument(&self, _number: u32, _amount: Money) -> Instrument {
+        swipe(PAN)
+    }
+
+    fn poor(&self, _amount: Money) -> Instrument {
+        swipe("4000000000009995")
+    }
+
+    fn faults(&self, step: Step) -> Vec<Fault> {
+        let mut faults = script::broken();
+        faults.retain(|fault| !matches!(fault, Fault::HttpStatus { .. }));
+        faults.extend([Fault::DuplicateReply {}, Fault::MergedReplies {}]);
+        for code in ["91", "96", "98", "A0", "77", "99"] {
+            faults.push(script::answer(code, None, false));
+        }
+        // A reversal that the host says it did, and did not, would be believed: its answer has a MAC.
+        if step == Step::Undo {
+            faults.push(script::answer("06", None, false));
+        }
+        faults
+    }
+
+    fn lies(&self) -> Vec<Fault> {
+        script::lies()
+    }
+
+    fn waits(fault: &Fault) -> bool {
+        matches!(fault, Fault::WrongReference {})
+    }
+
+    fn lost(&self) -> Option<(Fault, Fault)> {
+        Some((Fault::DropBeforeBooking {}, Fault::DropAfterBooking {}))
+    }
+
+    fn undo_refused(&self) -> Option<Fault> {
+        Some(script::answer("05", None, false))
+    }
+
+    fn strike(&self, _bench: &TestHost, step: Step, fault: &Fault) {
+        let operation = match step {
+            Step::Sale => "sale",
+            Step::Undo => "reversal",
+            Step::Refund | Step::RefundQuery => "refund",
+            Step::Void => "void",
+            Step::Query => "other",
+        };
+        script::once(self.acquirer.faults(), operation, fault);
+    }
+
+    fn calm(&self, _bench: &TestHost) {
+        self.acquirer.faults().clear();
+    }
+
+    fn kept(&self, _bench: &TestHost) -> Option<i64> {
+        Some(START - self.acquirer.card_balance(PAN).unwrap().minor())
+    }
+
+    fn requests(&self) -> usize {
+        usize::try_from(self.acquirer.stats().received).unwrap()
+    }
+
+    fn secrets(&self) -> Vec<Vec<u8>> {
+        let mut secrets = self.acquirer.working_keys(TID);
+        secrets.extend([PAN.into(), "4000000000009995".into(), TRACK2.into(), TMK.into()]);
+        secrets
+    }
+
+    /// A reversal names the card, so its number is kept, sealed; its track never.
+    fn never_kept(&self) -> Vec<Vec<u8>> {
+        vec![TRACK2.into(), TRACK2.replace('=', "D").into(), b"29121010000000000".to_vec()]
+    }
+
+    fn whole(bytes: &[u8]) -> bool {
+        wire::frame_whole(bytes)
+    }
+
+    /// Behind length, TPDU and header: MTI to field 64.
+    fn sealed(answer: &[u8]) -> Range<usize> {
+        13..answer.len()
+    }
+
+    fn endless() -> Vec<(Vec<u8>, Vec<u8>)> {
+        vec![
+            (Vec::new(), vec![0; 4096]),
+            (Vec::new(), vec![0xFF; 4096]),
+            (vec![8, 0], vec![0x60; 4096]),
+            (vec![0, 30], [vec![0x60; 30], vec![0, 30]].concat()),
+        ]
+    }
+}
+
+conformance!(Kit);
