@@ -11,7 +11,7 @@ use till_plugin::driver::DeviceState;
 use till_plugin::host::Level;
 use till_plugin::{Channel, Instrument, Sensitive};
 use till_simulators::faults::{Fault, Rule};
-use till_simulators::unionpay::{Account, Buyer, Platform, Settings, State};
+use till_simulators::unionpay::{Account, Buyer, State};
 
 /// Longer than a clearing day.
 const A_DAY: Duration = Duration::from_hours(24);
