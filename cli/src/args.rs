@@ -7,6 +7,7 @@ use till_plugin::{Currency, Sensitive};
 mod after;
 mod cases;
 mod device;
+mod merchant;
 mod prepaid;
 mod template;
 mod why;
@@ -14,6 +15,7 @@ mod why;
 pub use after::{Bill, Case, Leg, LegOptions, PartLeg, ReviewCommand, Verdict};
 pub use cases::{DisputeCommand, Notices, Outcome};
 pub use device::{DeviceCommand, Record};
+pub use merchant::{MerchantCommand, PasswordFrom};
 pub use prepaid::{CardArgs, PrepaidCommand};
 pub use template::{Lang, Look as TemplateLook, TemplateCommand, Width};
 pub use why::{Purpose as WhatFor, WhatIf};
@@ -56,6 +58,17 @@ pub enum Command {
     Training {
         /// Whether the till is to be in training.
         to: OnOff,
+    },
+    /// Merchants' numbers and passwords, for channels that ask for them before they sell.
+    #[command(subcommand)]
+    Merchant(MerchantCommand),
+    /// Make the hash of a merchant's password, for a file in the secrets folder. Asks no till.
+    HashPassword {
+        /// File to make (mode 0600) [default: standard output].
+        file: Option<std::path::PathBuf>,
+        /// Where the password comes from.
+        #[command(flatten)]
+        password: PasswordFrom,
     },
     /// Open a payment, confirm its amount, and follow it to its end. Ctrl-C asks to cancel it.
     Pay(Pay),

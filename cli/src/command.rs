@@ -16,7 +16,9 @@ use crate::args::{Cli, Command, DeviceCommand, EvidenceCommand, JournalCommand, 
 use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
-use crate::{after, bill, cases, day, evidence, monitor, offline, pay, prepaid, receipt, record, view, why};
+use crate::{
+    after, bill, cases, day, evidence, merchant, monitor, offline, pay, prepaid, receipt, record, view, why,
+};
 
 /// Runs what was asked; gives the exit code.
 pub async fn run(cli: Cli) -> Result<u8, Failure> {
@@ -32,6 +34,9 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
             return evidence::verify(&look, cli.json, file, key.as_deref());
         }
         Command::Receipt { template: Some(command), .. } => return receipt::run(&look, cli.json, command),
+        Command::HashPassword { file, password } => {
+            return merchant::hash(&look, file.as_deref(), password).await.map(|()| DONE);
+        }
         Command::Monitor => return monitor::run(&bus, &look, cli.json).await,
         _ => {}
     }
@@ -44,6 +49,7 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
     day::check(&cli.command, cli.operator.as_deref())?;
     prepaid::check(&cli.command, cli.operator.as_deref())?;
     cases::check(&cli.command, cli.operator.as_deref())?;
+    merchant::check(&cli.command, cli.operator.as_deref())?;
     let bill = match &cli.command {
         Command::Bill(args) => Some(bill::asked(args, &look.zone)?),
         _ => None,
@@ -112,6 +118,7 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
         Command::Explain { payment } => why::explain(s, &payment).await,
         Command::WhatIf(args) => why::what_if(s, &args).await,
         Command::Switch { channel } => switch(s, &channel).await,
+        Command::Merchant(command) => merchant::run(s, &command).await,
         Command::Training { to } => training(s, to == OnOff::On).await,
         Command::Cancel { payment } => {
             let id = s.payment_id(&payment).await?;
@@ -171,6 +178,7 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
         | Command::Prepaid(_)
         | Command::Journal(_)
         | Command::Monitor
+        | Command::HashPassword { .. }
         | Command::Completions { .. }
         | Command::Refund(_)
         | Command::Void(_)

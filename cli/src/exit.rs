@@ -93,6 +93,9 @@ impl From<Error> for Failure {
             Error::PossibleDuplicate(_) => {
                 "ask the customer; when it is another purchase, say why with --duplicate-reason WHY"
             }
+            Error::Locked(_) | Error::TooSoon(_) | Error::WrongPassword(_) => {
+                "`tillctl channels` shows which channels ask for the merchant, and how that stands"
+            }
             Error::OtherCard(_) => {
                 "ask for the card that paid: `tillctl show PAYMENT` shows its masked number"
             }

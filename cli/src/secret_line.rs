@@ -38,8 +38,13 @@ impl Drop for NoEcho {
     }
 }
 
-/// Reads a code. Dropping the future (Ctrl-C) leaves the terminal as it was.
+/// Reads a payment code.
 pub(crate) async fn read(prompt: &str) -> Result<Sensitive<String>, Failure> {
+    read_as(prompt, "payment code").await
+}
+
+/// Reads a line; `what` it is, for people. Dropping the future (Ctrl-C) leaves the terminal as it was.
+pub(crate) async fn read_as(prompt: &str, what: &str) -> Result<Sensitive<String>, Failure> {
     let _quiet = NoEcho::start();
     if stdin().is_terminal() {
         eprint!("{prompt}");
@@ -55,7 +60,7 @@ pub(crate) async fn read(prompt: &str) -> Result<Sensitive<String>, Failure> {
     text.truncate(end);
     if text.is_empty() || text.len() > MAX {
         return Err(Failure::usage(format!(
-            "standard input gave {} bytes where a payment code was expected: pipe or scan one line into it",
+            "standard input gave {} bytes where a {what} was expected: give one line",
             text.len()
         )));
     }

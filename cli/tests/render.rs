@@ -3,8 +3,8 @@
 
 use till_dbus::tree::{Channel, Device, JournalState, Payment, Terminal, Tree};
 use till_dbus::types::{
-    AttemptDetails, Blocker, LocalText, Maintenance, PaymentDetails, PaymentRow, PluginRow, Prompt,
-    PromptArguments,
+    AttemptDetails, Blocker, LocalText, Maintenance, MerchantState, PaymentDetails, PaymentRow, PluginRow,
+    Prompt, PromptArguments,
 };
 use tillctl::look::Look;
 use tillctl::table::{Cell, render, width};
@@ -35,6 +35,7 @@ fn tree() -> Tree {
         priority,
         maintenance: Maintenance::default(),
         breakers: Vec::new(),
+        merchant: MerchantState { state: "not-required".into(), ..MerchantState::default() },
     };
     Tree {
         terminal: Terminal {
@@ -243,7 +244,7 @@ fn json_keys_are_stable() {
     assert_eq!(keys(&tree["journal"]), "head-hash head-seq state");
     assert_eq!(
         keys(&tree["channels"][0]),
-        "breakers families id maintenance name operations plugin priority reason state unresolved"
+        "breakers families id maintenance merchant name operations plugin priority reason state unresolved"
     );
     assert_eq!(keys(&tree["devices"][0]), "classes id jobs name plugin reason sandbox state transport");
     assert_eq!(

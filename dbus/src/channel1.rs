@@ -1,6 +1,6 @@
 //! `org.tilld.Channel1`.
 
-use crate::types::{BreakerRow, LocalText, Maintenance};
+use crate::types::{BreakerRow, LocalText, Maintenance, MerchantState};
 use crate::{Error, Options};
 
 /// org.tilld.Channel1: one payment channel, at /org/tilld/Till1/channel/`<id>`.
@@ -52,6 +52,12 @@ pub trait Channel1 {
     /// 0.2.
     #[zbus(property)]
     fn breakers(&self) -> Result<Vec<BreakerRow>, Error>;
+
+    /// Whether it asks for the merchant's number and password before it sells: (not-required, required, passed or locked;
+    /// wrong tries in a row; the operator whose sales it is passed for, or empty). Terminal1.AuthenticateMerchant. The end
+    /// of its time is followed within half a minute; choices are exact. Since 0.2.
+    #[zbus(property)]
+    fn merchant(&self) -> Result<MerchantState, Error>;
 
     /// Signs the terminal in. Errors: Unsupported, Timeout, PluginFailed, Refused.
     fn sign_in(&self, options: Options<'_>) -> Result<(), Error>;

@@ -59,3 +59,15 @@ pub struct BreakerRow {
     #[serde(rename = "since-ms")]
     pub since_ms: i64,
 }
+
+/// Merchant authentication of a channel: `(sus)`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type, zbus::Variant, OwnedVariant)]
+pub struct MerchantState {
+    /// not-required, required, passed, locked.
+    pub state: String,
+    /// Wrong tries in a row.
+    #[serde(rename = "wrong-tries")]
+    pub wrong_tries: u32,
+    /// Whose sales it is passed for; empty: those of nobody in particular.
+    pub operator: String,
+}

@@ -104,6 +104,12 @@ errors! {
     NotPossible,
     /// A review needs two people.
     Review,
+    /// The merchant's number or password is not right.
+    WrongPassword,
+    /// Too many wrong passwords; a supervisor unlocks it.
+    Locked,
+    /// The next password is taken later.
+    TooSoon,
     /// The journal cannot take it: no room, read-only, or broken.
     JournalUnavailable,
     /// The device or channel does not do this.

@@ -1,6 +1,6 @@
 //! `org.tilld.Terminal1`.
 
-use zbus::{ObjectPath, OwnedObjectPath};
+use zbus::{Fd, ObjectPath, OwnedObjectPath};
 
 use crate::types::{Blocker, DecisionRow, InsteadRow, PaymentDetails, PaymentRow};
 use crate::{Error, Options};
@@ -57,6 +57,28 @@ pub trait Terminal1 {
     /// Chooses the current channel by id; empty: automatic. Durable when it returns. Errors: Busy (a payment is in
     /// flight; nothing changed), NotFound, JournalUnavailable. Options: operator (s).
     fn select_channel(&self, channel: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// Says a merchant's number and password for a channel that asks for them (Channel1.Merchant). password: a pipe that the
+    /// password stands in, its writing end closed within two seconds; it is in no message. The try is counted on disk
+    /// before the password is looked at. Passing is good for sales of the same operator on this channel until
+    /// SignOutMerchant, a restart of tilld, or the configured time (8 hours). Errors: WrongPassword, TooSoon (wait), Locked
+    /// (UnlockMerchant), NotFound, WrongState (it asks for nobody), Unsupported (its secret cannot be used), Timeout,
+    /// JournalUnavailable. Options: operator (s) whose sales. Since 0.2.
+    fn authenticate_merchant(
+        &self,
+        channel: &str,
+        merchant: &str,
+        password: Fd<'_>,
+        options: Options<'_>,
+    ) -> Result<(), Error>;
+
+    /// Ends what AuthenticateMerchant began; what is under way goes on. Errors: NotFound, WrongState, JournalUnavailable.
+    /// Options: operator (s). Since 0.2.
+    fn sign_out_merchant(&self, channel: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// Forgets the wrong tries of a channel, so that people may try again. Errors: NotFound, WrongState, InvalidArgs (no
+    /// operator), JournalUnavailable. Options: operator (s), who: must be there. Since 0.2.
+    fn unlock_merchant(&self, channel: &str, options: Options<'_>) -> Result<(), Error>;
 
     /// Puts the till into training, or takes it out of it. Durable when it returns. Errors: Busy (a payment holds the
     /// till), WrongState (no operator), JournalUnavailable. Options: operator (s), who: must be there. Since 0.2.

@@ -7,7 +7,9 @@ use zbus::fdo::{ObjectManagerProxy, PropertiesProxy};
 use zbus::names::InterfaceName;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
-use crate::types::{Blocker, BreakerRow, Head, Job, LocalText, Maintenance, Prompt, SandboxLayer};
+use crate::types::{
+    Blocker, BreakerRow, Head, Job, LocalText, Maintenance, MerchantState, Prompt, SandboxLayer,
+};
 use crate::{Error, NAME, paths};
 
 /// Properties of one interface.
@@ -86,6 +88,8 @@ pub struct Channel {
     pub maintenance: Maintenance,
     /// Breakers that are not closed.
     pub breakers: Vec<BreakerRow>,
+    /// Merchant authentication.
+    pub merchant: MerchantState,
 }
 
 /// Properties of `org.tilld.Device1`, and of `org.tilld.Printer1` where the device has it.
@@ -216,6 +220,7 @@ impl Channel {
             priority: get(p, "Priority")?,
             maintenance: get(p, "Maintenance")?,
             breakers: get(p, "Breakers")?,
+            merchant: get(p, "Merchant")?,
         })
     }
 }

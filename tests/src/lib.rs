@@ -10,6 +10,8 @@ pub mod rig;
 pub mod scene;
 pub mod search;
 pub mod staging;
+pub mod tap;
+pub mod wall;
 pub mod watch;
 
 pub use client::{Client, PaymentClient};

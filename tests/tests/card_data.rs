@@ -4,16 +4,16 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use base64::Engine;
-use futures_util::StreamExt;
 use till_simulators::acquirer::Terminal;
 use till_simulators::acquirer::cards::Card;
 use till_simulators::faults::{Fault, Rule};
 use till_simulators::players::{Scan, SwipeFault};
 use till_tests::scene::{again, refused};
 use till_tests::search::{self, Found, Needle};
+use till_tests::tap::tap;
 use till_tests::{Client, Rig, RigOptions, Watch};
 
 const PAN: &str = "4761739001010119";
@@ -56,22 +56,6 @@ fn working_keys(rig: &Rig) -> Vec<Needle> {
     let keys: Vec<_> = keys.into_iter().filter(|k| k.len() >= 8).collect();
     assert!(keys.len() >= 2, "the acquirer has issued keys");
     keys.iter().map(|k| Needle::bytes("working key", k)).collect()
-}
-
-/// Everything that crosses the bus, as bytes.
-async fn tap(rig: &Rig) -> zbus::Result<Arc<Mutex<Vec<u8>>>> {
-    let connection = Client::connect(rig.bus.address()).await?.connection().clone();
-    let mut messages = zbus::MessageStream::from(&connection);
-    zbus::fdo::MonitoringProxy::new(&connection).await?.become_monitor(&[], 0).await?;
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let theirs = heard.clone();
-    tokio::spawn(async move {
-        let _connection = connection;
-        while let Some(Ok(message)) = messages.next().await {
-            theirs.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(message.data());
-        }
-    });
-    Ok(heard)
 }
 
 /// Environment and arguments of the daemon and its hosts; whether a core may be left.

@@ -26,6 +26,14 @@ pub fn fix(look: &Look, blocker: &Blocker) -> String {
             "other ways to pay are taken meanwhile: `tillctl what-if AMOUNT FAMILY`".into(),
             "期间请使用其他支付方式：`tillctl what-if 金额 方式`".into(),
         ),
+        "merchant-required" => (
+            format!("`tillctl merchant sign-in {id} NUMBER`, with the --operator who sells"),
+            format!("验证商户：`tillctl merchant sign-in {id} 商户号`，并以 --operator 指明收银员"),
+        ),
+        "merchant-locked" => (
+            format!("a supervisor unlocks it: `tillctl merchant unlock {id} --operator NAME`"),
+            format!("由主管解锁：`tillctl merchant unlock {id} --operator 姓名`"),
+        ),
         "breaker-open" => (
             format!("it comes back by itself once it answers; `tillctl probe {id}` asks now"),
             format!("恢复应答后自动启用；可用 `tillctl probe {id}` 立即探测"),

@@ -49,6 +49,21 @@ pub fn standing(look: &Look, c: &Channel) -> String {
         };
         parts.push(format!("{what} {}{}", look.time(m.next_from_ms), until(m.next_until_ms)));
     }
+    let merchant = match c.merchant.state.as_str() {
+        "required" => Some(look.say("asks for the merchant (`tillctl merchant sign-in`)", "须先验证商户")),
+        "locked" => {
+            Some(look.say("locked: wrong passwords (`tillctl merchant unlock`)", "密码错误过多，已锁定"))
+        }
+        "passed" => Some(look.say("merchant signed in", "商户已验证")),
+        _ => None,
+    };
+    if let Some(text) = merchant {
+        let operator = match c.merchant.operator.as_str() {
+            "" => String::new(),
+            name => format!(" ({})", clean(name)),
+        };
+        parts.push(format!("{text}{operator}"));
+    }
     for b in &c.breakers {
         let state = match b.state.as_str() {
             "half-open" => look.say("is tried with one sale", "试行一笔"),

@@ -103,6 +103,10 @@ impl Input {
             | Self::SettleAgain { .. }
             | Self::ReprintSlip { .. }
             | Self::SetTraining { .. }
+            | Self::TryMerchant { .. }
+            | Self::MerchantPassed { .. }
+            | Self::SignOutMerchant { .. }
+            | Self::UnlockMerchant { .. }
             | Self::CloseAnyway { .. } => None,
         }
     }
@@ -132,6 +136,35 @@ pub enum Input {
     SetTraining {
         /// Training from now on.
         on: bool,
+        /// Who; a name is wanted.
+        operator: String,
+    },
+    /// Somebody is about to say a merchant's number and password for a channel that asks for them. They are compared once
+    /// this is durable; they are not in it.
+    TryMerchant {
+        /// Channel.
+        channel: String,
+        /// Whose sales it would be good for.
+        operator: Option<String>,
+    },
+    /// They were right.
+    MerchantPassed {
+        /// Channel.
+        channel: String,
+        /// Whose sales it is good for.
+        operator: Option<String>,
+    },
+    /// Somebody ends what passing began.
+    SignOutMerchant {
+        /// Channel.
+        channel: String,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// A supervisor lets people try again.
+    UnlockMerchant {
+        /// Channel.
+        channel: String,
         /// Who; a name is wanted.
         operator: String,
     },

@@ -23,6 +23,7 @@ pub mod input;
 mod keys;
 pub mod limits;
 pub mod machine;
+pub mod merchant;
 pub mod payment;
 pub mod planted;
 pub mod postings;

@@ -2,6 +2,7 @@
 
 use till_plugin::{Currency, Money};
 
+use crate::merchant::MerchantRefusal;
 use crate::payment::{PaymentId, PaymentState};
 
 /// A refusal; each variant is one D-Bus error name.
@@ -152,6 +153,9 @@ pub enum Refusal {
     /// Training and selling are kept apart.
     #[error("{0}")]
     Training(&'static str),
+    /// About a merchant's number and password.
+    #[error(transparent)]
+    Merchant(#[from] MerchantRefusal),
     /// The input does not fit what is going on (a late or doubled answer); nothing to tell a caller.
     #[error("nothing waits for this")]
     Stale,

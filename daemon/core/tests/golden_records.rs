@@ -17,6 +17,9 @@ const BATCH_EVENTS: usize = 14;
 /// Names of what happens to a dispute.
 const DISPUTE_EVENTS: usize = 4;
 
+/// Names of what happens about a merchant.
+const MERCHANT_EVENTS: usize = 4;
+
 const RULE: &str = "A record that was ever written must be readable for ever: do not change or move a variant or a type \
                     inside it. Add a new variant at the end of `Record` (and of the enum inside it), keep the old one, \
                     and add its line to tests/golden/records.txt.";
@@ -144,9 +147,10 @@ fn every_variant_and_every_line_is_tried() {
         | Record::On { .. }
         | Record::OpenedTraining { .. }
         | Record::TrainingSet { .. }
-        // Every kind of dispute and batch event has a name of its own.
+        // Every kind of dispute, merchant and batch event has a name of its own.
+        | Record::Merchant { .. }
         | Record::Dispute { .. }
-        | Record::Batch(_) => 44 + DISPUTE_EVENTS,
+        | Record::Batch(_) => 44 + DISPUTE_EVENTS + MERCHANT_EVENTS,
     };
     assert_eq!(
         kinds.len(),

@@ -12,6 +12,7 @@ use till_core::batch::{Rules, SettleRule};
 use till_core::breaker::{Breakers, Settings, Signal, Told};
 use till_core::fees::FeePlan;
 use till_core::limits::{LimitHit, Scope};
+use till_core::merchant::{Merchants, Passes, Terms};
 use till_core::payment::PaymentId;
 use till_core::routing::{
     Action, Conditions, Decision, Exclusion, Policy, Question, RouteHealth, RouteView, Rule, Verdict, route,
@@ -37,6 +38,7 @@ struct World {
     breakers: Breakers,
     fees: Vec<(String, u32)>,
     trusted: bool,
+    merchants: Vec<String>,
 }
 
 impl World {
@@ -54,6 +56,7 @@ impl World {
             breakers: Breakers::default(),
             fees: Vec::new(),
             trusted: true,
+            merchants: Vec::new(),
         }
     }
 
@@ -61,6 +64,9 @@ impl World {
         let mut rules = Rules::default();
         rules.routing.policy = self.policy.clone().into();
         rules.routing.breakers = self.breakers.clone().into();
+        let terms = Terms { tries: 5, valid_ms: 1_000 };
+        let asked = self.merchants.iter().map(|id| (id.clone(), terms)).collect();
+        rules.routing.merchants = Passes::new(asked, &Merchants::default(), 0).into();
         for (id, rate_ppm) in &self.fees {
             let fee = Some(FeePlan { rate_ppm: *rate_ppm, ..FeePlan::default() });
             rules.channels.insert(id.clone(), SettleRule { fee, ..SettleRule::default() });
@@ -130,6 +136,7 @@ impl World {
                 let when = When::Once(Span { from_ms: NOW + 500_000, until_ms: NOW + 900_000 });
                 self.policy.windows.push(window(when));
             }
+            14 => self.merchants.push(id),
             _ => {
                 for n in 0..Settings::default().in_a_row {
                     let who = (PaymentId([9; 16]), n);
@@ -158,6 +165,7 @@ impl World {
             Exclusion::Window(_) => self.policy.windows.retain(|w| w.channel != id),
             Exclusion::Breaker(_) => self.breakers.asked(id, true, 0),
             Exclusion::Rule(rule) => self.policy.rules.retain(|r| r.id != *rule),
+            Exclusion::Merchant(_) => self.merchants.retain(|m| m != id),
             Exclusion::Tried(_) => self.tried.retain(|(s, _)| s != id),
         }
     }
@@ -170,7 +178,7 @@ fn why<'a>(d: &'a Decision, id: &str) -> Option<&'a Exclusion> {
     })
 }
 
-const CODES: [&str; 15] = [
+const CODES: [&str; 16] = [
     "disabled",
     "family",
     "operation",
@@ -185,6 +193,7 @@ const CODES: [&str; 15] = [
     "rule",
     "closed",
     "draining",
+    "merchant",
     "breaker",
 ];
 
@@ -218,7 +227,7 @@ fn the_operators_channel_is_not_replaced_when_it_cannot_take_the_payment() {
 }
 
 fn world() -> impl Strategy<Value = World> {
-    let spoils = prop::collection::vec((0_usize..6, 0_u8..15), 0..14);
+    let spoils = prop::collection::vec((0_usize..6, 0_u8..16), 0..14);
     let orders = prop::collection::vec((0_u32..3, prop::option::of(0_u32..3)), 6);
     let rules =
         prop::collection::vec((any::<bool>(), 0_u8..3, prop::collection::vec(0_usize..6, 0..4)), 0..3);
@@ -292,7 +301,7 @@ proptest! {
             let mut before: Option<Exclusion> = None;
             // Each reason that goes leaves the next one of a later stage, or none: at the end the channel can take it.
             for step in 0.. {
-                prop_assert!(step < 16, "{} is never let in", candidate.channel);
+                prop_assert!(step < 17, "{} is never let in", candidate.channel);
                 let d = mended.ask();
                 let Some(e) = why(&d, &candidate.channel) else { break };
                 if let Some(before) = &before {

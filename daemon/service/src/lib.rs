@@ -6,6 +6,7 @@
 //! * [`bus`] serves it all on D-Bus;
 //! * [`receipts`] as the merchant wants them;
 //! * [`evidence`] of one payment for third parties;
+//! * [`merchant`]: what a merchant's password is compared with;
 //! * [`secrets`], [`keys`], [`logging`], [`service`] are what a daemon needs besides.
 
 pub mod bus;
@@ -13,6 +14,7 @@ pub mod config;
 pub mod evidence;
 pub mod keys;
 pub mod logging;
+pub mod merchant;
 pub mod offline;
 pub mod receipts;
 pub mod secrets;

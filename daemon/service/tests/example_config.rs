@@ -143,6 +143,9 @@ fn its_devices_and_channels_fit_their_plugins() {
     for name in ["alipay-key", "wechat-key", "unionpay-key", "acquirer-tmk", "prepaid-card-key"] {
         put(&secrets.join(name), b"test", 0o600);
     }
+    // Of the reference implementation's tests.
+    let hash = b"$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    put(&secrets.join("bankcard-password"), hash, 0o600);
     let mut config = load(&Sources::file(&example())).unwrap();
     config.plugin_dirs = vec![dir.path().join("plugins")];
     config.shop.receipt_template = Some(root.join("daemon/receipt/templates/receipt.zh.txt"));

@@ -348,7 +348,7 @@ pub(super) fn take_trace(till: &Till, ctx: &Context, channel: &str) -> Result<St
     Ok(Step::new(Record::TraceTaken { channel: channel.into(), trace }, [effect]))
 }
 
-fn known_channel<'a>(ctx: &'a Context, asked: &str) -> Result<&'a RouteView, Refusal> {
+pub(super) fn known_channel<'a>(ctx: &'a Context, asked: &str) -> Result<&'a RouteView, Refusal> {
     if let Some(view) = ctx.routes.iter().find(|r| r.id == asked && r.enabled) {
         return Ok(view);
     }

@@ -6,6 +6,7 @@
 //! * `resolve`: what happens to an outcome that nobody knows;
 //! * `settle`: the close of a day, and settlements with networks;
 //! * `outbox`: receipts and the drawer;
+//! * `merchant`: who may let a channel sell;
 //! * `training`: payments by which no money moves;
 //! * `recovery`: what a restart finds.
 
@@ -13,6 +14,7 @@ mod attempt;
 mod command;
 mod dispute;
 mod leg;
+mod merchant;
 mod outbox;
 mod recovery;
 mod resolve;
@@ -145,6 +147,14 @@ fn decided(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal> {
         Input::Dispute { payment, number, event, operator } => {
             dispute::asked(till, *payment, *number, event, operator)
         }
+        Input::TryMerchant { channel, operator } => merchant::tried(till, ctx, channel, operator.as_deref()),
+        Input::MerchantPassed { channel, operator } => {
+            merchant::passed(till, ctx, channel, operator.as_deref())
+        }
+        Input::SignOutMerchant { channel, operator } => {
+            merchant::signed_out(ctx, channel, operator.as_deref())
+        }
+        Input::UnlockMerchant { channel, operator } => merchant::unlocked(till, ctx, channel, operator),
         Input::NoSale { reason, operator } => outbox::no_sale(reason, operator.as_deref()),
     }
 }

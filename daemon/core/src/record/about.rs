@@ -1,6 +1,7 @@
 //! What a record is about, and how it is called.
 
 use super::Record;
+use crate::merchant::MerchantEvent;
 use crate::payment::PaymentId;
 
 impl Record {
@@ -52,6 +53,7 @@ impl Record {
             | Self::NoticesTaken { .. }
             | Self::DrawerOpened { .. }
             | Self::TrainingSet { .. }
+            | Self::Merchant { .. }
             | Self::Batch(_) => None,
         }
     }
@@ -105,6 +107,7 @@ impl Record {
             Self::Resealed { .. } => "resealed",
             Self::OpenedTraining { .. } => "opened-training",
             Self::TrainingSet { .. } => "training-set",
+            Self::Merchant { event, .. } => event.name(),
         }
     }
 
@@ -131,6 +134,8 @@ impl Record {
                 | Self::LegCreated { .. }
                 | Self::LegPresented { .. }
                 | Self::Sent { .. }
+                // Without room nobody guesses either.
+                | Self::Merchant { event: MerchantEvent::Tried { .. }, .. }
         )
     }
 }

@@ -14,6 +14,7 @@ use till_plugin::{Family, Money};
 
 use crate::batch::BatchEvent;
 use crate::dispute::DisputeEvent;
+use crate::merchant::MerchantEvent;
 use crate::payment::{LegKind, PaymentId, Purpose, Verdict};
 use crate::routing::Decision;
 
@@ -458,6 +459,15 @@ pub enum Record {
         on: bool,
         /// Who.
         operator: String,
+    },
+    /// Something about who may let a channel sell. Never what was said.
+    Merchant {
+        /// Channel instance.
+        channel: String,
+        /// What.
+        event: MerchantEvent,
+        /// Who.
+        operator: Option<String>,
     },
 }
 

@@ -9,6 +9,7 @@ use till_plugin::Family;
 
 use crate::breaker::Tripped;
 use crate::limits::LimitHit;
+use crate::merchant::Bar;
 
 /// A choice with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +129,8 @@ pub enum Exclusion {
     Rule(String),
     /// It was tried for the same presented instrument: the number of the attempt that it did not take.
     Tried(u32),
+    /// It asks for the merchant, who has not passed.
+    Merchant(Bar),
 }
 
 /// Maintenance that keeps a payment from a channel.
@@ -161,6 +164,9 @@ impl Exclusion {
             Self::Breaker(_) => "breaker",
             Self::Rule(_) => "rule",
             Self::Tried(_) => "tried",
+            Self::Merchant(Bar::Required) => "merchant",
+            Self::Merchant(Bar::OtherOperator) => "merchant-other",
+            Self::Merchant(Bar::Locked) => "merchant-locked",
         }
     }
 
@@ -170,7 +176,12 @@ impl Exclusion {
             Self::Disabled | Self::Family | Self::Operation | Self::Currency => 0,
             Self::NotTheCurrentChannel => 1,
             Self::Window(_) => 2,
-            Self::Starting | Self::SignedOff | Self::Failed(_) | Self::Clock | Self::Unresolved => 3,
+            Self::Starting
+            | Self::SignedOff
+            | Self::Failed(_)
+            | Self::Clock
+            | Self::Unresolved
+            | Self::Merchant(_) => 3,
             Self::Breaker(_) => 4,
             Self::Limit(_) => 5,
             Self::Rule(_) => 6,

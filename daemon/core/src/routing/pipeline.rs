@@ -154,6 +154,9 @@ fn now(q: &Question<'_>, r: &RouteView) -> Option<Exclusion> {
     if r.needs_clock && !q.now.trusted {
         return Some(Exclusion::Clock);
     }
+    if let Some(bar) = q.rules.routing.merchants.bar(&r.id, q.operator) {
+        return Some(Exclusion::Merchant(bar));
+    }
     if r.resolve.single_slot && q.slot_taken.contains(&r.id) {
         return Some(Exclusion::Unresolved);
     }

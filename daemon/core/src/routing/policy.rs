@@ -7,6 +7,7 @@ use till_plugin::{Currency, Family, Money};
 
 use crate::batch::Now;
 use crate::breaker::Breakers;
+use crate::merchant::{Passes, Terms};
 use crate::windows::Window;
 
 /// What routing goes by besides the channels themselves: part of [`Rules`](crate::batch::Rules). Cheap to clone.
@@ -16,6 +17,8 @@ pub struct Routing {
     pub policy: Arc<Policy>,
     /// Breakers as they are now.
     pub breakers: Arc<Breakers>,
+    /// Who passed where a merchant is asked for, as it is now.
+    pub merchants: Arc<Passes>,
 }
 
 /// What the configuration says of routing.
@@ -31,6 +34,8 @@ pub struct Policy {
     pub cost: bool,
     /// Shares of channels in the sales of a business day; a channel that has none takes what the others cannot.
     pub shares: BTreeMap<String, u32>,
+    /// Channels that ask for the merchant.
+    pub merchants: BTreeMap<String, Terms>,
     /// A payment that a channel did not take by its own fault goes to the next one by itself.
     pub failover: bool,
 }
@@ -43,6 +48,7 @@ impl Default for Policy {
             sticky: true,
             cost: true,
             shares: BTreeMap::new(),
+            merchants: BTreeMap::new(),
             failover: true,
         }
     }

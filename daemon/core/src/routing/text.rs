@@ -4,6 +4,7 @@ use till_plugin::Money;
 
 use super::ask::Suggestion;
 use super::decision::{Decision, Exclusion, Verdict, Weights};
+use crate::merchant::Bar;
 use crate::windows::local_text;
 
 /// A line in both languages.
@@ -57,6 +58,17 @@ impl Exclusion {
                 format!("连续失败 {} 次，正以不涉资金的方式探测", tripped.in_a_row),
             ),
             Self::Rule(id) => (format!("the rule {id} keeps it out"), format!("被规则 {id} 排除")),
+            Self::Merchant(Bar::Required) => {
+                pair("it asks for the merchant's number and password first", "该通道须先验证商户号与密码")
+            }
+            Self::Merchant(Bar::OtherOperator) => pair(
+                "the merchant's password was given for another operator: give it for this one",
+                "商户验证属于其他操作员，须由本操作员重新验证",
+            ),
+            Self::Merchant(Bar::Locked) => pair(
+                "too many wrong passwords of the merchant locked it: a supervisor unlocks it",
+                "商户密码错误次数过多，通道已锁定，须由主管解锁",
+            ),
             Self::Tried(attempt) => (
                 format!("attempt {attempt} with the same card or code was not taken there"),
                 format!("同一卡或码的第 {attempt} 次尝试未被其受理"),

@@ -137,6 +137,7 @@ impl Till {
                 }
             }
             Record::TrainingSet { on, .. } => self.training.on = *on,
+            Record::Merchant { channel, event, .. } => self.merchants.apply(channel, *event),
             Record::ChannelSelected { channel, .. } => self.current.clone_from(channel),
             Record::TraceTaken { channel, trace } => {
                 self.set_numbers(channel, |n| n.trace = *trace);

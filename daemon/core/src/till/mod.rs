@@ -18,6 +18,7 @@ use crate::dispute::Disputes;
 use crate::fold;
 use crate::keys::Keys;
 use crate::limits::{Counters, Use};
+use crate::merchant::Merchants;
 use crate::payment::{Attempt, LegKind, Payment, PaymentId};
 use crate::record::Record;
 use crate::training::{RECEIPTS, Training};
@@ -53,6 +54,7 @@ pub struct Till {
     notices: BTreeMap<String, u64>,
     disputes: Disputes,
     training: Training,
+    merchants: Merchants,
     current: Option<String>,
     orders: u64,
     receipts: u64,
@@ -73,6 +75,7 @@ impl PartialEq for Till {
             && self.notices == other.notices
             && self.disputes == other.disputes
             && self.training == other.training
+            && self.merchants == other.merchants
             && self.current == other.current
             && (self.orders, self.receipts, self.payments, self.seq)
                 == (other.orders, other.receipts, other.payments, other.seq)
@@ -169,6 +172,11 @@ impl Till {
     /// Cases of disputed payments.
     pub const fn disputes(&self) -> &Disputes {
         &self.disputes
+    }
+
+    /// Wrong tries of merchants' passwords.
+    pub const fn merchants(&self) -> &Merchants {
+        &self.merchants
     }
 
     /// Payment that an idempotency key belongs to, among the newest [`KEYS`](crate::KEYS).

@@ -4,6 +4,7 @@ use till_core::batch::{Answer, Ask, BatchEvent, BusinessDate, Expected, Item, Pa
 use till_core::breaker::Tripped;
 use till_core::dispute::DisputeEvent;
 use till_core::limits::{LimitHit, Scope};
+use till_core::merchant::{Bar, MerchantEvent};
 use till_core::routing::{
     Candidate, Decision, Exclusion, RuleWeight, ShareWeight, Verdict, Weights, WindowHit,
 };
@@ -290,6 +291,39 @@ pub(crate) fn records() -> Vec<(String, Record)> {
         add(case, Record::OpenedTraining { payment, key, amount: fen(1), subject, operator: op(), purpose });
     }
     add("", Record::TrainingSet { on: true, operator: "li".into() });
+    for (case, event) in [
+        ("", MerchantEvent::Tried { locks: false }),
+        ("locks", MerchantEvent::Tried { locks: true }),
+        ("", MerchantEvent::Passed),
+        ("", MerchantEvent::SignedOut),
+        ("", MerchantEvent::Unlocked),
+        ("again", MerchantEvent::Tried { locks: false }),
+    ] {
+        add(case, Record::Merchant { channel: "c".into(), event, operator: op() });
+    }
+    for bar in [Bar::Required, Bar::OtherOperator, Bar::Locked] {
+        let verdict = Verdict::Excluded(Exclusion::Merchant(bar));
+        let barred = Candidate { channel: "c9".into(), verdict };
+        let case = format!("barred-{bar:?}").to_lowercase();
+        let mut decision = decision();
+        decision.candidates.push(barred);
+        add(
+            &case,
+            Record::Tendered {
+                payment,
+                ids: ids(),
+                kind: LegKind::Sale,
+                amount: fen(60),
+                batch: 2,
+                decision,
+                family: Family::new("card-stripe"),
+                masked: "620000******0005".into(),
+                token: "t".into(),
+                resolve: bank(),
+                duplicate_reason: String::new(),
+            },
+        );
+    }
     add("", Record::NoticesTaken { sink: "back-office".into(), seq: 77 });
     add("", Record::On { attempt: 1, event: Box::new(Record::UndoStarted { payment }) });
     let hit = |scope| Candidate {

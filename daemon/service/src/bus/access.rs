@@ -28,6 +28,9 @@ pub enum Action {
 pub const TABLE: &[(&str, &str, Action)] = &[
     ("org.tilld.Terminal1", "OpenPayment", Action::Sell),
     ("org.tilld.Terminal1", "SelectChannel", Action::Sell),
+    ("org.tilld.Terminal1", "AuthenticateMerchant", Action::Sell),
+    ("org.tilld.Terminal1", "SignOutMerchant", Action::Sell),
+    ("org.tilld.Terminal1", "UnlockMerchant", Action::Supervise),
     ("org.tilld.Terminal1", "SetTraining", Action::Supervise),
     ("org.tilld.Terminal1", "OpenDrawer", Action::Supervise),
     ("org.tilld.Terminal1", "ListPayments", Action::View),

@@ -1,4 +1,4 @@
-//! A payment code that a front-end hands over through a pipe: read with a bound and a deadline, wiped everywhere.
+//! A payment code or password that a front-end hands over through a pipe: read with a bound and a deadline, wiped everywhere.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -13,15 +13,21 @@ const MAX: usize = 8192;
 /// Until the writing end must be closed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Reads all of it.
+/// Reads all of a payment code.
 pub(super) async fn read(fd: OwnedFd) -> Result<Sensitive<String>, Error> {
-    let done = tokio::task::spawn_blocking(move || read_blocking(&fd, PATIENCE)).await;
+    read_as(fd, "payment code").await
+}
+
+/// Reads all of it; `what` it is, for the caller.
+pub(super) async fn read_as(fd: OwnedFd, what: &'static str) -> Result<Sensitive<String>, Error> {
+    let done = tokio::task::spawn_blocking(move || read_blocking(&fd, PATIENCE, what)).await;
     done.map_err(|e| Error::Stopping(e.to_string()))?
 }
 
-fn read_blocking(fd: &OwnedFd, patience: Duration) -> Result<Sensitive<String>, Error> {
-    let unreadable =
-        |e: rustix::io::Errno| Error::InvalidArgs(format!("the code's file descriptor cannot be read: {e}"));
+fn read_blocking(fd: &OwnedFd, patience: Duration, what: &str) -> Result<Sensitive<String>, Error> {
+    let unreadable = |e: rustix::io::Errno| {
+        Error::InvalidArgs(format!("the {what}'s file descriptor cannot be read: {e}"))
+    };
     let end = Instant::now() + patience;
     let mut bytes = Sensitive::new(vec![0; MAX + 1]);
     let mut length = 0;
@@ -33,20 +39,20 @@ fn read_blocking(fd: &OwnedFd, patience: Duration) -> Result<Sensitive<String>, 
         };
         let ready = poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&wait)).map_err(unreadable)?;
         if ready == 0 {
-            return Err(Error::Timeout(
-                "the code's pipe was not closed within two seconds: write the code, then close".into(),
-            ));
+            return Err(Error::Timeout(format!(
+                "the {what}'s pipe was not closed within two seconds: write the {what}, then close"
+            )));
         }
         match rustix::io::read(fd, &mut bytes.expose_mut()[length..]).map_err(unreadable)? {
             0 => break,
             n => length += n,
         }
         if length > MAX {
-            return Err(Error::NotPayable(format!("a code of more than {MAX} bytes is no payment code")));
+            return Err(Error::NotPayable(format!("more than {MAX} bytes are no {what}")));
         }
     }
     let text = std::str::from_utf8(&bytes.expose()[..length])
-        .map_err(|_| Error::NotPayable(format!("{length} bytes that are not text are no payment code")))?;
+        .map_err(|_| Error::NotPayable(format!("{length} bytes that are not text are no {what}")))?;
     Ok(Sensitive::new(text.to_owned()))
 }
 
@@ -62,7 +68,7 @@ mod tests {
             // The reader may have had enough.
             let _refused = writer.write_all(&bytes);
         });
-        let read = read_blocking(&reader.into(), PATIENCE);
+        let read = read_blocking(&reader.into(), PATIENCE, "code");
         writing.join().unwrap();
         read
     }
@@ -83,7 +89,7 @@ mod tests {
     #[test]
     fn a_pipe_that_stays_open_is_not_waited_for() {
         let (reader, writer) = std::io::pipe().unwrap();
-        let read = read_blocking(&reader.into(), Duration::from_millis(20));
+        let read = read_blocking(&reader.into(), Duration::from_millis(20), "code");
         assert!(matches!(read, Err(Error::Timeout(_))));
         drop(writer);
     }

@@ -47,6 +47,12 @@ pub enum Error {
     NotPossible(String),
     /// A review needs two people.
     Review(String),
+    /// The merchant's number or password is not right.
+    WrongPassword(String),
+    /// Too many wrong passwords; a supervisor unlocks it.
+    Locked(String),
+    /// The next password is taken later.
+    TooSoon(String),
     /// The journal cannot take it: no room, read-only, or broken.
     JournalUnavailable(String),
     /// The device or channel does not do this.
@@ -82,6 +88,7 @@ pub fn refusal_code(refusal: &Refusal) -> &'static str {
         Refusal::NoLeg { .. } => "not-possible",
         Refusal::Review { .. } => "review",
         Refusal::TooLittle { .. } => "too-little",
+        Refusal::Merchant(refusal) => refusal.code(),
     }
 }
 
@@ -106,6 +113,8 @@ impl From<TillError> for Error {
                 "too-much" => Self::TooMuch(text),
                 "not-possible" => Self::NotPossible(text),
                 "review" => Self::Review(text),
+                "locked" => Self::Locked(text),
+                "too-soon" => Self::TooSoon(text),
                 _ => Self::WrongState(text),
             },
         }

@@ -12,6 +12,7 @@ mod disputes;
 pub mod errors;
 mod journal;
 mod lookup;
+mod merchant;
 mod notices;
 pub(crate) use journal::hex;
 mod leases;
@@ -64,6 +65,8 @@ pub struct World {
     pub access: access::Access,
     /// Devices that are being recorded.
     pub recordings: recording::Recordings,
+    /// One password is compared at a time: each takes a thread and memory.
+    pub comparing: tokio::sync::Mutex<()>,
 }
 
 /// What stands in the way: subject, code, English, Chinese.
@@ -198,8 +201,18 @@ pub async fn serve(parts: Parts, changes: mpsc::UnboundedReceiver<Change>) -> zb
     let address = config.bus.clone();
     let access = access::Access::new(config.access.clone());
     let recordings = recording::Recordings::default();
-    let world =
-        Arc::new(World { handle, journal, catalog, supervisor, config, receipts, keys, access, recordings });
+    let world = Arc::new(World {
+        handle,
+        journal,
+        catalog,
+        supervisor,
+        config,
+        receipts,
+        keys,
+        access,
+        recordings,
+        comparing: tokio::sync::Mutex::default(),
+    });
     let builder = match address.as_str() {
         "system" => zbus::connection::Builder::system(),
         "session" => zbus::connection::Builder::session(),

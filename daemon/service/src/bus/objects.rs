@@ -87,6 +87,11 @@ impl Channel1 {
         self.seen(breakers)
     }
 
+    #[zbus(property)]
+    fn merchant(&self) -> (String, u32, String) {
+        self.seen(merchant)
+    }
+
     async fn sign_in(
         &self,
         options: Options,
@@ -159,6 +164,12 @@ pub(super) fn breakers(view: &ChannelView) -> Vec<(String, String, u32, i64)> {
         .collect()
 }
 
+/// Merchant authentication of a channel: state, wrong tries in a row, whose sales it is passed for.
+pub(super) fn merchant(view: &ChannelView) -> (String, u32, String) {
+    let m = view.standing.as_ref().map(|s| s.merchant.clone()).unwrap_or_default();
+    (if m.state.is_empty() { "not-required" } else { m.state }.into(), m.wrong, m.operator)
+}
+
 /// Why a channel that works takes no sales now: code, and what it does, English and Chinese.
 pub(super) fn in_the_way(view: &ChannelView) -> Option<(&'static str, String, String)> {
     let standing = view.standing.as_ref()?;
@@ -178,6 +189,17 @@ pub(super) fn in_the_way(view: &ChannelView) -> Option<(&'static str, String, St
             return Some(("channel-draining", en, format!("即将维护（{from} 至 {until}），暂停受理")));
         }
         Standing::Open | Standing::Degraded { .. } | Standing::Unsure => {}
+    }
+    match standing.merchant.state {
+        "required" => {
+            let en = "asks for the merchant's number and password before it sells";
+            return Some(("merchant-required", en.into(), "须先验证商户号与密码".into()));
+        }
+        "locked" => {
+            let en = "is locked after too many wrong passwords of the merchant";
+            return Some(("merchant-locked", en.into(), "商户密码错误次数过多，已锁定".into()));
+        }
+        _ => {}
     }
     let open =
         standing.breakers.iter().any(|(operation, state, ..)| (*operation, *state) == ("sale", "open"));

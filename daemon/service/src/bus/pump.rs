@@ -255,6 +255,7 @@ impl Pump {
             ("Operations", operations.into()),
             ("Maintenance", Variant::from(super::objects::maintenance(&view))),
             ("Breakers", super::objects::breakers(&view).into()),
+            ("Merchant", Variant::from(super::objects::merchant(&view))),
         ];
         self.properties(paths::channel(id), "org.tilld.Channel1", changed).await
     }

@@ -120,6 +120,41 @@ impl Terminal1 {
         Ok(())
     }
 
+    async fn authenticate_merchant(
+        &self,
+        channel: &str,
+        merchant: String,
+        password: zbus::OwnedFd,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        super::merchant::authenticate(&self.world, channel, merchant, password, &options).await
+    }
+
+    async fn sign_out_merchant(
+        &self,
+        channel: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        super::merchant::sign_out(&self.world, channel, &options).await
+    }
+
+    async fn unlock_merchant(
+        &self,
+        channel: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        super::merchant::unlock(&self.world, channel, &options).await
+    }
+
     async fn open_drawer(
         &self,
         reason: String,

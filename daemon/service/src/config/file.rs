@@ -303,6 +303,19 @@ pub(super) struct Channel {
     pub settings: toml::Table,
     #[serde(default)]
     pub settlement: Option<ChannelSettlement>,
+    #[serde(default)]
+    pub merchant_auth: Option<MerchantAuth>,
+}
+
+/// The channel asks for the merchant before it sells.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct MerchantAuth {
+    pub number: String,
+    /// File in the secrets folder.
+    pub password_hash: String,
+    pub valid_s: Option<u32>,
+    pub tries: Option<u32>,
 }
 
 /// Where a device is attached: `{ kind = "serial", path = "/dev/ttyACM0", baud = 115200 }`, or, wherever it is plugged in,

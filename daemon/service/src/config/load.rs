@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use till_core::receipt::Language;
 use till_core::recognise::Table;
@@ -200,6 +201,8 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
         .into_iter()
         .map(|(id, c)| Ok((id.clone(), channel(id, c)?)))
         .collect::<Result<_, _>>()?;
+    let asked = |c: &ChannelConfig| Some((c.id.clone(), c.merchant.as_ref()?.terms));
+    Arc::make_mut(&mut rules.routing.policy).merchants = channels.values().filter_map(asked).collect();
     check_ports(&devices)?;
     if let Some(both) = channels.keys().find(|id| devices.contains_key(*id)) {
         return Err(bad(format!("channel.{both}"), "a device has the same id: give each its own"));
@@ -408,7 +411,9 @@ fn channel(id: String, c: super::file::Channel) -> Result<ChannelConfig, ConfigE
             "this is the name of the till's own training host: give the channel another id",
         ));
     }
+    let merchant = c.merchant_auth.map(|m| super::merchant::merchant(&id, &m)).transpose()?;
     Ok(ChannelConfig {
+        merchant,
         id,
         plugin: c.plugin,
         enabled: c.enabled,

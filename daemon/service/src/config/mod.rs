@@ -6,6 +6,7 @@
 
 mod file;
 mod load;
+mod merchant;
 mod routing;
 mod rules;
 
@@ -166,4 +167,17 @@ pub struct ChannelConfig {
     pub secrets: BTreeMap<String, String>,
     /// Settings.
     pub settings: toml::Table,
+    /// Who has to be named before it sells; None: nobody.
+    pub merchant: Option<MerchantConfig>,
+}
+
+/// The merchant that a channel asks for.
+#[derive(Clone, Debug)]
+pub struct MerchantConfig {
+    /// Merchant number.
+    pub number: String,
+    /// Name of the secret that holds the hash of the password.
+    pub password_hash: String,
+    /// How often one may be wrong, and how long passing is good.
+    pub terms: till_core::merchant::Terms,
 }

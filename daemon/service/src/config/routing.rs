@@ -92,7 +92,7 @@ pub(super) fn routing(
         policy.rules.push(rule);
     }
     let breakers = Breakers::new(breaker(written.breaker)?);
-    Ok(Routing { policy: Arc::new(policy), breakers: Arc::new(breakers) })
+    Ok(Routing { policy: Arc::new(policy), breakers: Arc::new(breakers), ..Routing::default() })
 }
 
 fn breaker(written: file::Breaker) -> Result<Settings, ConfigError> {

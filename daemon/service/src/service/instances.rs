@@ -74,6 +74,8 @@ pub(super) fn problems(config: &Config, catalog: &Catalog) -> Vec<String> {
             .and_then(|plugin| spec(config, &c.id, plugin, &c.settings, &c.secrets))
             .and_then(|spec| spec.check().map_err(|e| e.to_string()));
         check(&c.id, "channel", checked);
+        let merchant = crate::merchant::known(config, c).map(drop).map_err(|e| e.to_string());
+        check(&c.id, "channel", merchant);
     }
     for d in config.devices.values().filter(|d| d.enabled) {
         let checked = find(catalog.get(&d.plugin), catalog, &d.plugin)

@@ -132,7 +132,8 @@ pub fn start(parts: Parts) -> Started {
     super::counter::start(handle.clone(), counter.clone(), parts.receipts.shop.language, notices);
     let devices = super::devices::Starter { handle: handle.clone(), readers, printer, counter };
     let channels = super::channels::Starter { handle: handle.clone() };
-    let standings = Standings::new(&parts.rules, &parts.journal);
+    let standings =
+        Standings::new(&parts.rules, &parts.journal, parts.shell.till(), parts.clock.now().boottime_ms);
     let actor =
         Actor { parts, published, routes, vault, effects, standings, again: Vec::new(), stopping: false };
     Started { handle, changes, devices, channels, run: Run(actor, receiver) }
@@ -238,7 +239,7 @@ impl Actor {
 
     fn stand(&self) {
         let ctx = self.context();
-        let standings = self.standings.all(&ctx.rules, ctx.wall_ms, ctx.clock_trusted, &ctx.routes);
+        let standings = self.standings.all(&ctx, self.parts.shell.till().merchants());
         for (id, old) in self.routes.stand(standings) {
             self.published.tell(Change::Channel { id, old });
         }
@@ -319,7 +320,7 @@ impl Actor {
             hold_valid_ms: self.parts.hold_valid_ms,
             job_valid_ms: self.parts.job_valid_ms,
             rules: till_core::batch::Rules {
-                routing: self.standings.routing(),
+                routing: self.standings.routing(now.boottime_ms),
                 ..settlement::rules(&self.parts.rules, now.wall_ms, self.routes.batch_limits())
             },
         }
@@ -343,7 +344,14 @@ impl Actor {
                     Record::NotSent { payment, .. } | Record::Declined { payment, .. } => Some(*payment),
                     _ => None,
                 };
+                let merchant =
+                    matches!(pending.record(), Record::Merchant { .. }).then(|| pending.record().clone());
                 let effects = self.parts.shell.durable(pending, at);
+                if let Some(record) = merchant {
+                    let boottime_ms = self.parts.clock.now().boottime_ms;
+                    self.standings.merchant(&record, self.parts.shell.till(), boottime_ms);
+                    self.stand();
+                }
                 let wall_ms = self.parts.clock.now().wall_ms;
                 if noted.is_some_and(|noted| self.standings.after(&noted, &self.effects.handle, wall_ms)) {
                     self.stand();

@@ -40,7 +40,7 @@ pub use channels::Starter as ChannelStarter;
 pub use devices::Starter as DeviceStarter;
 pub use routes::{ChannelView, Routes};
 pub use sealing::{Mark, Sealing};
-pub use standing::Standing;
+pub use standing::{MerchantStanding, Standing};
 pub use statistics::Statistics;
 pub use view::{DeviceView, JobView, PaymentView, Published};
 
@@ -325,6 +325,12 @@ impl Handle {
         let weigh = move |till: &Till, ctx: &Context| drop(reply.send(read(till, ctx)));
         self.messages.send(Message::Weigh(Box::new(weigh))).await.map_err(|_| TillError::Stopping)?;
         answer.await.map_err(|_| TillError::Stopping)
+    }
+
+    /// Tells people something that they should look at; it is about no payment.
+    pub(crate) fn warn(&self, code: &str, text: String) {
+        tracing::warn!(code, "{text}");
+        self.published.tell(Change::Alarm { level: "warning", code: code.into(), payment: None, text });
     }
 
     /// Ends the actor between two writes.

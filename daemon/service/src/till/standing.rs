@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use till_core::batch::Rules;
 use till_core::breaker::{Breakers, Moved, Reader, Told, told};
+use till_core::merchant::{Merchants, Passes};
 use till_core::record::{KIND, Record};
 use till_core::routing::{RouteView, Routing};
 use till_core::windows::{Outlook, outlook};
-use till_core::{PaymentId, Till};
+use till_core::{Context, PaymentId, Till};
 use till_hosts::{ChannelClient, HostError};
 use till_journal::Journal;
 use till_plugin::channel::Operation;
@@ -29,6 +30,34 @@ pub struct Standing {
     pub outlook: Outlook,
     /// Breakers that are not closed: operation, state, faults in a row, since when (Unix ms).
     pub breakers: Vec<(&'static str, &'static str, u32, i64)>,
+    /// Whether it asks for the merchant, and how that stands.
+    pub merchant: MerchantStanding,
+}
+
+/// How a channel's merchant authentication stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MerchantStanding {
+    /// not-required, required, passed, locked.
+    pub state: &'static str,
+    /// Wrong tries in a row.
+    pub wrong: u32,
+    /// Whose sales it is passed for; empty: those of nobody in particular.
+    pub operator: String,
+}
+
+impl MerchantStanding {
+    fn of(passes: &Passes, merchants: &Merchants, channel: &str) -> Self {
+        let tries = merchants.of(channel);
+        let pass = passes.pass(channel);
+        let state = match (passes.terms(channel), pass, tries.locked) {
+            (None, ..) => "not-required",
+            (_, Some(_), _) => "passed",
+            (_, None, true) => "locked",
+            (_, None, false) => "required",
+        };
+        let operator = pass.and_then(|p| p.operator.clone()).unwrap_or_default();
+        Self { state, wrong: tries.wrong, operator }
+    }
 }
 
 /// Breakers and windows as they are, in the actor.
@@ -41,8 +70,10 @@ pub(super) struct Standings {
 
 impl Standings {
     /// As configured, and with what the newest records say of each channel.
-    pub(super) fn new(configured: &Rules, journal: &Journal) -> Self {
+    pub(super) fn new(configured: &Rules, journal: &Journal, till: &Till, boottime_ms: u64) -> Self {
         let mut standings = Self { routing: configured.routing.clone(), began: Instant::now(), wakes: None };
+        let asked = standings.routing.policy.merchants.clone();
+        standings.routing.merchants = Arc::new(Passes::new(asked, till.merchants(), boottime_ms));
         let head = journal.head().seq;
         let mut reader = Reader::default();
         let mut at = head.saturating_sub(READ_BACK).max(1);
@@ -61,9 +92,22 @@ impl Standings {
         standings
     }
 
-    /// For the next choice.
-    pub(super) fn routing(&self) -> Routing {
-        self.routing.clone()
+    /// For the next choice, at this boot time.
+    pub(super) fn routing(&self, boottime_ms: u64) -> Routing {
+        let mut routing = self.routing.clone();
+        if !routing.merchants.is_idle() {
+            Arc::make_mut(&mut routing.merchants).at(boottime_ms);
+        }
+        routing
+    }
+
+    /// Something happened to a merchant's authentication; `till`: after it.
+    pub(super) fn merchant(&mut self, record: &Record, till: &Till, boottime_ms: u64) {
+        if let Record::Merchant { channel, event, operator } = record {
+            let passes = Arc::make_mut(&mut self.routing.merchants);
+            passes.at(boottime_ms);
+            passes.event(channel, *event, operator.as_deref(), till.merchants());
+        }
     }
 
     fn breakers(&mut self) -> &mut Breakers {
@@ -163,14 +207,8 @@ impl Standings {
     }
 
     /// How each channel stands now.
-    pub(super) fn all(
-        &self,
-        rules: &Rules,
-        wall_ms: i64,
-        trusted: bool,
-        routes: &[RouteView],
-    ) -> Vec<(String, Standing)> {
-        let now = rules.now(wall_ms, trusted);
+    pub(super) fn all(&self, ctx: &Context, merchants: &Merchants) -> Vec<(String, Standing)> {
+        let (now, passes) = (ctx.rules.now(ctx.wall_ms, ctx.clock_trusted), &ctx.rules.routing.merchants);
         let windows = &self.routing.policy.windows;
         let one = |r: &RouteView| {
             let outlook = outlook(windows, &r.id, now, r.settles_within_ms());
@@ -178,9 +216,10 @@ impl Standings {
             let breakers = mine
                 .filter_map(|b| Some((b.kind.as_str(), b.state.code(), b.in_a_row, b.state.since_ms()?)))
                 .collect();
-            (r.id.clone(), Standing { outlook, breakers })
+            let merchant = MerchantStanding::of(passes, merchants, &r.id);
+            (r.id.clone(), Standing { outlook, breakers, merchant })
         };
-        routes.iter().map(one).collect()
+        ctx.routes.iter().map(one).collect()
     }
 }
 
