@@ -1,0 +1,93 @@
+# shellcheck shell=bash disable=SC2154
+# Sourced by run: what an integrator does, in this order. Later scenarios stand on earlier ones.
+
+package() { printf '/debs/%s\n' "$(basename "$(find "$debs" -name "$1_*_$arch.deb" | sort -V | tail -n 1)")"; }
+
+installed() {
+    expect installed "dpkg takes the packages" env DEBIAN_FRONTEND=noninteractive dpkg --install --force-unsafe-io \
+        "$(package tilld)" "$(package tillctl)" "$(package till-simulators)"
+    expect installed "tilld is READY under its unit" systemctl is-active tilld
+    expect installed "it runs as its own user" bash -c '[ "$(stat -c %U /proc/$(systemctl show -P MainPID tilld))" = tilld ]'
+    expect installed "the unit has no mistakes" systemd-analyze verify /usr/lib/systemd/system/tilld.service
+    expect installed "its state is closed to others" bash -c '[ "$(stat -c %U:%a /var/lib/tilld)" = tilld:700 ]'
+    expect installed "every plugin is found whole" bash -c 'tillctl plugins --json >/run/plugins && ! grep -qE "refused|quarantined" /run/plugins'
+    expect installed "the configuration is right" tilld --check-config
+}
+
+locked() {
+    expect locked "systemd-analyze security says 1.5 or less" bash -c '
+        score=$(systemd-analyze security --no-pager tilld.service | sed -n "s/.*exposure level for tilld.service: \([0-9.]*\).*/\1/p")
+        echo "$score"; awk "BEGIN { exit !($score <= 1.5) }"'
+    expect locked "no capabilities, no new privileges, a seccomp filter" bash -c '
+        status=/proc/$(systemctl show -P MainPID tilld)/status
+        grep -q "^CapBnd:.0*$" $status && grep -q "^NoNewPrivs:.1" $status && grep -q "^Seccomp:.2" $status'
+}
+
+sale() {
+    expect sale "a sale in cash goes over the system bus" tillctl pay 12.80 --cash 20.00 --key box-1
+    expect sale "the same key takes nothing twice" bash -c 'tillctl pay 12.80 --cash 20.00 --key box-1 >/dev/null
+        [ "$(tillctl payments --json | grep -o "\"key\": *\"box-1\"" | wc -l)" -le 1 ]'
+    expect sale "the journal is whole" bash -c 'systemctl stop tilld && tillctl journal check; s=$?; systemctl start tilld; exit $s'
+}
+
+access() {
+    refuse access "a user without rights sells nothing" 4 runuser -u nobody -- tillctl pay 1.00 --cash 1.00
+    refuse access "and opens no drawer" 4 runuser -u nobody -- tillctl drawer "let me"
+    refuse access "nobody else may own the name" 1 runuser -u nobody -- busctl --system --timeout=3 call org.freedesktop.DBus \
+        /org/freedesktop/DBus org.freedesktop.DBus RequestName su org.tilld.Till1 0
+    expect access "the journal cannot be read by others" bash -c '! runuser -u nobody -- ls /var/lib/tilld'
+}
+
+activated() {
+    inside systemctl stop tilld
+    expect activated "a call to the name starts the till" tillctl status
+    expect activated "and it is the unit that runs" systemctl is-active tilld
+}
+
+killed() {
+    expect killed "kill -9, and systemd starts it again" bash -c '
+        before=$(systemctl show -P MainPID tilld)
+        kill -9 "$before"
+        for i in $(seq 300); do
+            now=$(systemctl show -P MainPID tilld)
+            [ "$now" != 0 ] && [ "$now" != "$before" ] && [ "$(systemctl is-active tilld)" = active ] && exit 0
+            sleep 0.1
+        done
+        exit 1'
+    expect killed "the payment is still there" tillctl show box-1
+}
+
+upgraded() {
+    inside bash -c 'echo "[shop]
+name = \"Mine\"" >/etc/tilld/tilld.toml.d/mine.toml'
+    # The same programs as a later version.
+    inside bash -c 'mkdir -p /run/later && dpkg-deb -R "$1" /run/later && sed -i "s/^Version: .*/Version: 0.1.1/" /run/later/DEBIAN/control &&
+        dpkg-deb --root-owner-group -b /run/later /run/later.deb >/dev/null' bash "$(package tilld)"
+    expect upgraded "a later version installs over it" env DEBIAN_FRONTEND=noninteractive dpkg --install --force-unsafe-io /run/later.deb
+    expect upgraded "and runs" systemctl is-active tilld
+    expect upgraded "with the payment" tillctl show box-1
+    expect upgraded "and the site's configuration" grep -q Mine /etc/tilld/tilld.toml.d/mine.toml
+}
+
+downgraded() {
+    inside bash -c 'sed -i "s/^Version: .*/Version: 0.0.9/" /run/later/DEBIAN/control && dpkg-deb --root-owner-group -b /run/later /run/earlier.deb >/dev/null'
+    refuse downgraded "a version that cannot read the journal is refused" 1 dpkg --install --force-unsafe-io /run/earlier.deb
+    case $said in
+    *"cannot read the journal"*) ok downgraded "with the reason" ;;
+    *) bad downgraded "without the reason: $said" ;;
+    esac
+    expect downgraded "and the till still runs" systemctl is-active tilld
+    expect downgraded "with the payment" tillctl show box-1
+}
+
+removed() {
+    expect removed "removed, the journal stays" bash -c 'dpkg --remove tilld && [ -d /var/lib/tilld/journal ] && ! systemctl is-active tilld'
+    expect removed "installed again, the payment is there" bash -c 'dpkg --install --force-unsafe-io "$1" && tillctl show box-1' bash "$(package tilld)"
+}
+
+purged() {
+    inside mkdir -p /etc/tilld/mine
+    expect purged "purged: asks nothing" dpkg --purge tilld
+    expect purged "no file of ours is left" bash -c '! ls -d /var/lib/tilld /usr/lib/tilld /usr/libexec/tilld /etc/tilld/tilld.toml /usr/share/dbus-1/*/org.tilld.* 2>/dev/null'
+    expect purged "and no file of others is gone" ls -d /etc/tilld/mine
+}
