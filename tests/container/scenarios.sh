@@ -40,13 +40,14 @@ access() {
 
 activated() {
     inside systemctl stop tilld
-    expect activated "a call to the name starts the till" tillctl status
+    expect activated "a call to the name starts the till" busctl --system call org.tilld.Till1 / org.freedesktop.DBus.Peer Ping
     expect activated "and it is the unit that runs" systemctl is-active tilld
 }
 
 killed() {
     expect killed "kill -9, and systemd starts it again" bash -c '
         before=$(systemctl show -P MainPID tilld)
+        [ "$before" != 0 ] || exit 1
         kill -9 "$before"
         for i in $(seq 300); do
             now=$(systemctl show -P MainPID tilld)
@@ -70,6 +71,8 @@ name = \"Mine\"" >/etc/tilld/tilld.toml.d/mine.toml'
 }
 
 downgraded() {
+    # Five starts in two minutes are the limit, and these scenarios are quick.
+    inside systemctl reset-failed tilld
     inside bash -c 'sed -i "s/^Version: .*/Version: 0.0.9/" /run/later/DEBIAN/control && dpkg-deb --root-owner-group -b /run/later /run/earlier.deb >/dev/null'
     refuse downgraded "a version that cannot read the journal is refused" 1 dpkg --install --force-unsafe-io /run/earlier.deb
     case $said in
@@ -81,6 +84,7 @@ downgraded() {
 }
 
 removed() {
+    inside systemctl reset-failed tilld
     expect removed "removed, the journal stays" bash -c 'dpkg --remove tilld && [ -d /var/lib/tilld/journal ] && ! systemctl is-active tilld'
     expect removed "installed again, the payment is there" bash -c 'dpkg --install --force-unsafe-io "$1" && tillctl show box-1' bash "$(package tilld)"
 }
