@@ -59,15 +59,16 @@ fn body(amount: Money, subject: &str) -> Digest {
     digest(&[&amount.minor().to_le_bytes(), amount.currency().code().as_bytes(), subject.as_bytes()])
 }
 
-/// Half a BLAKE3 digest over length-prefixed parts: nobody finds two texts with the same one.
+/// Half a BLAKE3 digest over length-prefixed parts: nobody finds two texts with the same one. In one piece: for texts as
+/// short as these a hasher that could take more costs twice as much.
 fn digest(parts: &[&[u8]]) -> Digest {
-    let mut hasher = blake3::Hasher::new();
+    let mut whole = Vec::with_capacity(parts.iter().map(|part| size_of::<u64>() + part.len()).sum());
     for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part);
+        whole.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        whole.extend_from_slice(part);
     }
     let mut half = Digest::default();
-    half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    half.copy_from_slice(&blake3::hash(&whole).as_bytes()[..16]);
     half
 }
 

@@ -62,7 +62,7 @@ pub use maintain::{
 };
 pub use options::{MAX_GROUP, Options};
 pub use policy::install_panic_policy;
-pub use probe::{Probe, probe_main};
+pub use probe::{Probe, probe_line, probe_main};
 pub use read::MAX_PAGE;
 pub use records::RecordKeys;
 pub use report::{OpenEvent, OpenReport};

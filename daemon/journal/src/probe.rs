@@ -84,23 +84,18 @@ fn walk(dir: &Path) -> Result<Walked> {
 /// The child's side of [`Probe::Command`]: tries the store in `dir`, prints one line, ends with 0 when it is good.
 pub fn probe_main(dir: &Path) -> ExitCode {
     crate::install_panic_policy();
+    let (line, code) = probe_line(dir);
+    println!("{line}");
+    ExitCode::from(code)
+}
+
+/// What [`probe_main`] prints and ends with. A panic or a hang is the caller's: only a process of its own bears it.
+pub fn probe_line(dir: &Path) -> (String, u8) {
     match walk(dir) {
-        Ok(Walked { count, last, hash }) => {
-            println!("good {count} {last} {}", hex::encode(hash));
-            ExitCode::SUCCESS
-        }
-        Err(JournalError::StorageFull { .. }) => {
-            println!("full");
-            ExitCode::from(4)
-        }
-        Err(JournalError::Locked { .. }) => {
-            println!("locked");
-            ExitCode::from(5)
-        }
-        Err(e) => {
-            println!("bad {e}");
-            ExitCode::from(3)
-        }
+        Ok(Walked { count, last, hash }) => (format!("good {count} {last} {}", hex::encode(hash)), 0),
+        Err(JournalError::StorageFull { .. }) => ("full".into(), 4),
+        Err(JournalError::Locked { .. }) => ("locked".into(), 5),
+        Err(e) => (format!("bad {e}"), 3),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use till_core::record::{KIND, Record};
 use till_journal::sealed::SealError;
-use till_journal::{Journal, NewRecord, Urgency};
+use till_journal::{Journal, NewRecord, Probe, Urgency};
 use tilld::config::{self, Config, Sources};
 use tilld::service::clock::TillClock;
 use tilld::service::recover::{Recovered, own_probe, recover};
@@ -39,15 +39,26 @@ pub fn at(config: &Config, dir: &Path) -> Config {
 
 /// What `tilld` does at its start, and no more.
 pub fn start(config: &Config) -> Result<Recovered, String> {
+    start_with(config, own_probe())
+}
+
+/// The same, stores tried in another way ([`crate::warm`]).
+fn start_with(config: &Config, probe: Probe) -> Result<Recovered, String> {
     let clock = Arc::new(TillClock::new(config.clock));
-    recover(config, clock, own_probe()).map_err(|e| format!("does not start: {e}"))
+    recover(config, clock, probe).map_err(|e| format!("does not start: {e}"))
 }
 
 /// Opens the disk in `dir`, asks, appends, opens it again and asks once more. Gives what opening said it did.
-pub fn judge(config: &Config, truth: &Truth, dir: &Path, question: &Question) -> Result<String, String> {
+pub fn judge(
+    config: &Config,
+    truth: &Truth,
+    dir: &Path,
+    question: &Question,
+    probe: &Probe,
+) -> Result<String, String> {
     let config = at(config, dir);
     facts::no_destroyed_key(&config, truth, question.shredded)?;
-    let first = start(&config)?;
+    let first = start_with(&config, probe.clone())?;
     if question.quiet && first.report.has_alarm() {
         return Err(format!("false alarm: {}", said(&first)));
     }
@@ -59,7 +70,7 @@ pub fn judge(config: &Config, truth: &Truth, dir: &Path, question: &Question) ->
     first.journal.close().map_err(|e| format!("does not close: {e}"))?;
     drop(first.journal);
 
-    let second = start(&config).map_err(|e| format!("the second time: {e}"))?;
+    let second = start_with(&config, probe.clone()).map_err(|e| format!("the second time: {e}"))?;
     if second.report.has_alarm() {
         return Err(format!("alarm at the second start, after a clean stop: {}", said(&second)));
     }

@@ -119,6 +119,7 @@ fn sled_alone(store: &Store, programs: &Programs, workers: usize) -> Result<Verd
         args,
         quiet: false,
         enough: ENOUGH,
+        until: None,
         workers,
         title: String::new(),
     };

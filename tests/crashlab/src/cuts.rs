@@ -44,6 +44,20 @@ pub struct Verdict {
     pub took: Duration,
 }
 
+impl Verdict {
+    /// Takes in what came of other disks.
+    pub fn add(&mut self, other: Self) {
+        self.states += other.states;
+        self.asked += other.asked;
+        self.promised += other.promised;
+        self.failed.extend(other.failed);
+        for (event, count) in other.events {
+            *self.events.entry(event).or_default() += count;
+        }
+        self.took += other.took;
+    }
+}
+
 /// How the disks of one recording are judged.
 pub struct Bench<'a> {
     /// What to cut.
@@ -62,6 +76,8 @@ pub struct Bench<'a> {
     pub quiet: bool,
     /// Stop once so many failed.
     pub enough: usize,
+    /// Stop then, however few there were.
+    pub until: Option<Instant>,
     /// Workers.
     pub workers: usize,
     /// Said with each line of progress; empty: no progress.
@@ -91,7 +107,8 @@ impl Bench<'_> {
             }
             let last = AtomicUsize::new(0);
             let states = cuts(self.recording, root, self.base, plan, |cut| {
-                let go_on = lock(&verdict).failed.len() < self.enough && lock(&broken).is_none();
+                let late = self.until.is_some_and(|until| Instant::now() >= until);
+                let go_on = !late && lock(&verdict).failed.len() < self.enough && lock(&broken).is_none();
                 self.progress(begun, &last, &lock(&verdict), plan.wanted);
                 go_on && disks.send(cut).is_ok()
             });
@@ -197,6 +214,7 @@ pub fn till<'a>(recorded: &'a Recorded, root: &'a Path, programs: &Programs, wor
         ],
         quiet: true,
         enough: 20,
+        until: None,
         workers,
         title: String::new(),
     }
@@ -211,6 +229,7 @@ pub fn nested(
     workers: usize,
     [bases, each]: [usize; 2],
     seed: u64,
+    until: Option<Instant>,
 ) -> Result<Verdict, LabError> {
     let mut starts = Vec::new();
     let plan = Plan { wanted: bases, seed, from: recorded.recording.ops.len() / 10 };
@@ -220,6 +239,9 @@ pub fn nested(
     });
     let mut all = Verdict::default();
     for (number, start) in starts.iter().enumerate() {
+        if until.is_some_and(|until| Instant::now() >= until) {
+            break;
+        }
         let scratch = tempfile::tempdir().map_err(LabError::file("directory for a recovery"))?;
         let dir =
             scratch.path().canonicalize().map_err(LabError::file("directory for a recovery"))?.join("state");
@@ -243,19 +265,14 @@ pub fn nested(
             base: Some(&start.left),
             owed,
             enough: 5,
+            until,
             ..till(recorded, root, programs, workers)
         };
         let one = bench.run(&Plan { wanted: each, seed: seed + number as u64, from: 0 })?;
-        all.states += one.states;
-        all.asked += one.asked;
-        all.promised += one.promised;
-        all.took += one.took;
-        for (event, count) in one.events {
-            *all.events.entry(event).or_default() += count;
-        }
         let place =
             |f: Failure| Failure { cut: format!("recovery of operation {}: {}", start.at, f.cut), ..f };
-        all.failed.extend(one.failed.into_iter().map(place));
+        let failed = one.failed.into_iter().map(place).collect();
+        all.add(Verdict { failed, ..one });
         if bases > 10 && (number + 1) % 10 == 0 {
             let (asked, failed) = (all.asked, all.failed.len());
             eprintln!(

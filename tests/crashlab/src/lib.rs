@@ -20,10 +20,12 @@ pub mod facts;
 pub mod kills;
 pub mod pool;
 pub mod report;
+pub mod rounds;
 pub mod sale;
 pub mod scenario;
 pub mod truth;
 pub mod volume;
+pub mod warm;
 pub mod witness;
 
 use std::path::PathBuf;
@@ -68,6 +70,8 @@ impl LabError {
 pub struct Programs {
     /// `crashlab`: worker, probe, recovery.
     pub lab: PathBuf,
+    /// `crashlab-ask`: tries a store by asking a process that lives on.
+    pub ask: PathBuf,
     /// `crashlab-stock`: sled as it comes.
     pub stock: PathBuf,
     /// Moves the clock of what it is preloaded into (`tests/crashlab/clock`).
@@ -85,6 +89,7 @@ impl Programs {
         };
         Ok(Self {
             lab: there("crashlab")?,
+            ask: there("crashlab-ask")?,
             stock: there("crashlab-stock")?,
             clock: there("libtill_lab_clock.so")?,
         })

@@ -37,7 +37,7 @@ async fn no_power_cut_takes_what_was_promised_and_every_control_is_caught() {
     let mut bench = cuts::till(&recorded, &root, &programs, workers);
     bench.title = "power cuts".into();
     let first = bench.run(&Plan { wanted: STATES, seed: 1, from: 0 }).unwrap();
-    let second = cuts::nested(&recorded, &root, &programs, workers, NESTED, 7).unwrap();
+    let second = cuts::nested(&recorded, &root, &programs, workers, NESTED, 7, None).unwrap();
     let states = first.states + second.states;
     let mut lines = vec![
         Line::cuts("power cuts of tilld", Expect::Pass, first),

@@ -1,5 +1,7 @@
 //! Commands of callers.
 
+use std::fmt::Write as _;
+
 use till_plugin::Money;
 use till_plugin::channel::AttemptIds;
 
@@ -257,10 +259,13 @@ const CHINA_MIN: i32 = 8 * 60;
 /// `<terminal><yyyymmdd><sequence>`: letters and digits only, 8–32 long, never repeated (the sequence alone sees to
 /// that; the date is for people and may be wrong). Host date: UTC+8, whatever zone the machine is in.
 pub(super) fn order_number(terminal: &str, wall_ms: i64, sequence: u64) -> String {
-    let terminal: String = terminal.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
     let epoch = BusinessDate::from_day(0);
     let (year, month, day) = BusinessDate::at(wall_ms, CHINA_MIN).max(epoch).civil();
-    format!("{terminal}{year:04}{month:02}{day:02}{sequence:08}")
+    let mut order = String::with_capacity(32);
+    order.extend(terminal.chars().filter(char::is_ascii_alphanumeric).take(8));
+    // A String takes all that memory holds.
+    let _ = write!(order, "{year:04}{month:02}{day:02}{sequence:08}");
+    order
 }
 
 pub(super) fn cancel(till: &Till, id: PaymentId, operator: Option<&str>) -> Result<Step, Refusal> {

@@ -7,7 +7,7 @@ use till_plugin::{Family, Money};
 use super::decision::{Decision, Verdict};
 use super::pipeline::{Question, route};
 use crate::input::Context;
-use crate::limits::{Scope, Use};
+use crate::limits::{LimitHit, Scope, Use};
 use crate::machine::limits_hit;
 use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentState};
 use crate::till::Till;
@@ -35,30 +35,50 @@ pub struct Ask<'a> {
     pub tried: &'a [(String, u32)],
 }
 
+/// What the till says about any instrument of nobody, or of somebody: the same for each family that is asked for.
+struct Around<'a> {
+    slots: Vec<String>,
+    limited: Vec<(String, LimitHit)>,
+    taken: Vec<(String, u64)>,
+    sticky: Option<&'a str>,
+}
+
+impl<'a> Around<'a> {
+    fn of(till: &'a Till, ctx: &Context, a: &Ask<'_>) -> Self {
+        let sticky = ctx.rules.routing.policy.sticky;
+        Self {
+            slots: till.slots_taken(),
+            limited: limits_hit(till, ctx, a.token, a.operator, a.amount),
+            taken: taken(till, ctx, a.amount),
+            sticky: if sticky { before(till, a) } else { None },
+        }
+    }
+
+    fn decide(&self, ctx: &Context, a: &Ask<'_>) -> Decision {
+        route(&Question {
+            amount: a.amount,
+            kind: a.kind,
+            family: a.family,
+            evidence: a.evidence,
+            account: a.account,
+            operator: a.operator.unwrap_or_default(),
+            pinned: a.pinned,
+            sticky: self.sticky,
+            routes: &ctx.routes,
+            slot_taken: &self.slots,
+            limited: &self.limited,
+            tried: a.tried,
+            taken: &self.taken,
+            rules: &ctx.rules,
+            now: ctx.rules.now(ctx.wall_ms, ctx.clock_trusted),
+            config: &ctx.config,
+        })
+    }
+}
+
 /// Chooses a channel for what is asked, with the till and the world as they are.
 pub fn ask(till: &Till, ctx: &Context, a: &Ask<'_>) -> Decision {
-    let slots = till.slots_taken();
-    let limited = limits_hit(till, ctx, a.token, a.operator, a.amount);
-    let policy = &*ctx.rules.routing.policy;
-    let sticky = if policy.sticky { before(till, a) } else { None };
-    route(&Question {
-        amount: a.amount,
-        kind: a.kind,
-        family: a.family,
-        evidence: a.evidence,
-        account: a.account,
-        operator: a.operator.unwrap_or_default(),
-        pinned: a.pinned,
-        sticky,
-        routes: &ctx.routes,
-        slot_taken: &slots,
-        limited: &limited,
-        tried: a.tried,
-        taken: &taken(till, ctx, a.amount),
-        rules: &ctx.rules,
-        now: ctx.rules.now(ctx.wall_ms, ctx.clock_trusted),
-        config: &ctx.config,
-    })
+    Around::of(till, ctx, a).decide(ctx, a)
 }
 
 /// The channel that the same card was last charged on in the open batch. A payment that has left memory is not asked for:
@@ -106,13 +126,14 @@ pub fn suggest(till: &Till, ctx: &Context, a: &Ask<'_>) -> Vec<Suggestion> {
         ctx.routes.iter().filter(|r| r.enabled).flat_map(|r| &r.families).collect();
     families.sort();
     families.dedup();
+    // Whatever the operator chose, and nothing is known of an instrument that nobody has shown.
+    let unseen = Ask { account: "", token: "", pinned: None, tried: &[], ..*a };
+    let around = Around::of(till, ctx, &unseen);
     let mut found: Vec<((bool, bool, i64, u32), Suggestion)> = families
         .into_iter()
         .filter(|family| *family != a.family)
         .filter_map(|family| {
-            // Whatever the operator chose, and nothing is known of an instrument that nobody has shown.
-            let other = Ask { family, account: "", token: "", pinned: None, tried: &[], ..*a };
-            let decision = ask(till, ctx, &other);
+            let decision = around.decide(ctx, &Ask { family, ..unseen });
             let best = decision.candidates.into_iter().find(|c| c.verdict.is_chosen())?;
             let Verdict::Best(w) = best.verdict else { return None };
             let order = (w.degraded_until_ms.is_some(), w.fee.is_none(), w.fee.unwrap_or(0), w.priority);

@@ -2,18 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use till_crashlab::check::{self, Question};
-use till_crashlab::cuts::Failure;
-use till_crashlab::report::{self, Expect, Line};
+use till_crashlab::check;
+use till_crashlab::report::{self, Line};
+use till_crashlab::rounds::{Rounds, Wanted};
 use till_crashlab::scenario::{self, Recorded, Size};
 use till_crashlab::truth::Truth;
-use till_crashlab::{LabError, Programs, controls, cuts, damage, kills, pool, volume};
-use till_powercut::cuts::Plan;
+use till_crashlab::warm::{self, Warm};
+use till_crashlab::{LabError, Programs, controls, damage, kills, pool, volume};
 use till_powercut::recorder::RecordError;
-use tilld::config::Config;
 
 #[path = "../store.rs"]
 mod store;
@@ -25,14 +23,21 @@ struct Args {
     /// Different disks to build and judge, cuts during recovery among them.
     #[arg(long, default_value_t = 200_000)]
     states: usize,
+    /// Disks of one recording; then the till is recorded anew, with the next seed.
+    #[arg(long, default_value_t = 5_000)]
+    per_recording: usize,
+    /// Build no more disks after so many minutes, however many there were: a long run can be had in parts, each with
+    /// another seed.
+    #[arg(long)]
+    minutes: Option<u64>,
     /// Seed of all choices.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Starts of the daemon that are recorded.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 4)]
     sessions: usize,
     /// Sales in each.
-    #[arg(long, default_value_t = 25)]
+    #[arg(long, default_value_t = 12)]
     sales: usize,
     /// Rounds of kill -9.
     #[arg(long, default_value_t = 100)]
@@ -49,7 +54,8 @@ struct Args {
     /// Harms of each file under the real daemon.
     #[arg(long, default_value_t = 4)]
     harms: usize,
-    /// Recoveries that are cut in their turn: a fifth of the disks is theirs. Default: one for 200 disks, at most 200.
+    /// Recoveries of each recording that are cut in their turn: a fifth of the disks is theirs. Default: one for 200
+    /// disks, at most 200.
     #[arg(long)]
     recoveries: Option<usize>,
     /// Only these parts.
@@ -82,6 +88,9 @@ enum Hidden {
     /// Judges damaged disks.
     #[command(hide = true)]
     DamageWorker { config: PathBuf, truth: PathBuf },
+    /// Tries stores for those who ask, one after the other.
+    #[command(hide = true)]
+    ProbeServer,
     /// Starts as tilld does, and stops.
     #[command(hide = true)]
     Recover { config: PathBuf, dir: PathBuf },
@@ -101,8 +110,9 @@ fn main() -> ExitCode {
     let done = match args.command.clone() {
         Some(Hidden::JournalProbe { dir }) => return till_journal::probe_main(&dir),
         Some(Hidden::Store { args }) => return store::main(true, &args),
-        Some(Hidden::Worker { config, truth }) => worker(&config, &truth, check::judge),
-        Some(Hidden::DamageWorker { config, truth }) => worker(&config, &truth, damage::judge),
+        Some(Hidden::Worker { config, truth }) => worker(&config, &truth, true),
+        Some(Hidden::DamageWorker { config, truth }) => worker(&config, &truth, false),
+        Some(Hidden::ProbeServer) => warm::serve().map_err(|e| e.to_string()),
         Some(Hidden::Recover { config, dir }) => recover(&config, &dir),
         Some(Hidden::Truth { config, dir, to }) => write_truth(&config, &dir, &to),
         None => return long(&args),
@@ -147,28 +157,37 @@ async fn all(args: &Args) -> Result<Vec<Line>, LabError> {
         lines.push(line);
     };
     if wants(Part::Cuts) || wants(Part::Controls) || wants(Part::Damage) {
-        let size = Size { sessions: args.sessions, sales: args.sales, seed: args.seed };
-        eprintln!("recording tilld: {} starts of {} sales …", size.sessions, size.sales);
-        match scenario::run(size, &programs).await {
-            Ok(recorded) => {
-                let (ops, acks) = (recorded.recording.ops.len(), recorded.recording.acks.len());
-                let records = recorded.truth.hashes.len();
-                eprintln!("recorded: {ops} operations, {acks} promises, {records} records");
-                let told =
-                    recorded.broken.iter().map(|said| Failure { cut: "no cut".into(), said: said.clone() });
-                let tried = format!("{acks} promises");
-                let line = Line::of("what was told is in the journal", tried, told.collect(), Duration::ZERO);
-                add(&mut lines, line);
-                of_recording(args, &recorded, &programs, workers, wants, |line| add(&mut lines, line))?;
-                if wants(Part::Damage) {
-                    add(&mut lines, damage::in_process(&recorded, &programs, args.flips, args.seed)?);
-                    add(&mut lines, damage::on_daemon(&recorded, args.harms, args.seed).await?);
+        let mut rounds = Rounds::new(Wanted {
+            states: args.states,
+            per_recording: args.per_recording,
+            recoveries: args.recoveries,
+            minutes: args.minutes,
+        });
+        for seed in args.seed.. {
+            let recorded = match record(args, seed, &programs).await {
+                Ok(recorded) => recorded,
+                Err(LabError::Record(e @ RecordError::NotPermitted(_))) => {
+                    add(&mut lines, Line::skipped("power cuts, controls, damage", &e.to_string()));
+                    break;
                 }
+                Err(e) => return Err(e),
+            };
+            rounds.told(&recorded);
+            if seed == args.seed && wants(Part::Controls) {
+                let controls = controls::run(&recorded, &programs, workers)?;
+                controls.into_iter().for_each(|line| add(&mut lines, line));
             }
-            Err(LabError::Record(e @ RecordError::NotPermitted(_))) => {
-                add(&mut lines, Line::skipped("power cuts, controls, damage", &e.to_string()));
+            if wants(Part::Cuts) {
+                rounds.cut(seed, &recorded, &programs, workers)?;
             }
-            Err(e) => return Err(e),
+            if seed == args.seed && wants(Part::Damage) {
+                add(&mut lines, damage::in_process(&recorded, &programs, args.flips, args.seed)?);
+                add(&mut lines, damage::on_daemon(&recorded, args.harms, args.seed).await?);
+            }
+            if !wants(Part::Cuts) || rounds.are_over() {
+                rounds.lines(wants(Part::Cuts)).into_iter().for_each(|line| add(&mut lines, line));
+                break;
+            }
         }
     }
     if wants(Part::Kills) {
@@ -180,45 +199,30 @@ async fn all(args: &Args) -> Result<Vec<Line>, LabError> {
     Ok(lines)
 }
 
-fn of_recording(
-    args: &Args,
-    recorded: &Recorded,
-    programs: &Programs,
-    workers: usize,
-    wants: impl Fn(Part) -> bool,
-    mut add: impl FnMut(Line),
-) -> Result<(), LabError> {
-    if wants(Part::Controls) {
-        controls::run(recorded, programs, workers)?.into_iter().for_each(&mut add);
-    }
-    if wants(Part::Cuts) {
-        let root =
-            recorded.dir.path().canonicalize().map_err(LabError::file("recorded state"))?.join("state");
-        let bases = args.recoveries.unwrap_or_else(|| (args.states / 200).clamp(1, 200));
-        let mut wanted = args.states;
-        if let Some(each) = (args.states / 5).checked_div(bases) {
-            let sizes = [bases, each.max(1)];
-            let second = cuts::nested(recorded, &root, programs, workers, sizes, args.seed)?;
-            // A recovery has not always so many different disks: the rest is cut elsewhere.
-            wanted = args.states.saturating_sub(second.states);
-            add(Line::cuts("power cuts of tilld's recovery", Expect::Pass, second));
-        }
-        let mut bench = cuts::till(recorded, &root, programs, workers);
-        bench.title = "power cuts".into();
-        let first = bench.run(&Plan { wanted, seed: args.seed, from: 0 })?;
-        add(Line::cuts("power cuts of tilld", Expect::Pass, first));
-    }
-    Ok(())
+async fn record(args: &Args, seed: u64, programs: &Programs) -> Result<Recorded, LabError> {
+    let size = Size { sessions: args.sessions, sales: args.sales, seed };
+    eprintln!("recording tilld with seed {seed}: {} starts of {} sales …", size.sessions, size.sales);
+    let recorded = scenario::run(size, programs).await?;
+    let (ops, acks) = (recorded.recording.ops.len(), recorded.recording.acks.len());
+    eprintln!("recorded: {ops} operations, {acks} promises, {} records", recorded.truth.hashes.len());
+    Ok(recorded)
 }
 
-type Judge = fn(&Config, &Truth, &Path, &Question) -> Result<String, String>;
-
-fn worker(config: &Path, truth: &Path, judge: Judge) -> Result<(), String> {
+fn worker(config: &Path, truth: &Path, of_cuts: bool) -> Result<(), String> {
     // As tilld: a panic in sled's threads ends the process.
     till_journal::install_panic_policy();
     let config = check::config(config).map_err(|e| e.to_string())?;
     let truth = Truth::load(truth).map_err(|e| e.to_string())?;
-    pool::serve(|dir, question| judge(&config, &truth, dir, question));
+    let mut warm =
+        Warm::new(Programs::beside().map_err(|e| e.to_string())?.ask).map_err(|e| e.to_string())?;
+    pool::serve(|dir, question| {
+        if of_cuts {
+            let probe = warm.next().map_err(|e| e.to_string())?;
+            check::judge(&config, &truth, dir, question, &probe)
+        } else {
+            damage::judge(&config, &truth, dir, question)
+        }
+    });
     Ok(())
 }
 
