@@ -33,7 +33,7 @@ impl Warm {
     }
 
     /// How the stores of the next disk are tried.
-    pub fn next(&mut self) -> Result<Probe, LabError> {
+    pub fn probe(&mut self) -> Result<Probe, LabError> {
         self.asked += 1;
         if self.asked % OWN_EVERY == 1 {
             return Ok(own_probe());

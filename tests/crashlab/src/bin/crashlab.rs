@@ -175,7 +175,9 @@ async fn all(args: &Args) -> Result<Vec<Line>, LabError> {
             rounds.told(&recorded);
             if seed == args.seed && wants(Part::Controls) {
                 let controls = controls::run(&recorded, &programs, workers)?;
-                controls.into_iter().for_each(|line| add(&mut lines, line));
+                for line in controls {
+                    add(&mut lines, line);
+                }
             }
             if wants(Part::Cuts) {
                 rounds.cut(seed, &recorded, &programs, workers)?;
@@ -185,7 +187,9 @@ async fn all(args: &Args) -> Result<Vec<Line>, LabError> {
                 add(&mut lines, damage::on_daemon(&recorded, args.harms, args.seed).await?);
             }
             if !wants(Part::Cuts) || rounds.are_over() {
-                rounds.lines(wants(Part::Cuts)).into_iter().for_each(|line| add(&mut lines, line));
+                for line in rounds.lines(wants(Part::Cuts)) {
+                    add(&mut lines, line);
+                }
                 break;
             }
         }
@@ -217,7 +221,7 @@ fn worker(config: &Path, truth: &Path, of_cuts: bool) -> Result<(), String> {
         Warm::new(Programs::beside().map_err(|e| e.to_string())?.ask).map_err(|e| e.to_string())?;
     pool::serve(|dir, question| {
         if of_cuts {
-            let probe = warm.next().map_err(|e| e.to_string())?;
+            let probe = warm.probe().map_err(|e| e.to_string())?;
             check::judge(&config, &truth, dir, question, &probe)
         } else {
             damage::judge(&config, &truth, dir, question)
