@@ -31,7 +31,7 @@ need_packages() {
 }
 
 # A linker and libc for Rust, and for the few C parts (ring, test-only aws-lc and SQLite); a CJK font for pictures of receipts.
-NEEDED=(gcc libc6-dev fonts-wqy-microhei)
+NEEDED=(gcc libc6-dev fonts-wqy-microhei openssl)
 
 # need_space FOLDER GIB : says in plain words that the build will not fit, rather than failing halfway through a link.
 need_space() {

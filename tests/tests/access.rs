@@ -61,7 +61,7 @@ async fn stranger() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_whom_nobody_named_moves_no_money_and_reads_no_payment() {
+async fn c16_a_user_whom_nobody_named_moves_no_money_and_reads_no_payment() {
     if !rustix::process::geteuid().is_root() {
         println!("skipped: needs root to become another user");
         return;

@@ -131,7 +131,7 @@ async fn day(rig: &Rig, client: &Client, watch: &Watch) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_card_number_track_code_or_key_is_left_anywhere() {
+async fn c01_c02_c06_c08_c19_c21_no_card_number_track_code_or_key_is_left_anywhere() {
     let options = RigOptions {
         show_log: std::env::var_os("TILL_TEST_LOG").is_some(),
         env: vec![("TILLD_LOG".into(), "debug".into())],
@@ -198,6 +198,43 @@ async fn no_card_number_track_code_or_key_is_left_anywhere() {
     for entry in fs::read_dir(rig.dir.join("secrets")).unwrap() {
         assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o077, 0);
     }
+}
+
+/// C5. What is killed by a fault of its own leaves nothing of what was in its memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn c05_a_process_that_dies_of_a_fault_leaves_no_core() {
+    let mut rig = Rig::start(RigOptions::default()).await.unwrap();
+    let client = rig.client().await.unwrap();
+    let payment = client.ready(1_000).await.unwrap();
+    rig.reader.swipe(&again(&tracks(PAN))).unwrap();
+    payment.wait(&["paid"]).await.unwrap();
+    // As a fault would end it. (The runtime takes a first SEGV from outside for itself and goes on.)
+    let abort = |pid: u32| {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::ABORT).unwrap();
+    };
+    let limits = |pid: u32| {
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let core = limits.lines().find(|l| l.starts_with("Max core file size")).unwrap();
+        core.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).collect::<Vec<_>>()
+    };
+    let folders = |pid: u32| fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+    let till = rig.pid().unwrap();
+    let mut where_cores_would_be = vec![folders(till), rig.dir.clone(), std::env::current_dir().unwrap()];
+    assert_eq!(limits(till), [0, 0], "tilld");
+    let host = rig.hosts().into_iter().find(|(_, line)| line.contains("bankcard")).unwrap().0;
+    assert_eq!(limits(host), [0, 0], "the host of the bank card channel");
+    where_cores_would_be.push(folders(host));
+    let cores = || -> Vec<std::ffi::OsString> {
+        let entries = where_cores_would_be.iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten());
+        let names = entries.flatten().map(|entry| entry.file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("core")).collect()
+    };
+    let before = cores();
+    abort(host);
+    abort(till);
+    assert_eq!(rig.wait_end(), None, "it was killed, and did not end by itself");
+    assert_eq!(cores(), before);
 }
 
 /// The control: a search that finds nothing proves nothing unless it finds what is there.

@@ -208,7 +208,7 @@ async fn s65_s67_the_clock_steps_and_the_place_moves_under_a_running_till_and_ea
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s79_while_nobody_keeps_the_clock_who_signs_with_it_waits_and_cash_and_card_do_not() {
+async fn s79_c23_while_nobody_keeps_the_clock_who_signs_with_it_waits_and_cash_and_card_do_not() {
     let (clocks, rig, client) = till().await;
     let watch = Watch::new(rig.bus.address()).await.unwrap();
     let wallet = |minor: i64, code: u64| {

@@ -47,3 +47,75 @@ fn the_bus_lets_every_interface_through_and_nobody_else_have_the_name() {
     assert_eq!(policy.matches("<allow own=").count(), 1);
     assert_eq!(policy.matches("<deny send_destination=").count(), 1);
 }
+
+/// Files below a folder, with their paths.
+fn below(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() { below(&path, found) } else { found.push(path) }
+    }
+}
+
+/// channels.md C19: what is installed brings no key along, and no unit hands one over in an argument or the environment.
+#[test]
+fn c19_no_file_of_a_package_holds_a_key_or_hands_one_over() {
+    let workspace = staging::workspace();
+    let mut files = Vec::new();
+    for folder in ["packaging", "systemd", "dbus", "udev", "channels", "drivers"] {
+        below(&workspace.join(folder), &mut files);
+    }
+    let mut units = 0;
+    for file in files {
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        let name = file.display();
+        let kept =
+            file.extension().is_some_and(|e| e == "toml" || e == "service" || e == "conf" || e == "rules");
+        let tests = file.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "fuzz");
+        if tests || !kept {
+            continue;
+        }
+        assert!(!text.contains("PRIVATE KEY"), "{name} holds a private key");
+        if file.extension().is_some_and(|e| e == "service") {
+            units += 1;
+            for line in
+                text.lines().filter(|line| line.starts_with("Environment") || line.starts_with("Exec"))
+            {
+                let line = line.to_lowercase();
+                assert!(
+                    !["key=", "secret=", "password="].iter().any(|word| line.contains(word)),
+                    "{name}: {line}"
+                );
+            }
+        }
+    }
+    assert!(units > 0, "the units are found");
+}
+
+/// channels.md C24: RSA private operations are not done with the `rsa` crate (RUSTSEC-2023-0071), and CI would say so.
+#[test]
+fn c24_the_rsa_crate_is_in_no_build_and_cargo_deny_refuses_it() {
+    let lock: toml::Table = toml::from_str(&tree("Cargo.lock")).unwrap();
+    let packages = lock["package"].as_array().unwrap();
+    let has = |name: &str| packages.iter().any(|p| p["name"].as_str() == Some(name));
+    assert!(has("ring") && packages.len() > 100, "the lock file is read");
+    assert!(!has("rsa"));
+    assert!(tree("deny.toml").contains("crate = \"rsa\""));
+    assert!(tree("test").contains("cargo deny --offline check licenses bans sources"));
+}
+
+/// channels.md C10: no method, property or signal of the bus can carry a PIN.
+#[test]
+fn c10_nothing_on_the_bus_takes_or_tells_a_pin() {
+    let mut interfaces = 0;
+    for entry in fs::read_dir(staging::workspace().join("dbus/interfaces")).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap().to_lowercase();
+        interfaces += 1;
+        let names = text.split("name=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        for name in names {
+            let words = ["pin", "pin_block", "pinblock", "enterpin"];
+            assert!(!words.contains(&name), "{name}");
+        }
+    }
+    assert!(interfaces > 8);
+}

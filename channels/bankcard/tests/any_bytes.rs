@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..2100)) {
+    fn c15_any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..2100)) {
         for dialect in &*DIALECTS {
             if let Ok(decoded) = codec::decode(dialect, &bytes) {
                 let again = codec::encode(dialect, &decoded.message).unwrap();

@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used)] // in helpers too: what fails there fails the test
 
 use std::cell::Cell;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::process::{Command, Stdio};
 
 use till_channel_bankcard::plugin::Bankcard;
+use till_conformance::till::{Settled, Till};
 use till_conformance::{Adapter, Case, Step, Way, conformance, script, wire};
-use till_plugin::channel::SignIn;
+use till_plugin::channel::{FollowKind, Outcome, SignIn};
 use till_plugin::instrument::StripeCard;
 use till_plugin::testing::TestHost;
 use till_plugin::{Channel, Instrument, Money};
@@ -210,3 +213,74 @@ impl Adapter for Kit {
 }
 
 conformance!(Kit);
+
+/// What another's codec makes of frames: `compare/read.py`, run by the interpreter that `TILL_ISO8583_PYTHON` names.
+fn read_by_pyiso8583(frames: &[Vec<u8>]) -> Option<Vec<serde_json::Value>> {
+    let python = std::env::var_os("TILL_ISO8583_PYTHON")?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/compare/read.py");
+    let mut child =
+        Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines: Vec<String> = frames.iter().map(hex::encode).collect();
+    child.stdin.take().unwrap().write_all((lines.join("\n") + "\n").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "pyiso8583 does not read what we send");
+    let text = String::from_utf8(output.stdout).unwrap();
+    Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+#[test]
+fn what_leaves_is_read_by_pyiso8583_as_it_was_meant() {
+    let mut till = Till::<Kit>::new();
+    let (sale, approval) = till.paid(12_850);
+    let void = till.follow_on(FollowKind::Void, &sale, &approval, 12_850);
+    assert!(matches!(till.follow(&void), Outcome::Approved(_)));
+    let (sold, approval) = till.paid(700);
+    let refund = till.follow_on(FollowKind::Refund, &sold, &approval, 300);
+    assert!(matches!(till.follow(&refund), Outcome::Approved(_)));
+    let lost = till.sale(500);
+    till.net.strike(&till.bench, Step::Sale, &Fault::DropAfterBooking {});
+    assert!(matches!(till.through(&lost), Settled::Nothing));
+    till.call(Channel::probe).unwrap();
+    let frames = till.road.as_ref().unwrap().requests();
+    let Some(read) = read_by_pyiso8583(&frames) else {
+        println!(
+            "skipped: TILL_ISO8583_PYTHON names no interpreter with pyiso8583 (channels/bankcard/compare/run)"
+        );
+        return;
+    };
+    let trace = |number: u32| format!("{number:06}");
+    // Type, processing code, amount, trace; the kind of 60.1.
+    let meant = [
+        ("0800", None, None, None, "00"),
+        ("0200", Some("000000"), Some("000000012850"), Some(trace(sale.request.ids.trace)), "22"),
+        ("0200", Some("200000"), Some("000000012850"), Some(trace(void.ids.trace)), "23"),
+        ("0200", Some("000000"), Some("000000000700"), Some(trace(sold.request.ids.trace)), "22"),
+        ("0220", Some("200000"), Some("000000000300"), Some(trace(refund.ids.trace)), "25"),
+        ("0200", Some("000000"), Some("000000000500"), Some(trace(lost.request.ids.trace)), "22"),
+        ("0400", Some("000000"), Some("000000000500"), Some(trace(lost.request.ids.trace)), "22"),
+        ("0820", None, None, None, "00"),
+    ];
+    assert_eq!(read.len(), meant.len(), "{read:?}");
+    for (message, (kind, code, amount, trace, sixty)) in read.iter().zip(meant) {
+        let field = |number: &str| message[number].as_str();
+        assert_eq!(field("t"), Some(kind), "{message}");
+        assert_eq!(message["again"], true, "not the same bytes again: {message}");
+        assert_eq!((field("41"), field("42")), (Some(TID), Some("123456789012345")));
+        assert!(field("60").unwrap().starts_with(&format!("{sixty}{:06}", till.net.batch())), "{message}");
+        if code.is_some() {
+            assert_eq!((field("3"), field("4"), field("49")), (code, amount, Some("156")), "{message}");
+            assert_eq!((field("11"), field("2")), (trace.as_deref(), Some(PAN)), "{message}");
+            assert_eq!(field("64").map(str::len), Some(16));
+        }
+        if kind == "0200" {
+            assert_eq!(
+                field("35").map(|track| track.replace('D', "=")).as_deref(),
+                Some(TRACK2),
+                "{message}"
+            );
+        }
+        if kind == "0400" {
+            assert_eq!((field("39"), field("35")), (Some("98"), None), "{message}");
+        }
+    }
+}

@@ -38,12 +38,12 @@ macro_rules! conformance {
             the_same_request_twice_is_one_charge = Twice,
             a_restart_between_each_pair_of_steps_changes_nothing = Restarted,
             a_probe_moves_nothing = Probe,
-            without_a_trusted_clock_nothing_is_sent = Clock,
+            c23_without_a_trusted_clock_nothing_is_sent = Clock,
             whatever_the_network_does_to_one_step_the_books_agree = OneFault,
             whatever_the_network_does_to_two_steps_the_books_agree = TwoFaults,
-            lies_are_not_believed = Lies,
+            c12_lies_are_not_believed = Lies,
             the_answer_to_another_request_is_not_believed = AnotherAnswer,
-            no_changed_bit_is_approved = EveryBit,
+            c12_no_changed_bit_is_approved = EveryBit,
             a_refused_connection_is_not_sent = Unreachable,
             a_connection_that_ends_at_any_stage_is_told_as_it_is = Stages,
             an_answer_may_be_slow_or_in_pieces = Slow,
@@ -58,8 +58,8 @@ macro_rules! conformance {
             a_refund_happens_once_and_never_goes_beyond = Refunds,
             whatever_happens_to_a_refund_the_books_agree = RefundFaults,
             a_void_happens_once = Voids,
-            only_the_pinned_authority_and_name_are_spoken_to = Tls,
-            a_network_that_asks_for_the_tills_certificate_gets_it = MutualTls,
+            c13_only_the_pinned_authority_and_name_are_spoken_to = Tls,
+            c13_a_network_that_asks_for_the_tills_certificate_gets_it = MutualTls,
         );
 
         #[test]

@@ -79,6 +79,7 @@ struct Inner {
     whole: fn(&[u8]) -> bool,
     plan: Mutex<VecDeque<Act>>,
     answers: Mutex<Vec<Vec<u8>>>,
+    requests: Mutex<Vec<Vec<u8>>>,
     asked: AtomicUsize,
     flooded: AtomicUsize,
     closed: AtomicBool,
@@ -100,6 +101,7 @@ impl Road {
             whole,
             plan: Mutex::default(),
             answers: Mutex::default(),
+            requests: Mutex::default(),
             asked: AtomicUsize::new(0),
             flooded: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -145,6 +147,11 @@ impl Road {
         std::mem::take(&mut lock(&self.inner.answers))
     }
 
+    /// The requests that came whole since the last time, in order.
+    pub fn requests(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut lock(&self.inner.requests))
+    }
+
     /// Closes the door: connections are refused from now on.
     pub fn close(&mut self) {
         self.inner.closed.store(true, Ordering::SeqCst);
@@ -176,6 +183,7 @@ impl Inner {
         loop {
             let Some(request) = self.message(&mut till) else { return };
             self.asked.fetch_add(request.len(), Ordering::SeqCst);
+            lock(&self.requests).push(request.clone());
             let answer = match act {
                 Act::Lost => return wait_for_end(&mut till),
                 Act::Say(bytes) => bytes.clone(),

@@ -51,7 +51,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_hold(bytes: Vec<u8>) {
+    fn c15_any_bytes_hold(bytes: Vec<u8>) {
         check(&bytes);
     }
 }

@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_refused_before_it_fills_memory() {
+    fn c15_a_flood_is_refused_before_it_fills_memory() {
         assert_eq!(all(b"HTTP/1.1 200 OK\r\nContent-Length: 4294967296\r\n\r\n"), Err(HttpError::TooLarge));
         assert_eq!(
             all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFF\r\n"),
@@ -368,7 +368,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_crash_it(bytes in proptest::collection::vec(any::<u8>(), 0..600), cut in 0_usize..600) {
+        fn c15_no_bytes_crash_it(bytes in proptest::collection::vec(any::<u8>(), 0..600), cut in 0_usize..600) {
             let mut answer = Answer::default();
             let cut = cut.min(bytes.len());
             let _ = answer.feed(&bytes[..cut]);

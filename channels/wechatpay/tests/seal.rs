@@ -207,7 +207,7 @@ proptest! {
     }
 
     #[test]
-    fn no_body_crashes_the_reading(body in proptest::collection::vec(any::<u8>(), 0..200), status in any::<u16>()) {
+    fn c15_no_body_crashes_the_reading(body in proptest::collection::vec(any::<u8>(), 0..200), status in any::<u16>()) {
         if let Ok(node) = read_v3(status, &body) {
             let answered = Ok(node);
             let _ = outcome::pay(&CODES, &answered, expected());
@@ -254,5 +254,18 @@ fn one_flipped_bit_of_an_approved_v2_answer_never_approves() {
         let other = sign(fields.into_iter(), method, "another-v2-key-of-32-characters-");
         let forged = xml::write(fields.into_iter().chain([("sign", other.as_str())])).to_vec();
         assert!(matches!(read(&forged), Err(NoAnswer::Seal { seal: SealError::Wrong, .. })));
+    }
+}
+
+/// Of the system's generator, 128 bits: none comes twice, and each digit of it moves.
+#[test]
+fn c14_no_two_nonces_are_alike() {
+    let nonces: Vec<String> = (0..10_000).map(|_| till_channel_wechatpay::seal::nonce().unwrap()).collect();
+    let different: std::collections::BTreeSet<&String> = nonces.iter().collect();
+    assert_eq!(different.len(), nonces.len());
+    for at in 0..32 {
+        let digits: std::collections::BTreeSet<u8> =
+            nonces.iter().map(|nonce| nonce.as_bytes()[at]).collect();
+        assert_eq!(digits.len(), 16, "digit {at}");
     }
 }

@@ -122,7 +122,7 @@ fn a_repeat_with_a_subject_that_was_cut_is_the_same_request() {
 }
 
 #[test]
-fn an_account_is_masked_before_it_reaches_the_disk() {
+fn c06_an_account_is_masked_before_it_reaches_the_disk() {
     let pan = "6200000000000005";
     let mut b = Bench::new(context(bank()));
     b.open_and_confirm();

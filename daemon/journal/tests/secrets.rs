@@ -113,7 +113,7 @@ fn the_search_finds_a_number_in_each_encoding() {
 }
 
 #[test]
-fn s66_s71_a_sealed_number_is_nowhere_in_the_journal_and_after_shredding_the_master_key_does_not_help() {
+fn s66_s71_c03_a_sealed_number_is_nowhere_in_the_journal_and_after_shredding_the_master_key_does_not_help() {
     let till = tempfile::tempdir().unwrap();
     let dir = till.path().join("journal");
     let keyring = Keyring::load(&till.path().join("keys"), &MASTER).unwrap();

@@ -65,7 +65,7 @@ fn each_scheme_is_read_whatever_way_it_gives_its_cryptogram() {
 }
 
 #[test]
-fn two_taps_never_give_the_same_random_number_nor_counter() {
+fn c14_two_taps_never_give_the_same_random_number_nor_counter() {
     let mut twin = Twin::armed(DEFAULT);
     let value =
         |events: &[DriverEvent], tag| tlv::first(card(&events[0]).tlv.expose(), tag).unwrap().to_vec();

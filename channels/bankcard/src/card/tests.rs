@@ -47,7 +47,7 @@ fn a_swiped_chip_card_is_sent_to_its_chip_whatever_the_setting() {
 }
 
 #[test]
-fn a_card_that_wants_a_pin_is_refused_without_a_pad_unless_the_setting_says_otherwise() {
+fn c10_a_card_that_wants_a_pin_is_refused_without_a_pad_unless_the_setting_says_otherwise() {
     for service in ["120", "103", "105"] {
         assert_eq!(
             read(&swiped(service), None, NoPin::Refuse).unwrap_err(),

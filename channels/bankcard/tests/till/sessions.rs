@@ -23,7 +23,7 @@ fn a_sign_in_gives_the_hosts_batch_and_a_day() {
 }
 
 #[test]
-fn keys_with_a_wrong_check_value_are_not_installed() {
+fn c11_keys_with_a_wrong_check_value_are_not_installed() {
     let bent: Step = Box::new(|host| {
         let mut keys = working_keys();
         keys[16] ^= 1;
@@ -91,7 +91,7 @@ fn the_codes_99_a0_and_77_decline_and_force_a_sign_in() {
 }
 
 #[test]
-fn a_sign_off_wipes_the_keys_even_if_the_host_does_not_answer() {
+fn c11_a_sign_off_wipes_the_keys_even_if_the_host_does_not_answer() {
     for step in [
         Box::new(|host: &mut Connection| host.reply(host.answer("00"))) as Step,
         Box::new(|host: &mut Connection| host.reply(host.answer("96"))) as Step,

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_reach_outside_grow_or_mean_two_things_is_refused() {
+    fn c15_what_can_reach_outside_grow_or_mean_two_things_is_refused() {
         for (bad, what) in [
             ("<!DOCTYPE xml [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><xml><a>&e;</a></xml>", "type"),
             ("<!doctype xml><xml></xml>", "type"),

@@ -10,7 +10,7 @@ use till_hosts::till_plugin::driver::HealthLevel;
 use crate::bench::{BAD, Bench, CALL, within};
 
 #[tokio::test]
-async fn files_networks_programs_and_other_processes_are_closed() {
+async fn c20_files_networks_programs_and_other_processes_are_closed() {
     let bench = Bench::new(&["bad"]);
     // Readable by everybody, like a journal with a careless mode would be.
     let file = bench.dir.path().join("journal.log");

@@ -142,7 +142,7 @@ async fn an_id_is_used_once_and_must_be_plain() {
 }
 
 #[tokio::test]
-async fn settings_and_secrets_are_checked_before_anything_starts() {
+async fn c20_settings_and_secrets_are_checked_before_anything_starts() {
     let bench = Bench::new(&["good"]);
     let start = |spec| bench.supervisor.start(spec).map(drop).unwrap_err().to_string();
     assert!(start(bench.spec("a", GOOD, "txt = 'typo'")).contains("txt"));
