@@ -88,6 +88,7 @@ fn world() -> Context {
 pub fn rows(effort: Effort) -> Outcome<Vec<Row>> {
     let (till, ctx, family) = (Till::new(), world(), Family::new("card-stripe"));
     let mut asked = Ask {
+        since_ms: None,
         amount: Money::new(10_000, Currency::CNY),
         kind: LegKind::Sale,
         family: &family,

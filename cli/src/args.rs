@@ -7,6 +7,7 @@ use till_plugin::{Currency, Sensitive};
 mod after;
 mod cases;
 mod device;
+mod maintenance;
 mod merchant;
 mod prepaid;
 mod template;
@@ -15,6 +16,7 @@ mod why;
 pub use after::{Bill, Case, Leg, LegOptions, PartLeg, ReviewCommand, Verdict};
 pub use cases::{DisputeCommand, Notices, Outcome};
 pub use device::{DeviceCommand, Record};
+pub use maintenance::MaintenanceCommand;
 pub use merchant::{MerchantCommand, PasswordFrom};
 pub use prepaid::{CardArgs, PrepaidCommand};
 pub use template::{Lang, Look as TemplateLook, TemplateCommand, Width};
@@ -59,6 +61,9 @@ pub enum Command {
         /// Whether the till is to be in training.
         to: OnOff,
     },
+    /// Announced maintenance of channels: no new sales before it and while it lasts.
+    #[command(subcommand)]
+    Maintenance(MaintenanceCommand),
     /// Merchants' numbers and passwords, for channels that ask for them before they sell.
     #[command(subcommand)]
     Merchant(MerchantCommand),

@@ -17,7 +17,8 @@ use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
 use crate::{
-    after, bill, cases, day, evidence, merchant, monitor, offline, pay, prepaid, receipt, record, view, why,
+    after, bill, cases, day, evidence, maintenance, merchant, monitor, offline, pay, prepaid, receipt,
+    record, view, why,
 };
 
 /// Runs what was asked; gives the exit code.
@@ -118,6 +119,7 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
         Command::Explain { payment } => why::explain(s, &payment).await,
         Command::WhatIf(args) => why::what_if(s, &args).await,
         Command::Switch { channel } => switch(s, &channel).await,
+        Command::Maintenance(command) => maintenance::run(s, &command).await,
         Command::Merchant(command) => merchant::run(s, &command).await,
         Command::Training { to } => training(s, to == OnOff::On).await,
         Command::Cancel { payment } => {

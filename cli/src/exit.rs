@@ -93,6 +93,7 @@ impl From<Error> for Failure {
             Error::PossibleDuplicate(_) => {
                 "ask the customer; when it is another purchase, say why with --duplicate-reason WHY"
             }
+            Error::NotGenuine(_) | Error::Outdated(_) => "`tillctl maintenance list` shows what is announced",
             Error::Locked(_) | Error::TooSoon(_) | Error::WrongPassword(_) => {
                 "`tillctl channels` shows which channels ask for the merchant, and how that stands"
             }

@@ -13,6 +13,7 @@ pub mod exit;
 pub mod follow;
 pub mod json;
 pub mod look;
+pub mod maintenance;
 pub mod merchant;
 mod monitor;
 mod offline;

@@ -40,6 +40,7 @@ fn tree() -> Tree {
     Tree {
         terminal: Terminal {
             training: false,
+            profile: till_dbus::types::ProfileState::default(),
             version: "0.1.0".into(),
             terminal: "T0000001".into(),
             current_channel: "cash".into(),
@@ -238,7 +239,7 @@ fn json_keys_are_stable() {
     assert_eq!(keys(&tree), "channels devices journal payments terminal");
     assert_eq!(
         keys(&tree["terminal"]),
-        "active-payment blockers current-channel state terminal training version"
+        "active-payment blockers current-channel profile state terminal training version"
     );
     assert_eq!(keys(&tree["terminal"]["blockers"][0]), "code subject text text-zh");
     assert_eq!(keys(&tree["journal"]), "head-hash head-seq state");

@@ -71,3 +71,38 @@ pub struct MerchantState {
     /// Whose sales it is passed for; empty: those of nobody in particular.
     pub operator: String,
 }
+
+/// The profile in force: `(sxs)`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type, zbus::Variant, OwnedVariant)]
+pub struct ProfileState {
+    /// In force; empty: none.
+    pub id: String,
+    /// The next change, Unix ms; 0: none is known.
+    #[serde(rename = "next-ms")]
+    pub next_ms: i64,
+    /// In force then; empty: none.
+    pub next: String,
+}
+
+/// A row of `ListMaintenance`: `(sstsxxss)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct MaintenanceRow {
+    /// Name of the announcement.
+    pub id: String,
+    /// supervisor, file, signed.
+    pub source: String,
+    /// Number of the signed message; 0: it is none.
+    pub issue: u64,
+    /// Channel.
+    pub channel: String,
+    /// Its occurrence of now or the next one begins, Unix ms; 0: it is over.
+    #[serde(rename = "from-ms")]
+    pub from_ms: i64,
+    /// It ends, Unix ms.
+    #[serde(rename = "until-ms")]
+    pub until_ms: i64,
+    /// down, degraded.
+    pub kind: String,
+    /// For people.
+    pub reason: String,
+}

@@ -110,6 +110,10 @@ errors! {
     Locked,
     /// The next password is taken later.
     TooSoon,
+    /// A signature is not that of the configured key.
+    NotGenuine,
+    /// A newer message is in force.
+    Outdated,
     /// The journal cannot take it: no room, read-only, or broken.
     JournalUnavailable,
     /// The device or channel does not do this.

@@ -2,7 +2,9 @@
 
 use zbus::{Fd, ObjectPath, OwnedObjectPath};
 
-use crate::types::{Blocker, DecisionRow, InsteadRow, PaymentDetails, PaymentRow};
+use crate::types::{
+    Blocker, DecisionRow, InsteadRow, MaintenanceRow, PaymentDetails, PaymentRow, ProfileState,
+};
 use crate::{Error, Options};
 
 /// org.tilld.Terminal1: the till itself, at /org/tilld/Till1. Payments, channels and devices are objects below it
@@ -34,6 +36,12 @@ pub trait Terminal1 {
     #[zbus(property)]
     fn training(&self) -> Result<bool, Error>;
 
+    /// Which profile decides what is offered: (the one in force, or empty; the next change, Unix ms, or 0; the one in force
+    /// then, or empty). Nothing while the clock is not trusted. Followed within half a minute; choices are exact, and a
+    /// sale goes by the moment it was opened. Since 0.2.
+    #[zbus(property)]
+    fn profile(&self) -> Result<ProfileState, Error>;
+
     /// ready, or degraded (sales go on, see Blockers), or blocked (no sale can start).
     #[zbus(property)]
     fn state(&self) -> Result<String, Error>;
@@ -57,6 +65,29 @@ pub trait Terminal1 {
     /// Chooses the current channel by id; empty: automatic. Durable when it returns. Errors: Busy (a payment is in
     /// flight; nothing changed), NotFound, JournalUnavailable. Options: operator (s).
     fn select_channel(&self, channel: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// Announces maintenance of channels: text is TOML, with id = "name" and `[[window]]` tables as in tilld.toml's
+    /// `[[routing.window]]`. It takes the place of what had the same name, and holds over restarts until it is withdrawn. Durable
+    /// when it returns. Errors: InvalidArgs (text, or a channel that is not configured), WrongState (too many), JournalUnavailable.
+    /// Options: operator (s). Since 0.2.
+    fn announce_maintenance(&self, text: &str, options: Options<'_>) -> Result<String, Error>;
+
+    /// Takes an announcement back, by its name; the newest signed message is called signed. Errors: NotFound, WrongState (a file
+    /// says it), JournalUnavailable. Options: operator (s). Since 0.2.
+    fn withdraw_maintenance(&self, id: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// Brings a signed announcement: message is TOML as for AnnounceMaintenance, without a name, with issue = a number that grows,
+    /// and `tills = [terminal ids]` where it is not for all; signature is base64 of an Ed25519 signature over exactly its bytes by
+    /// maintenance.public-key. It takes the place of the signed message before it; channels that are not configured are left out.
+    /// Delivering it again changes nothing. Errors: NotGenuine, Outdated (a newer one came before), InvalidArgs, Unsupported (no
+    /// key), JournalUnavailable. Since 0.2.
+    fn deliver_maintenance(&self, message: &str, signature: &str, options: Options<'_>)
+    -> Result<u64, Error>;
+
+    /// Everything that was announced while the till runs (tilld.toml's own windows are not in it), a row for each window: (name;
+    /// supervisor, file or signed; number of the message or 0; channel; beginning and end of its occurrence of now or the next
+    /// one, Unix ms, 0 when it is over; down or degraded; reason). Since 0.2.
+    fn list_maintenance(&self, options: Options<'_>) -> Result<Vec<MaintenanceRow>, Error>;
 
     /// Says a merchant's number and password for a channel that asks for them (Channel1.Merchant). password: a pipe that the
     /// password stands in, its writing end closed within two seconds; it is in no message. The try is counted on disk

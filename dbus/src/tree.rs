@@ -8,7 +8,7 @@ use zbus::names::InterfaceName;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
 use crate::types::{
-    Blocker, BreakerRow, Head, Job, LocalText, Maintenance, MerchantState, Prompt, SandboxLayer,
+    Blocker, BreakerRow, Head, Job, LocalText, Maintenance, MerchantState, ProfileState, Prompt, SandboxLayer,
 };
 use crate::{Error, NAME, paths};
 
@@ -44,6 +44,8 @@ pub struct Terminal {
     pub active_payment: String,
     /// The till is in training: no money moves by what is sold now.
     pub training: bool,
+    /// Which profile decides what is offered.
+    pub profile: ProfileState,
     /// ready, degraded, blocked.
     pub state: String,
     /// What stands in the way.
@@ -194,6 +196,7 @@ pub async fn terminal(connection: &Connection) -> Result<Terminal, Error> {
         current_channel: get(&p, "CurrentChannel")?,
         active_payment: get::<OwnedObjectPath>(&p, "ActivePayment")?.to_string(),
         training: get(&p, "Training")?,
+        profile: get(&p, "Profile")?,
         state: get(&p, "State")?,
         blockers: get(&p, "Blockers")?,
     })

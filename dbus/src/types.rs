@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize};
 use zbus::{DeserializeDict, OwnedVariant, Type};
 
-pub use crate::choice::{BreakerRow, DecisionRow, InsteadRow, Maintenance, MerchantState};
+pub use crate::choice::{
+    BreakerRow, DecisionRow, InsteadRow, Maintenance, MaintenanceRow, MerchantState, ProfileState,
+};
 
 /// A text for people: `(ss)`, English and Chinese.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type, zbus::Variant, OwnedVariant)]

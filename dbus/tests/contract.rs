@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use till_dbus::contract::{Arg, Interface, Kind, Member, all, differences, parse};
 use till_dbus::types::{
     BatchRow, BillRow, Blocker, BreakerRow, CardEntry, CardReport, DecisionRow, DisputeEvent, DisputeLeg,
-    DisputeRow, ExceptionRow, Head, InsteadRow, Job, LocalText, Maintenance, MerchantState, NoticeRow,
-    OperatorRow, PartRow, PaymentDetails, PaymentRow, PaymentStep, PayoutRow, PluginRow, Prompt,
-    ReceiptDetails, ReceiverRow, SandboxLayer,
+    DisputeRow, ExceptionRow, Head, InsteadRow, Job, LocalText, Maintenance, MaintenanceRow, MerchantState,
+    NoticeRow, OperatorRow, PartRow, PaymentDetails, PaymentRow, PaymentStep, PayoutRow, PluginRow,
+    ProfileState, Prompt, ReceiptDetails, ReceiverRow, SandboxLayer,
 };
 use till_dbus::{Options, XML, error};
 use zbus::{Fd, ObjectPath, OwnedFd, OwnedObjectPath, Type};
@@ -81,6 +81,8 @@ fn signatures() -> BTreeMap<String, String> {
         Vec<InsteadRow>,
         Maintenance,
         MerchantState,
+        Vec<MaintenanceRow>,
+        ProfileState,
         Vec<BreakerRow>,
         bool,
     )

@@ -1,11 +1,21 @@
 //! The till at a glance.
 
 use till_dbus::tree::Tree;
+use till_dbus::types::ProfileState;
 
 use super::fix;
 use crate::follow;
 use crate::look::{Look, Tone, clean, line};
 use crate::table::width;
+
+/// The profile in force, and what comes.
+fn profile(look: &Look, p: &ProfileState) -> String {
+    let name = |id: &str| if id.is_empty() { look.say("none", "无").to_owned() } else { clean(id) };
+    if p.next_ms == 0 {
+        return name(&p.id);
+    }
+    format!("{}  {} {}: {}", name(&p.id), look.say("from", "自"), look.time(p.next_ms), name(&p.next))
+}
 
 /// Everything on one screen.
 pub fn status(look: &Look, tree: &Tree) -> String {
@@ -31,6 +41,9 @@ pub fn status(look: &Look, tree: &Tree) -> String {
         format!("{}  {}", clean(&t.current_channel), clean(name.unwrap_or_default()))
     };
     field(look.say("channel", "通道"), &channel);
+    if !t.profile.id.is_empty() || t.profile.next_ms != 0 {
+        field(look.say("profile", "时段方案"), &profile(look, &t.profile));
+    }
     let payment = tree.active().map_or_else(
         || look.say("none: the till is free", "无：收银机空闲").to_owned(),
         |p| {

@@ -182,6 +182,9 @@ pub(crate) fn decision(d: Decision) -> Decision {
                 Verdict::Excluded(Exclusion::Failed(cut(&reason, 96)))
             }
             Verdict::Excluded(Exclusion::Rule(id)) => Verdict::Excluded(Exclusion::Rule(cut(&id, RULE))),
+            Verdict::Excluded(Exclusion::Profile(id)) => {
+                Verdict::Excluded(Exclusion::Profile(cut(&id, RULE)))
+            }
             Verdict::Best(w) => Verdict::Best(rule(w)),
             Verdict::Fits(w) => Verdict::Fits(rule(w)),
             other => other,

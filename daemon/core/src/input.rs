@@ -4,6 +4,7 @@ use till_plugin::channel::{Decline, Outcome, QueryOutcome, SettleOutcome, UndoOu
 use till_plugin::driver::PrintState;
 use till_plugin::{Family, Money};
 
+use crate::announce::{Announcement, Source};
 use crate::batch::{PartId, Rules};
 use crate::dispute::DisputeEvent;
 use crate::payment::{LegKind, PaymentId, Purpose, Verdict};
@@ -104,6 +105,8 @@ impl Input {
             | Self::ReprintSlip { .. }
             | Self::SetTraining { .. }
             | Self::TryMerchant { .. }
+            | Self::Announce { .. }
+            | Self::Withdraw { .. }
             | Self::MerchantPassed { .. }
             | Self::SignOutMerchant { .. }
             | Self::UnlockMerchant { .. }
@@ -138,6 +141,24 @@ pub enum Input {
         on: bool,
         /// Who; a name is wanted.
         operator: String,
+    },
+    /// Maintenance is announced, in place of what was announced under the same name.
+    Announce {
+        /// Name.
+        id: String,
+        /// It.
+        announcement: Announcement,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// An announcement does not hold any more.
+    Withdraw {
+        /// Name.
+        id: String,
+        /// Who says so.
+        source: Source,
+        /// Who.
+        operator: Option<String>,
     },
     /// Somebody is about to say a merchant's number and password for a channel that asks for them. They are compared once
     /// this is durable; they are not in it.

@@ -11,6 +11,7 @@
 //!   out. The daemon's actor and the simulation (`tests/simulation`) are both built on it, so that what is proved
 //!   there is what runs here.
 
+pub mod announce;
 pub mod batch;
 mod bounds;
 pub mod breaker;
@@ -27,6 +28,7 @@ pub mod merchant;
 pub mod payment;
 pub mod planted;
 pub mod postings;
+pub mod profile;
 pub mod receipt;
 pub mod recognise;
 pub mod record;

@@ -2,6 +2,7 @@
 
 use till_plugin::{Currency, Money};
 
+use crate::announce::AnnounceRefusal;
 use crate::merchant::MerchantRefusal;
 use crate::payment::{PaymentId, PaymentState};
 
@@ -153,6 +154,9 @@ pub enum Refusal {
     /// Training and selling are kept apart.
     #[error("{0}")]
     Training(&'static str),
+    /// About announced maintenance.
+    #[error(transparent)]
+    Announce(#[from] AnnounceRefusal),
     /// About a merchant's number and password.
     #[error(transparent)]
     Merchant(#[from] MerchantRefusal),

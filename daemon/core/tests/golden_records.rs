@@ -20,6 +20,9 @@ const DISPUTE_EVENTS: usize = 4;
 /// Names of what happens about a merchant.
 const MERCHANT_EVENTS: usize = 4;
 
+/// Names of what happens to announced maintenance.
+const MAINTENANCE_EVENTS: usize = 2;
+
 const RULE: &str = "A record that was ever written must be readable for ever: do not change or move a variant or a type \
                     inside it. Add a new variant at the end of `Record` (and of the enum inside it), keep the old one, \
                     and add its line to tests/golden/records.txt.";
@@ -149,8 +152,9 @@ fn every_variant_and_every_line_is_tried() {
         | Record::TrainingSet { .. }
         // Every kind of dispute, merchant and batch event has a name of its own.
         | Record::Merchant { .. }
+        | Record::Maintenance { .. }
         | Record::Dispute { .. }
-        | Record::Batch(_) => 44 + DISPUTE_EVENTS + MERCHANT_EVENTS,
+        | Record::Batch(_) => 44 + DISPUTE_EVENTS + MERCHANT_EVENTS + MAINTENANCE_EVENTS,
     };
     assert_eq!(
         kinds.len(),

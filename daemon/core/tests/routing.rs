@@ -14,6 +14,7 @@ use till_core::fees::FeePlan;
 use till_core::limits::{LimitHit, Scope};
 use till_core::merchant::{Merchants, Passes, Terms};
 use till_core::payment::PaymentId;
+use till_core::profile::{Profile, in_force};
 use till_core::routing::{
     Action, Conditions, Decision, Exclusion, Policy, Question, RouteHealth, RouteView, Rule, Verdict, route,
     turns,
@@ -72,6 +73,7 @@ impl World {
             rules.channels.insert(id.clone(), SettleRule { fee, ..SettleRule::default() });
         }
         route(&Question {
+            profile: in_force(&self.policy.profiles, NOW, 480),
             amount: fen(10_000),
             kind: LegKind::Sale,
             family: &Family::new(FAMILY),
@@ -137,6 +139,14 @@ impl World {
                 self.policy.windows.push(window(when));
             }
             14 => self.merchants.push(id),
+            15 if at.is_multiple_of(2) => self.policy.off.push(id),
+            15 => {
+                let all = Profile { id: "fair".into(), off: vec![], ..Profile::default() };
+                if self.policy.profiles.is_empty() {
+                    self.policy.profiles.push(all);
+                }
+                self.policy.profiles[0].off.push(id);
+            }
             _ => {
                 for n in 0..Settings::default().in_a_row {
                     let who = (PaymentId([9; 16]), n);
@@ -166,6 +176,10 @@ impl World {
             Exclusion::Breaker(_) => self.breakers.asked(id, true, 0),
             Exclusion::Rule(rule) => self.policy.rules.retain(|r| r.id != *rule),
             Exclusion::Merchant(_) => self.merchants.retain(|m| m != id),
+            Exclusion::Profile(_) => {
+                self.policy.off.retain(|c| c != id);
+                self.policy.profiles.iter_mut().for_each(|p| p.off.retain(|c| c != id));
+            }
             Exclusion::Tried(_) => self.tried.retain(|(s, _)| s != id),
         }
     }
@@ -178,7 +192,7 @@ fn why<'a>(d: &'a Decision, id: &str) -> Option<&'a Exclusion> {
     })
 }
 
-const CODES: [&str; 16] = [
+const CODES: [&str; 17] = [
     "disabled",
     "family",
     "operation",
@@ -194,6 +208,7 @@ const CODES: [&str; 16] = [
     "closed",
     "draining",
     "merchant",
+    "profile",
     "breaker",
 ];
 
@@ -215,7 +230,7 @@ fn each_reason_alone_is_named_and_flips_the_verdict_when_it_goes() {
 
 #[test]
 fn the_operators_channel_is_not_replaced_when_it_cannot_take_the_payment() {
-    for (how, code) in (0..).zip(CODES).skip(4) {
+    for (how, code) in (0..).zip(CODES).skip(4).filter(|(_, code)| *code != "profile") {
         let mut world = World::new(2);
         world.pinned = Some("r1".into());
         world.spoil(1, how);
@@ -227,7 +242,7 @@ fn the_operators_channel_is_not_replaced_when_it_cannot_take_the_payment() {
 }
 
 fn world() -> impl Strategy<Value = World> {
-    let spoils = prop::collection::vec((0_usize..6, 0_u8..16), 0..14);
+    let spoils = prop::collection::vec((0_usize..6, 0_u8..17), 0..14);
     let orders = prop::collection::vec((0_u32..3, prop::option::of(0_u32..3)), 6);
     let rules =
         prop::collection::vec((any::<bool>(), 0_u8..3, prop::collection::vec(0_usize..6, 0..4)), 0..3);
@@ -301,7 +316,7 @@ proptest! {
             let mut before: Option<Exclusion> = None;
             // Each reason that goes leaves the next one of a later stage, or none: at the end the channel can take it.
             for step in 0.. {
-                prop_assert!(step < 17, "{} is never let in", candidate.channel);
+                prop_assert!(step < 18, "{} is never let in", candidate.channel);
                 let d = mended.ask();
                 let Some(e) = why(&d, &candidate.channel) else { break };
                 if let Some(before) = &before {
@@ -460,4 +475,40 @@ fn a_long_list_keeps_what_says_most() {
         d.candidates.iter().filter_map(|c| why(&d, &c.channel)).map(Exclusion::code).collect();
     assert_eq!(codes, vec!["failed"; 14]);
     assert!(d.is_consistent());
+}
+
+#[test]
+fn s13_a_profile_offers_takes_away_and_prefers_and_the_record_names_it() {
+    let mut world = World::new(3);
+    world.policy.off = vec!["r2".into()];
+    let d = world.ask();
+    assert_eq!(
+        (d.chosen.as_deref(), why(&d, "r2").map(Exclusion::code), d.profile()),
+        (Some("r0"), Some("profile"), None)
+    );
+    let fair = Profile {
+        id: "fair".into(),
+        on: vec!["r2".into()],
+        off: vec!["r0".into()],
+        priority: [("r2".to_owned(), 0), ("r1".to_owned(), 9)].into(),
+        ..Profile::default()
+    };
+    let later = Profile { id: "later".into(), off: vec!["r2".into()], ..Profile::default() };
+    world.policy.profiles = vec![fair, later];
+    let when = Conditions { profile: Some("later".into()), ..Conditions::default() };
+    world.policy.rules.push(Rule { id: "of-later".into(), when, then: Action::Only(vec!["r1".into()]) });
+    let d = world.ask();
+    assert_eq!((d.chosen.as_deref(), d.profile()), (Some("r2"), Some("fair")), "{d:?}");
+    assert_eq!(why(&d, "r0"), Some(&Exclusion::Profile("fair".into())));
+    assert!(d.is_consistent(), "the record chooses again: {d:?}");
+    let (en, zh) = d.explain(fen(10_000));
+    assert!(
+        en.contains("r0: not: the profile fair does not offer it")
+            && en.ends_with("configuration 1, profile fair"),
+        "{en}"
+    );
+    assert!(zh.contains("时段方案 fair"), "{zh}");
+    world.policy.profiles.remove(0);
+    let d = world.ask();
+    assert_eq!((d.chosen.as_deref(), d.profile()), (Some("r1"), Some("later")), "its rule counts now");
 }

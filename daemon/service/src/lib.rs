@@ -6,9 +6,11 @@
 //! * [`bus`] serves it all on D-Bus;
 //! * [`receipts`] as the merchant wants them;
 //! * [`evidence`] of one payment for third parties;
+//! * [`announce`]: maintenance that files and messages announce;
 //! * [`merchant`]: what a merchant's password is compared with;
 //! * [`secrets`], [`keys`], [`logging`], [`service`] are what a daemon needs besides.
 
+pub mod announce;
 pub mod bus;
 pub mod config;
 pub mod evidence;

@@ -150,6 +150,11 @@ fn its_devices_and_channels_fit_their_plugins() {
     config.plugin_dirs = vec![dir.path().join("plugins")];
     config.shop.receipt_template = Some(root.join("daemon/receipt/templates/receipt.zh.txt"));
     config.secrets_dir = Some(secrets);
+    // Of RFC 8410, section 10.1.
+    let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+    let key = dir.path().join("maintenance.pem");
+    put(&key, pem.as_bytes(), 0o644);
+    config.maintenance_key = Some(key);
     assert_eq!(tilld::service::problems(&config), Vec::<String>::new());
     // And it would have been noticed.
     config.channels.get_mut("cash").unwrap().settings.insert("roundign_step".into(), 5.into());

@@ -173,6 +173,7 @@ fn tender(
         operator: p.operator.as_deref(),
         pinned,
         tried,
+        since_ms: Some(p.opened_wall_ms),
     };
     let decision = routing::ask(till, ctx, &asked);
     let Some(view) = decision.chosen.as_ref().and_then(|c| ctx.routes.iter().find(|r| r.id == *c)) else {

@@ -6,10 +6,12 @@
 //! * `resolve`: what happens to an outcome that nobody knows;
 //! * `settle`: the close of a day, and settlements with networks;
 //! * `outbox`: receipts and the drawer;
+//! * `announce`: maintenance;
 //! * `merchant`: who may let a channel sell;
 //! * `training`: payments by which no money moves;
 //! * `recovery`: what a restart finds.
 
+mod announce;
 mod attempt;
 mod command;
 mod dispute;
@@ -146,6 +148,12 @@ fn decided(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal> {
         Input::TakeNotices { sink, seq } => outbox::take_notices(till, sink, *seq),
         Input::Dispute { payment, number, event, operator } => {
             dispute::asked(till, *payment, *number, event, operator)
+        }
+        Input::Announce { id, announcement, operator } => {
+            announce::announced(till, ctx, id, announcement, operator.as_deref())
+        }
+        Input::Withdraw { id, source, operator } => {
+            announce::withdrawn(till, id, *source, operator.as_deref())
         }
         Input::TryMerchant { channel, operator } => merchant::tried(till, ctx, channel, operator.as_deref()),
         Input::MerchantPassed { channel, operator } => {

@@ -54,6 +54,7 @@ impl Record {
             | Self::DrawerOpened { .. }
             | Self::TrainingSet { .. }
             | Self::Merchant { .. }
+            | Self::Maintenance { .. }
             | Self::Batch(_) => None,
         }
     }
@@ -108,6 +109,7 @@ impl Record {
             Self::OpenedTraining { .. } => "opened-training",
             Self::TrainingSet { .. } => "training-set",
             Self::Merchant { event, .. } => event.name(),
+            Self::Maintenance { event, .. } => event.name(),
         }
     }
 

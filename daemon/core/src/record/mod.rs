@@ -12,6 +12,7 @@ use till_plugin::channel::{
 };
 use till_plugin::{Family, Money};
 
+use crate::announce::AnnounceEvent;
 use crate::batch::BatchEvent;
 use crate::dispute::DisputeEvent;
 use crate::merchant::MerchantEvent;
@@ -466,6 +467,15 @@ pub enum Record {
         channel: String,
         /// What.
         event: MerchantEvent,
+        /// Who.
+        operator: Option<String>,
+    },
+    /// Something about announced maintenance.
+    Maintenance {
+        /// Name of the announcement.
+        id: String,
+        /// What.
+        event: AnnounceEvent,
         /// Who.
         operator: Option<String>,
     },

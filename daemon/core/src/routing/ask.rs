@@ -10,6 +10,7 @@ use crate::input::Context;
 use crate::limits::{LimitHit, Scope, Use};
 use crate::machine::limits_hit;
 use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentState};
+use crate::profile;
 use crate::till::Till;
 
 /// Of what a channel is asked for.
@@ -33,6 +34,8 @@ pub struct Ask<'a> {
     pub pinned: Option<&'a str>,
     /// Channels that were tried for the same presented instrument.
     pub tried: &'a [(String, u32)],
+    /// When the sale was opened, Unix ms; None: it is only asked about.
+    pub since_ms: Option<i64>,
 }
 
 /// What the till says about any instrument of nobody, or of somebody: the same for each family that is asked for.
@@ -55,7 +58,10 @@ impl<'a> Around<'a> {
     }
 
     fn decide(&self, ctx: &Context, a: &Ask<'_>) -> Decision {
+        let now = ctx.rules.now(ctx.wall_ms, ctx.clock_trusted);
+        let policy = &*ctx.rules.routing.policy;
         route(&Question {
+            profile: profile::of_sale(&policy.profiles, now, a.since_ms),
             amount: a.amount,
             kind: a.kind,
             family: a.family,
@@ -70,7 +76,7 @@ impl<'a> Around<'a> {
             tried: a.tried,
             taken: &self.taken,
             rules: &ctx.rules,
-            now: ctx.rules.now(ctx.wall_ms, ctx.clock_trusted),
+            now,
             config: &ctx.config,
         })
     }

@@ -25,7 +25,7 @@ pub struct Decision {
     pub candidates: Vec<Candidate>,
     /// The channel, if any can take it.
     pub chosen: Option<String>,
-    /// Version of the configuration it was made with.
+    /// Version of the configuration it was made with; `+` and the profile that was in force, if one was.
     pub config: String,
 }
 
@@ -131,6 +131,8 @@ pub enum Exclusion {
     Tried(u32),
     /// It asks for the merchant, who has not passed.
     Merchant(Bar),
+    /// The profile in force (empty: none is) does not offer it.
+    Profile(String),
 }
 
 /// Maintenance that keeps a payment from a channel.
@@ -164,6 +166,7 @@ impl Exclusion {
             Self::Breaker(_) => "breaker",
             Self::Rule(_) => "rule",
             Self::Tried(_) => "tried",
+            Self::Profile(_) => "profile",
             Self::Merchant(Bar::Required) => "merchant",
             Self::Merchant(Bar::OtherOperator) => "merchant-other",
             Self::Merchant(Bar::Locked) => "merchant-locked",
@@ -173,7 +176,7 @@ impl Exclusion {
     /// The stage that it belongs to, from 0: a reason of a later stage is only named where no earlier one hits.
     pub const fn stage(&self) -> u8 {
         match self {
-            Self::Disabled | Self::Family | Self::Operation | Self::Currency => 0,
+            Self::Disabled | Self::Family | Self::Operation | Self::Currency | Self::Profile(_) => 0,
             Self::NotTheCurrentChannel => 1,
             Self::Window(_) => 2,
             Self::Starting
@@ -224,6 +227,11 @@ impl Verdict {
 }
 
 impl Decision {
+    /// The profile that was in force; None: none was.
+    pub fn profile(&self) -> Option<&str> {
+        self.config.split_once('+').map(|(_, id)| id)
+    }
+
     /// Chooses again, from the record alone: whoever is not excluded and comes first by what the record says of it.
     pub fn replay(&self) -> Option<&str> {
         let fits = self.candidates.iter().filter(|c| !matches!(c.verdict, Verdict::Excluded(_)));

@@ -9,6 +9,7 @@ use super::view::{RouteHealth, RouteView};
 use crate::batch::{Now, Rules};
 use crate::limits::LimitHit;
 use crate::payment::LegKind;
+use crate::profile::Profile;
 use crate::windows::{self, Standing};
 
 /// Candidates that a record holds: it must fit a journal frame whatever is configured.
@@ -45,6 +46,8 @@ pub struct Question<'a> {
     pub taken: &'a [(String, u64)],
     /// Windows, rules, fees, breakers.
     pub rules: &'a Rules,
+    /// The profile that the sale goes by.
+    pub profile: Option<&'a Profile>,
     /// The wall clock, and whether it is trusted.
     pub now: Now,
     /// Version of the configuration, for the record.
@@ -73,8 +76,14 @@ pub fn route(q: &Question<'_>) -> Decision {
     let takes = |p: &&str| q.routes.iter().zip(&fixed).any(|(r, e)| r.id == **p && e.is_none());
     let pin = q.pinned.filter(takes);
     let policy = &*q.rules.routing.policy;
-    let subject =
-        Subject { family: q.family, amount: q.amount, operator: q.operator, account: q.account, now: q.now };
+    let subject = Subject {
+        family: q.family,
+        amount: q.amount,
+        operator: q.operator,
+        account: q.account,
+        now: q.now,
+        profile: q.profile.map(|p| p.id.as_str()),
+    };
     let rule = policy.rules.iter().find(|rule| rule.when.met(&subject));
 
     let mut left: Vec<Left<'_>> = Vec::new();
@@ -111,7 +120,7 @@ pub fn route(q: &Question<'_>) -> Decision {
         pinned: q.pinned.map(Into::into),
         candidates: fits.chain(not).take(RECORDED).collect(),
         chosen,
-        config: q.config.into(),
+        config: q.profile.map_or_else(|| q.config.into(), |p| format!("{}+{}", q.config, p.id)),
     }
 }
 
@@ -126,8 +135,16 @@ fn fixed(q: &Question<'_>, r: &RouteView) -> Option<Exclusion> {
     } else if !r.currencies.iter().any(|c| c == q.amount.currency().code()) {
         Some(Exclusion::Currency)
     } else {
-        None
+        not_offered(q, r).map(Exclusion::Profile)
     }
+}
+
+/// The profile that does not offer a channel; empty: none is in force that does.
+fn not_offered(q: &Question<'_>, r: &RouteView) -> Option<String> {
+    let on = q.profile.is_some_and(|p| p.on.contains(&r.id));
+    let off = q.profile.is_some_and(|p| p.off.contains(&r.id));
+    let usually = !q.rules.routing.policy.off.contains(&r.id);
+    (off || !(on || usually)).then(|| q.profile.filter(|_| off).map(|p| p.id.clone()).unwrap_or_default())
 }
 
 /// Maintenance.
@@ -201,7 +218,7 @@ fn weights(q: &Question<'_>, r: &RouteView, rule: Option<&Rule>, standing: Stand
         fee: plan.map(|plan| plan.of(q.amount).minor()),
         by_cost: false,
         share: None,
-        priority: r.priority,
+        priority: q.profile.and_then(|p| p.priority.get(&r.id)).copied().unwrap_or(r.priority),
     }
 }
 

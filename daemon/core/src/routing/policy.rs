@@ -8,6 +8,7 @@ use till_plugin::{Currency, Family, Money};
 use crate::batch::Now;
 use crate::breaker::Breakers;
 use crate::merchant::{Passes, Terms};
+use crate::profile::Profile;
 use crate::windows::Window;
 
 /// What routing goes by besides the channels themselves: part of [`Rules`](crate::batch::Rules). Cheap to clone.
@@ -34,6 +35,10 @@ pub struct Policy {
     pub cost: bool,
     /// Shares of channels in the sales of a business day; a channel that has none takes what the others cannot.
     pub shares: BTreeMap<String, u32>,
+    /// Channels that are not offered unless the profile in force says so.
+    pub off: Vec<String>,
+    /// Profiles; the first whose time it is is in force.
+    pub profiles: Vec<Profile>,
     /// Channels that ask for the merchant.
     pub merchants: BTreeMap<String, Terms>,
     /// A payment that a channel did not take by its own fault goes to the next one by itself.
@@ -48,6 +53,8 @@ impl Default for Policy {
             sticky: true,
             cost: true,
             shares: BTreeMap::new(),
+            off: Vec::new(),
+            profiles: Vec::new(),
             merchants: BTreeMap::new(),
             failover: true,
         }
@@ -85,6 +92,8 @@ pub struct Conditions {
     pub hours: Option<(u16, u16)>,
     /// On these days, bit 0 Monday to bit 6 Sunday; None: every day.
     pub days: Option<u8>,
+    /// While this profile is in force; None: always.
+    pub profile: Option<String>,
 }
 
 /// What a rule says of a payment.
@@ -105,6 +114,7 @@ pub(super) struct Subject<'a> {
     pub operator: &'a str,
     pub account: &'a str,
     pub now: Now,
+    pub profile: Option<&'a str>,
 }
 
 impl Conditions {
@@ -113,6 +123,7 @@ impl Conditions {
         (self.families.is_empty() || self.families.contains(s.family))
             && self.min.as_ref().is_none_or(|m| same(m) && s.amount.minor() >= m.minor())
             && self.max.as_ref().is_none_or(|m| same(m) && s.amount.minor() <= m.minor())
+            && self.profile.as_deref().is_none_or(|p| s.profile == Some(p))
             && self.currency.is_none_or(|c| c == s.amount.currency())
             && (self.operators.is_empty() || self.operators.iter().any(|o| o == s.operator))
             && (self.bins.is_empty() || self.bins.iter().any(|b| starts(s.account, b)))

@@ -69,6 +69,12 @@ impl Exclusion {
                 "too many wrong passwords of the merchant locked it: a supervisor unlocks it",
                 "商户密码错误次数过多，通道已锁定，须由主管解锁",
             ),
+            Self::Profile(id) if id.is_empty() => {
+                pair("it is offered only while a profile says so", "仅在指定时段方案内受理")
+            }
+            Self::Profile(id) => {
+                (format!("the profile {id} does not offer it"), format!("时段方案 {id} 不提供该通道"))
+            }
             Self::Tried(attempt) => (
                 format!("attempt {attempt} with the same card or code was not taken there"),
                 format!("同一卡或码的第 {attempt} 次尝试未被其受理"),
@@ -130,7 +136,10 @@ impl Decision {
             };
             lines.push((format!("  {}: {en}", c.channel), format!("  {}：{zh}", c.channel)));
         }
-        lines.push((format!("configuration {}", self.config), format!("配置版本 {}", self.config)));
+        let version = self.config.split('+').next().unwrap_or_default();
+        let profile = self.profile().map(|id| (format!(", profile {id}"), format!("，时段方案 {id}")));
+        let (en, zh) = profile.unwrap_or_default();
+        lines.push((format!("configuration {version}{en}"), format!("配置版本 {version}{zh}")));
         let join = |pick: fn(&Pair) -> &str| lines.iter().map(pick).collect::<Vec<_>>().join("\n");
         (join(|l| &l.0), join(|l| &l.1))
     }

@@ -137,6 +137,7 @@ impl Till {
                 }
             }
             Record::TrainingSet { on, .. } => self.training.on = *on,
+            Record::Maintenance { id, event, .. } => self.announced.apply(id, event),
             Record::Merchant { channel, event, .. } => self.merchants.apply(channel, *event),
             Record::ChannelSelected { channel, .. } => self.current.clone_from(channel),
             Record::TraceTaken { channel, trace } => {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use till_plugin::Money;
 use till_plugin::channel::Authorise;
 
+use crate::announce::Announced;
 use crate::batch::Batches;
 use crate::dispute::Disputes;
 use crate::fold;
@@ -55,6 +56,7 @@ pub struct Till {
     disputes: Disputes,
     training: Training,
     merchants: Merchants,
+    announced: Announced,
     current: Option<String>,
     orders: u64,
     receipts: u64,
@@ -76,6 +78,7 @@ impl PartialEq for Till {
             && self.disputes == other.disputes
             && self.training == other.training
             && self.merchants == other.merchants
+            && self.announced == other.announced
             && self.current == other.current
             && (self.orders, self.receipts, self.payments, self.seq)
                 == (other.orders, other.receipts, other.payments, other.seq)
@@ -172,6 +175,11 @@ impl Till {
     /// Cases of disputed payments.
     pub const fn disputes(&self) -> &Disputes {
         &self.disputes
+    }
+
+    /// Maintenance that was announced.
+    pub const fn announced(&self) -> &Announced {
+        &self.announced
     }
 
     /// Wrong tries of merchants' passwords.

@@ -12,13 +12,15 @@ mod when;
 
 pub use when::{Span, When};
 
+use serde::{Deserialize, Serialize};
+
 use crate::batch::Now;
 
 /// Most windows that touch and are told as one: a year of days.
 const MOST_JOINED: usize = 366;
 
-/// A window of one channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A window of one channel. In records too: variants and fields are only ever added as they are there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// Channel.
     pub channel: String,
@@ -33,7 +35,7 @@ pub struct Window {
 }
 
 /// What a window means for sales.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The channel takes none.
     #[default]

@@ -1,5 +1,7 @@
 //! When a window is.
 
+use serde::{Deserialize, Serialize};
+
 use crate::batch::local_ms;
 
 const MINUTE_MS: i64 = 60_000;
@@ -8,7 +10,7 @@ const DAY_MS: i64 = 86_400_000;
 const THURSDAY: i64 = 3;
 
 /// From a time until another, the second not included; Unix ms.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// First ms.
     pub from_ms: i64,
@@ -17,7 +19,7 @@ pub struct Span {
 }
 
 /// When a window is.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum When {
     /// Once.
     Once(Span),

@@ -1,5 +1,6 @@
 //! One of every record, for the golden bytes and for whatever must know all of them.
 
+use till_core::announce::{AnnounceEvent, Announcement, Source};
 use till_core::batch::{Answer, Ask, BatchEvent, BusinessDate, Expected, Item, PartId, Payout, Totals, Why};
 use till_core::breaker::Tripped;
 use till_core::dispute::DisputeEvent;
@@ -8,6 +9,7 @@ use till_core::merchant::{Bar, MerchantEvent};
 use till_core::routing::{
     Candidate, Decision, Exclusion, RuleWeight, ShareWeight, Verdict, Weights, WindowHit,
 };
+use till_core::windows::{Kind, Span, When, Window};
 use till_core::{LegKind, Purpose, Record, Verdict as Found};
 use till_plugin::channel::{
     Approval, Decline, DeclineClass, Echo, NextStep, QueryOutcome, UndoOutcome, UndoReason, Unknown,
@@ -301,10 +303,30 @@ pub(crate) fn records() -> Vec<(String, Record)> {
     ] {
         add(case, Record::Merchant { channel: "c".into(), event, operator: op() });
     }
-    for bar in [Bar::Required, Bar::OtherOperator, Bar::Locked] {
-        let verdict = Verdict::Excluded(Exclusion::Merchant(bar));
-        let barred = Candidate { channel: "c9".into(), verdict };
-        let case = format!("barred-{bar:?}").to_lowercase();
+    let whens = [
+        When::Once(Span { from_ms: 1_790_000_000_000, until_ms: 1_790_000_360_000 }),
+        When::Daily { at_min: 30, length_min: 60 },
+        When::Weekly { day: 6, at_min: 1_410, length_min: 90 },
+    ];
+    for (n, source) in [Source::Supervisor, Source::File, Source::Signed].into_iter().enumerate() {
+        let window = |when| Window {
+            channel: "c".into(),
+            when,
+            kind: if n == 1 { Kind::Degraded } else { Kind::Down },
+            lead_ms: (n == 0).then_some(600_000),
+            reason: "core banking".into(),
+        };
+        let announcement = Announcement { source, issue: 0, windows: whens.map(window).to_vec() };
+        let announcement = Announcement { issue: if n == 2 { 7 } else { 0 }, ..announcement };
+        let event = AnnounceEvent::Announced { announcement, over: vec!["old".into()] };
+        add(source.as_str(), Record::Maintenance { id: format!("a{n}"), event, operator: op() });
+    }
+    add("", Record::Maintenance { id: "a0".into(), event: AnnounceEvent::Withdrawn, operator: None });
+    let bars = [Bar::Required, Bar::OtherOperator, Bar::Locked]
+        .map(|bar| (format!("barred-{bar:?}").to_lowercase(), Exclusion::Merchant(bar)));
+    let profile = ("barred-profile".to_owned(), Exclusion::Profile("fair".into()));
+    for (case, exclusion) in bars.into_iter().chain([profile]) {
+        let barred = Candidate { channel: "c9".into(), verdict: Verdict::Excluded(exclusion) };
         let mut decision = decision();
         decision.candidates.push(barred);
         add(

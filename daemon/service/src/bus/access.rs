@@ -28,6 +28,10 @@ pub enum Action {
 pub const TABLE: &[(&str, &str, Action)] = &[
     ("org.tilld.Terminal1", "OpenPayment", Action::Sell),
     ("org.tilld.Terminal1", "SelectChannel", Action::Sell),
+    ("org.tilld.Terminal1", "AnnounceMaintenance", Action::Supervise),
+    ("org.tilld.Terminal1", "WithdrawMaintenance", Action::Supervise),
+    ("org.tilld.Terminal1", "DeliverMaintenance", Action::Sell),
+    ("org.tilld.Terminal1", "ListMaintenance", Action::View),
     ("org.tilld.Terminal1", "AuthenticateMerchant", Action::Sell),
     ("org.tilld.Terminal1", "SignOutMerchant", Action::Sell),
     ("org.tilld.Terminal1", "UnlockMerchant", Action::Supervise),

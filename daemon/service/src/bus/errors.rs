@@ -53,6 +53,10 @@ pub enum Error {
     Locked(String),
     /// The next password is taken later.
     TooSoon(String),
+    /// A signature is not that of the configured key.
+    NotGenuine(String),
+    /// A newer message is in force.
+    Outdated(String),
     /// The journal cannot take it: no room, read-only, or broken.
     JournalUnavailable(String),
     /// The device or channel does not do this.
@@ -89,6 +93,7 @@ pub fn refusal_code(refusal: &Refusal) -> &'static str {
         Refusal::Review { .. } => "review",
         Refusal::TooLittle { .. } => "too-little",
         Refusal::Merchant(refusal) => refusal.code(),
+        Refusal::Announce(refusal) => refusal.code(),
     }
 }
 
@@ -113,6 +118,7 @@ impl From<TillError> for Error {
                 "too-much" => Self::TooMuch(text),
                 "not-possible" => Self::NotPossible(text),
                 "review" => Self::Review(text),
+                "outdated" => Self::Outdated(text),
                 "locked" => Self::Locked(text),
                 "too-soon" => Self::TooSoon(text),
                 _ => Self::WrongState(text),

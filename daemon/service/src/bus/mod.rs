@@ -12,6 +12,7 @@ mod disputes;
 pub mod errors;
 mod journal;
 mod lookup;
+mod maintenance;
 mod merchant;
 mod notices;
 pub(crate) use journal::hex;

@@ -84,6 +84,10 @@ impl Pump {
                 let on = self.world.handle.published.is_training();
                 self.properties(paths::ROOT, "org.tilld.Terminal1", [("Training", on.into())]).await?;
             }
+            Change::Profile => {
+                let now = Variant::from(super::terminal::profile(&self.world));
+                self.properties(paths::ROOT, "org.tilld.Terminal1", [("Profile", now)]).await?;
+            }
             Change::Channel { id, old } => self.channel(&id, &old).await?,
             Change::Device { id, old } => self.device(&id, &old).await?,
             Change::Job { device, job, reason } => self.job(&device, &job, &reason).await?,

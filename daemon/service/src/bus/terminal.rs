@@ -54,6 +54,11 @@ impl Terminal1 {
     }
 
     #[zbus(property)]
+    fn profile(&self) -> (String, i64, String) {
+        profile(&self.world)
+    }
+
+    #[zbus(property)]
     fn state(&self) -> &'static str {
         self.world.readiness().0
     }
@@ -118,6 +123,54 @@ impl Terminal1 {
         let channel = (!channel.is_empty()).then(|| channel.to_owned());
         self.world.handle.input(Input::Select { channel, operator }).await?;
         Ok(())
+    }
+
+    #[zbus(out_args("id"))]
+    async fn announce_maintenance(
+        &self,
+        text: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<String, Error> {
+        self.world.access.check(connection, &header).await?;
+        super::maintenance::announce(&self.world, text, &options).await
+    }
+
+    async fn withdraw_maintenance(
+        &self,
+        id: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        super::maintenance::withdraw(&self.world, id, &options).await
+    }
+
+    #[zbus(out_args("issue"))]
+    async fn deliver_maintenance(
+        &self,
+        message: &str,
+        signature: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<u64, Error> {
+        self.world.access.check(connection, &header).await?;
+        super::maintenance::deliver(&self.world, message, signature, &options).await
+    }
+
+    #[zbus(out_args("windows"))]
+    async fn list_maintenance(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Vec<super::maintenance::Row>, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        super::maintenance::list(&self.world).await
     }
 
     async fn authenticate_merchant(
@@ -273,6 +326,13 @@ impl Terminal1 {
         payment: ObjectPath<'_>,
         text: &str,
     ) -> zbus::Result<()>;
+}
+
+/// The profile in force, when that changes, and what comes then.
+pub(super) fn profile(world: &World) -> (String, i64, String) {
+    let outlook = world.handle.published.profile();
+    let (at, then) = outlook.next.unwrap_or_default();
+    (outlook.id, at, then)
 }
 
 /// The payment that was just opened, its object served; or, when the key was known, the one that it belongs to.

@@ -68,6 +68,7 @@ pub(super) async fn what_if(
                 operator: operator.as_deref(),
                 pinned: pinned.as_deref().or_else(|| till.current_channel()),
                 tried: &[],
+                since_ms: None,
             };
             weigh(till, ctx, &ask, at)
         })

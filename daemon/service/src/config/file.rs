@@ -24,6 +24,7 @@ pub(super) struct File {
     pub settlement: Settlement,
     pub routing: Routing,
     pub secrets: Secrets,
+    pub maintenance: Maintenance,
     pub device: BTreeMap<String, Device>,
     pub channel: BTreeMap<String, Channel>,
 }
@@ -149,6 +150,8 @@ pub(super) struct Routing {
     pub shares: Option<BTreeMap<String, u32>>,
     pub window: Option<Vec<WindowFile>>,
     pub rule: Option<Vec<RuleFile>>,
+    pub off: Option<Vec<String>>,
+    pub profile: Option<Vec<ProfileFile>>,
     pub breaker: Breaker,
 }
 
@@ -215,9 +218,36 @@ pub(super) struct RuleFile {
     pub hours: Option<String>,
     #[serde(default)]
     pub days: Vec<String>,
+    pub profile: Option<String>,
     pub only: Option<Vec<String>>,
     pub never: Option<Vec<String>>,
     pub prefer: Option<Vec<String>>,
+}
+
+/// What is offered when: `{ id = "fair", from = "2026-10-01T00:00", off = ["alipay"] }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ProfileFile {
+    pub id: String,
+    pub from: Option<String>,
+    pub until: Option<String>,
+    #[serde(default)]
+    pub when: Vec<TimesFile>,
+    #[serde(default)]
+    pub on: Vec<String>,
+    #[serde(default)]
+    pub off: Vec<String>,
+    #[serde(default)]
+    pub priority: BTreeMap<String, u32>,
+}
+
+/// Days and hours: `{ days = ["sat"], hours = "10:00-14:00" }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct TimesFile {
+    #[serde(default)]
+    pub days: Vec<String>,
+    pub hours: Option<String>,
 }
 
 /// How a channel is settled.
@@ -270,6 +300,13 @@ pub(super) enum RoundingName {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Secrets {
     pub dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Maintenance {
+    pub dir: Option<PathBuf>,
+    pub public_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,9 +4,11 @@
 //! Unknown keys are refused with file and line. A device or channel whose plugin or settings are wrong does not stop the
 //! till: it is shown as failed with the reason ([`crate::service::problems`] lists them for `--check-config`).
 
+pub mod announcement;
 mod file;
 mod load;
 mod merchant;
+mod profile;
 mod routing;
 mod rules;
 
@@ -61,6 +63,10 @@ pub struct Config {
     pub receipt_printer: Option<String>,
     /// Device that is the cash drawer; None: the first ready one that has a drawer.
     pub drawer: Option<String>,
+    /// Folder with files that announce maintenance.
+    pub maintenance_dir: PathBuf,
+    /// File with the public key whose messages announce maintenance.
+    pub maintenance_key: Option<PathBuf>,
     /// Devices, by id.
     pub devices: BTreeMap<String, DeviceConfig>,
     /// Channels, by id.

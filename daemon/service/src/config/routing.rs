@@ -17,7 +17,7 @@ use super::load::{ConfigError, bad};
 /// Most windows and rules: what a choice may look at.
 const MOST: usize = 1_000;
 /// Longest name of a rule.
-const NAME: usize = 32;
+pub(super) const NAME: usize = 32;
 /// Days, Monday first.
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /// A day and a week, minutes.
@@ -39,6 +39,8 @@ pub(super) fn merge(to: &mut file::Routing, from: file::Routing) {
     to.shares = from.shares.or_else(|| to.shares.take());
     to.window = from.window.or_else(|| to.window.take());
     to.rule = from.rule.or_else(|| to.rule.take());
+    to.off = from.off.or_else(|| to.off.take());
+    to.profile = from.profile.or_else(|| to.profile.take());
 }
 
 /// What routing goes by.
@@ -64,6 +66,16 @@ pub(super) fn routing(
             return Err(bad(format!("routing.shares.{id}"), format!("{share}: write 1 to 1000000")));
         }
     }
+    policy.off = written.off.unwrap_or_default();
+    for id in &policy.off {
+        known("routing.off", id)?;
+    }
+    policy.profiles = super::profile::profiles(written.profile.unwrap_or_default())?;
+    for p in &policy.profiles {
+        for id in p.on.iter().chain(&p.off).chain(p.priority.keys()) {
+            known(&format!("routing.profile {}", p.id), id)?;
+        }
+    }
     let (windows, rules) = (written.window.unwrap_or_default(), written.rule.unwrap_or_default());
     if windows.len() > MOST || rules.len() > MOST {
         return Err(bad(
@@ -85,6 +97,11 @@ pub(super) fn routing(
         let (Action::Only(these) | Action::Never(these) | Action::Prefer(these)) = &rule.then;
         for id in these {
             known(&at, id)?;
+        }
+        if let Some(profile) = &rule.when.profile
+            && !policy.profiles.iter().any(|p| p.id == *profile)
+        {
+            return Err(bad(at, format!("there is no profile {profile:?}")));
         }
         if !names.insert(rule.id.clone()) {
             return Err(bad(at, format!("there is a rule {:?} already: records name rules", rule.id)));
@@ -124,7 +141,7 @@ fn breaker(written: file::Breaker) -> Result<Settings, ConfigError> {
 }
 
 /// One window for each of its channels.
-fn window(at: &str, written: &WindowFile) -> Result<Vec<Window>, ConfigError> {
+pub(super) fn window(at: &str, written: &WindowFile) -> Result<Vec<Window>, ConfigError> {
     let wrong = |text: &str| bad(at, text);
     let when = match (written.every, &written.from, &written.until) {
         (None, Some(from), Some(until)) => {
@@ -176,7 +193,7 @@ fn window(at: &str, written: &WindowFile) -> Result<Vec<Window>, ConfigError> {
 }
 
 /// `2026-12-01T01:00` by the place's clock, or with an offset: `2026-12-01T01:00:00+08:00`. Unix ms.
-fn time(at: &str, text: &str) -> Result<i64, ConfigError> {
+pub(super) fn time(at: &str, text: &str) -> Result<i64, ConfigError> {
     if let Ok(known) = text.parse::<Timestamp>() {
         return Ok(known.as_millisecond());
     }
@@ -187,7 +204,7 @@ fn time(at: &str, text: &str) -> Result<i64, ConfigError> {
 }
 
 /// `HH:MM` as minutes after midnight.
-fn minute(at: &str, text: &str) -> Result<u16, ConfigError> {
+pub(super) fn minute(at: &str, text: &str) -> Result<u16, ConfigError> {
     let part = |digits: &str, below: u16| {
         let good = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit());
         digits.parse::<u16>().ok().filter(|n| good && *n < below)
@@ -196,7 +213,7 @@ fn minute(at: &str, text: &str) -> Result<u16, ConfigError> {
     split.ok_or_else(|| bad(at, format!("{text:?} is no time of day; write HH:MM, such as 23:30")))
 }
 
-fn weekday(at: &str, text: &str) -> Result<u8, ConfigError> {
+pub(super) fn weekday(at: &str, text: &str) -> Result<u8, ConfigError> {
     let day = DAYS.iter().position(|d| *d == text).and_then(|d| u8::try_from(d).ok());
     day.ok_or_else(|| bad(at, format!("{text:?} is no day; write one of {}", DAYS.join(", "))))
 }
@@ -258,6 +275,7 @@ fn rule(at: &str, written: RuleFile) -> Result<Rule, ConfigError> {
         bins: written.bins,
         hours,
         days,
+        profile: written.profile,
     };
     Ok(Rule { id: written.id, when, then })
 }
@@ -324,6 +342,9 @@ mod tests {
                 "[[routing.window]]\nchannels=['a']\nevery='week'\nday='sunday'\nat='01:00'\nminutes=5",
                 "sunday",
             ),
+            ("[routing]\noff=['c']", "no channel"),
+            ("[[routing.profile]]\nid='p'\nwhen=[{days=['sun']}]\non=['c']", "no channel"),
+            ("[[routing.rule]]\nid='x'\nonly=['a']\nprofile='p'", "no profile"),
             ("[[routing.rule]]\nid='x'", "one of only"),
             ("[[routing.rule]]\nid='X y'\nonly=['a']", "dashes"),
             ("[[routing.rule]]\nid='x'\nonly=['a']\nnever=['b']", "one of only"),

@@ -68,6 +68,7 @@ pub fn problems(config: &Config) -> Vec<String> {
     problems.extend(
         config.shop.receipt_template.as_deref().and_then(|path| crate::receipts::template(path).err()),
     );
+    problems.extend(config.maintenance_key.as_deref().and_then(|path| crate::announce::key(path).err()));
     problems
 }
 
@@ -147,6 +148,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let till::Started { handle, changes, devices, channels, run } = till::start(parts);
     instances::start(&config, &catalog, &supervisor, &devices, &channels);
     run.go();
+    tokio::spawn(crate::announce::feed::follow(handle.clone(), config.maintenance_dir.clone()));
 
     // Objects first, name second, READY third: whoever sees the name finds everything.
     let connection = crate::bus::serve(

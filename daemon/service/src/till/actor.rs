@@ -8,7 +8,7 @@ use till_core::recognise::{Recognised, Table, recognise};
 use till_core::record::{KIND, Record};
 use till_core::{Durable, Next, PaymentId, PaymentState, Pending, Refusal, Shell};
 use till_journal::{Journal, JournalError, NewRecord, Urgency};
-use till_plugin::{Family, Instrument, Money};
+use till_plugin::Family;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
@@ -240,9 +240,15 @@ impl Actor {
     fn stand(&self) {
         let ctx = self.context();
         let standings = self.standings.all(&ctx, self.parts.shell.till().merchants());
+        self.stand_profile(&ctx);
         for (id, old) in self.routes.stand(standings) {
             self.published.tell(Change::Channel { id, old });
         }
+    }
+
+    fn stand_profile(&self, ctx: &Context) {
+        let now = ctx.rules.now(ctx.wall_ms, ctx.clock_trusted);
+        self.published.stand(&till_core::profile::outlook(&ctx.rules.routing.policy.profiles, now));
     }
 
     fn note_failover(&mut self, id: PaymentId) {
@@ -278,6 +284,8 @@ impl Actor {
         }
         if matches!(input, Input::Open { .. }) {
             self.end_the_day().await;
+            // Whoever opens a sale sees what is offered for it.
+            self.stand_profile(&self.context());
         }
         let next = self.parts.shell.decide(input, &self.context())?;
         self.commit(next).await
@@ -344,12 +352,13 @@ impl Actor {
                     Record::NotSent { payment, .. } | Record::Declined { payment, .. } => Some(*payment),
                     _ => None,
                 };
-                let merchant =
-                    matches!(pending.record(), Record::Merchant { .. }).then(|| pending.record().clone());
+                let standing =
+                    matches!(pending.record(), Record::Merchant { .. } | Record::Maintenance { .. })
+                        .then(|| pending.record().clone());
                 let effects = self.parts.shell.durable(pending, at);
-                if let Some(record) = merchant {
+                if let Some(record) = standing {
                     let boottime_ms = self.parts.clock.now().boottime_ms;
-                    self.standings.merchant(&record, self.parts.shell.till(), boottime_ms);
+                    self.standings.changed(&record, self.parts.shell.till(), boottime_ms);
                     self.stand();
                 }
                 let wall_ms = self.parts.clock.now().wall_ms;
@@ -501,8 +510,8 @@ impl Actor {
             family: family.clone(),
             evidence,
             masked: p.instrument.masked(),
-            token: self.token(&p.instrument),
-            tendered: tendered(&p.instrument),
+            token: super::vault::token(&self.parts.token_key, &p.instrument),
+            tendered: super::vault::tendered(&p.instrument),
             channel: p.channel.clone(),
             amount: p.amount.or_else(|| {
                 // What a reader reads pays what the operator said it would.
@@ -588,26 +597,5 @@ impl Actor {
                 Err((Refusal::NotPayable(text), names))
             }
         }
-    }
-
-    /// Keyed token of an instrument: equal for the same one, telling nothing without the key (channels.md C7).
-    fn token(&self, instrument: &Instrument) -> String {
-        let clear: &[u8] = match instrument {
-            Instrument::Code(code) => code.text.expose().trim().as_bytes(),
-            Instrument::Stripe(card) => card.pan.expose().as_bytes(),
-            Instrument::Chip(card) => card.pan.expose().as_bytes(),
-            Instrument::StoredValue(card) => card.identifier.expose(),
-            // Not the card's, which is unknown: this swipe's. The same one again is a recording of it.
-            Instrument::Encrypted(card) => &card.ksn,
-            _ => return String::new(),
-        };
-        blake3::keyed_hash(&self.parts.token_key, clear).to_hex()[..32].to_owned()
-    }
-}
-
-const fn tendered(instrument: &Instrument) -> Option<Money> {
-    match instrument {
-        Instrument::Cash { tendered } => Some(*tendered),
-        _ => None,
     }
 }

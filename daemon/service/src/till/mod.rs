@@ -134,6 +134,8 @@ pub enum Change {
     CurrentChannel,
     /// Training began or ended.
     Training,
+    /// Another profile is in force, or comes next.
+    Profile,
     /// A channel changed.
     Channel {
         /// Which.

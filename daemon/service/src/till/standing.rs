@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use till_core::announce::Announced;
 use till_core::batch::Rules;
 use till_core::breaker::{Breakers, Moved, Reader, Told, told};
 use till_core::merchant::{Merchants, Passes};
 use till_core::record::{KIND, Record};
 use till_core::routing::{RouteView, Routing};
-use till_core::windows::{Outlook, outlook};
+use till_core::windows::{Outlook, Window, outlook};
 use till_core::{Context, PaymentId, Till};
 use till_hosts::{ChannelClient, HostError};
 use till_journal::Journal;
@@ -63,6 +64,8 @@ impl MerchantStanding {
 /// Breakers and windows as they are, in the actor.
 pub(super) struct Standings {
     routing: Routing,
+    /// Windows of the configuration; those of the plan come to them.
+    configured: Vec<Window>,
     began: Instant,
     /// When the task wakes that asks next.
     wakes: Option<u64>,
@@ -71,9 +74,15 @@ pub(super) struct Standings {
 impl Standings {
     /// As configured, and with what the newest records say of each channel.
     pub(super) fn new(configured: &Rules, journal: &Journal, till: &Till, boottime_ms: u64) -> Self {
-        let mut standings = Self { routing: configured.routing.clone(), began: Instant::now(), wakes: None };
+        let mut standings = Self {
+            routing: configured.routing.clone(),
+            configured: configured.routing.policy.windows.clone(),
+            began: Instant::now(),
+            wakes: None,
+        };
         let asked = standings.routing.policy.merchants.clone();
         standings.routing.merchants = Arc::new(Passes::new(asked, till.merchants(), boottime_ms));
+        standings.plan(till.announced());
         let head = journal.head().seq;
         let mut reader = Reader::default();
         let mut at = head.saturating_sub(READ_BACK).max(1);
@@ -101,8 +110,19 @@ impl Standings {
         routing
     }
 
-    /// Something happened to a merchant's authentication; `till`: after it.
-    pub(super) fn merchant(&mut self, record: &Record, till: &Till, boottime_ms: u64) {
+    /// What is announced now comes to what is configured.
+    fn plan(&mut self, announced: &Announced) {
+        let windows = self.configured.iter().chain(announced.windows()).cloned().collect();
+        if self.routing.policy.windows != windows {
+            Arc::make_mut(&mut self.routing.policy).windows = windows;
+        }
+    }
+
+    /// Something happened to a merchant's authentication or to announced maintenance; `till`: after it.
+    pub(super) fn changed(&mut self, record: &Record, till: &Till, boottime_ms: u64) {
+        if matches!(record, Record::Maintenance { .. }) {
+            self.plan(till.announced());
+        }
         if let Record::Merchant { channel, event, operator } = record {
             let passes = Arc::make_mut(&mut self.routing.merchants);
             passes.at(boottime_ms);

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use till_core::PaymentId;
 use till_journal::keyring::Pin;
-use till_plugin::Instrument;
 use till_plugin::channel::Prepared;
+use till_plugin::{Instrument, Money};
 
 use super::request::Request;
 
@@ -61,5 +61,27 @@ impl Vault {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(PaymentId, u32), Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keyed token of an instrument: equal for the same one, telling nothing without the key (channels.md C7).
+pub(super) fn token(key: &[u8; 32], instrument: &Instrument) -> String {
+    let clear: &[u8] = match instrument {
+        Instrument::Code(code) => code.text.expose().trim().as_bytes(),
+        Instrument::Stripe(card) => card.pan.expose().as_bytes(),
+        Instrument::Chip(card) => card.pan.expose().as_bytes(),
+        Instrument::StoredValue(card) => card.identifier.expose(),
+        // Not the card's, which is unknown: this swipe's. The same one again is a recording of it.
+        Instrument::Encrypted(card) => &card.ksn,
+        _ => return String::new(),
+    };
+    blake3::keyed_hash(key, clear).to_hex()[..32].to_owned()
+}
+
+/// What was handed over, for cash.
+pub(super) const fn tendered(instrument: &Instrument) -> Option<Money> {
+    match instrument {
+        Instrument::Cash { tendered } => Some(*tendered),
+        _ => None,
     }
 }

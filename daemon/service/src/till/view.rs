@@ -76,6 +76,7 @@ struct Inner {
     journal_problem: Option<String>,
     batch: (u32, String),
     training: bool,
+    profile: till_core::profile::Outlook,
 }
 
 /// Everything that is published.
@@ -133,6 +134,19 @@ impl Published {
 
     pub(super) fn in_training(&self, on: bool) {
         self.lock().training = on;
+    }
+
+    /// Publishes the profile in force and what comes; silent when nothing changed.
+    pub(super) fn stand(&self, profile: &till_core::profile::Outlook) {
+        let before = std::mem::replace(&mut self.lock().profile, profile.clone());
+        if before != *profile {
+            self.tell(Change::Profile);
+        }
+    }
+
+    /// The profile in force, and what comes.
+    pub fn profile(&self) -> till_core::profile::Outlook {
+        self.lock().profile.clone()
     }
 
     /// The till is in training: no money moves by what is sold now.
