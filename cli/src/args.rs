@@ -6,6 +6,7 @@ use till_plugin::{Currency, Sensitive};
 
 mod after;
 mod cases;
+mod channel;
 mod device;
 mod maintenance;
 mod merchant;
@@ -15,6 +16,7 @@ mod why;
 
 pub use after::{Bill, Case, Leg, LegOptions, PartLeg, ReviewCommand, Verdict};
 pub use cases::{DisputeCommand, Notices, Outcome};
+pub use channel::ChannelCommand;
 pub use device::{DeviceCommand, Record};
 pub use maintenance::MaintenanceCommand;
 pub use merchant::{MerchantCommand, PasswordFrom};
@@ -50,6 +52,9 @@ pub enum Command {
     Status,
     /// Payment channels.
     Channels,
+    /// Suspend a channel, resume it, and see who did so.
+    #[command(subcommand)]
+    Channel(ChannelCommand),
     /// Choose the current channel.
     Switch {
         /// Channel id, or `auto`: chosen for each payment.

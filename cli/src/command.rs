@@ -17,8 +17,8 @@ use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
 use crate::{
-    after, bill, cases, day, evidence, maintenance, merchant, monitor, offline, pay, prepaid, receipt,
-    record, view, why,
+    after, bill, cases, channel, day, evidence, maintenance, merchant, monitor, offline, pay, prepaid,
+    receipt, record, view, why,
 };
 
 /// Runs what was asked; gives the exit code.
@@ -49,6 +49,7 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
     after::check(&cli.command, cli.operator.as_deref())?;
     day::check(&cli.command, cli.operator.as_deref())?;
     prepaid::check(&cli.command, cli.operator.as_deref())?;
+    channel::check(&cli.command, cli.operator.as_deref())?;
     cases::check(&cli.command, cli.operator.as_deref())?;
     merchant::check(&cli.command, cli.operator.as_deref())?;
     let bill = match &cli.command {
@@ -118,6 +119,7 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
         }
         Command::Explain { payment } => why::explain(s, &payment).await,
         Command::WhatIf(args) => why::what_if(s, &args).await,
+        Command::Channel(command) => channel::run(s, &command).await,
         Command::Switch { channel } => switch(s, &channel).await,
         Command::Maintenance(command) => maintenance::run(s, &command).await,
         Command::Merchant(command) => merchant::run(s, &command).await,

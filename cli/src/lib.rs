@@ -6,6 +6,7 @@ pub mod after;
 pub mod args;
 pub mod bill;
 pub mod cases;
+mod channel;
 mod command;
 pub mod day;
 pub mod evidence;

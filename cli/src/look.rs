@@ -98,7 +98,9 @@ impl Look {
             "ready" | "paid" | "approved" | "well" | "done" => Tone::Good,
             "degraded" | "starting" | "signed-off" | "attention" | "tendering" | "querying" | "reversing"
             | "held" | "part-paid" | "authorised" | "delivering" | "returning" => Tone::Warn,
-            "blocked" | "failed" | "quarantined" | "offline" | "review" | "unknown" => Tone::Bad,
+            "blocked" | "failed" | "suspended" | "quarantined" | "offline" | "review" | "unknown" => {
+                Tone::Bad
+            }
             "disabled" | "cancelled" | "reversed" | "declined" | "not-sent" | "returned" => Tone::Faint,
             _ => Tone::Plain,
         }
@@ -114,6 +116,8 @@ impl Look {
             "signed-off" => "未签到",
             "failed" => "故障",
             "disabled" => "停用",
+            "suspended" => "已暂停",
+            "resumed" => "已恢复",
             "attention" => "注意",
             "offline" => "离线",
             "quarantined" => "隔离",

@@ -26,7 +26,7 @@ pub trait Channel1 {
     #[zbus(property)]
     fn operations(&self) -> Result<Vec<String>, Error>;
 
-    /// ready, starting, signed-off, failed, disabled.
+    /// ready, starting, signed-off, failed, suspended, disabled.
     #[zbus(property)]
     fn state(&self) -> Result<String, Error>;
 

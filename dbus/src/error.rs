@@ -90,6 +90,10 @@ errors! {
     NotPayable,
     /// The code was used a moment ago.
     UsedAlready,
+    /// The channel is suspended.
+    Suspended,
+    /// The channel is not suspended: there is nothing to resume.
+    NotSuspended,
     /// No channel can take it.
     NoRoute,
     /// Not enough cash.

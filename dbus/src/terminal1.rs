@@ -3,7 +3,7 @@
 use zbus::{Fd, ObjectPath, OwnedObjectPath};
 
 use crate::types::{
-    Blocker, DecisionRow, InsteadRow, MaintenanceRow, PaymentDetails, PaymentRow, ProfileState,
+    Blocker, DecisionRow, InsteadRow, MaintenanceRow, PaymentDetails, PaymentRow, ProfileState, SuspensionRow,
 };
 use crate::{Error, Options};
 
@@ -114,6 +114,21 @@ pub trait Terminal1 {
     /// Puts the till into training, or takes it out of it. Durable when it returns. Errors: Busy (a payment holds the
     /// till), WrongState (no operator), JournalUnavailable. Options: operator (s), who: must be there. Since 0.2.
     fn set_training(&self, on: bool, options: Options<'_>) -> Result<(), Error>;
+
+    /// Suspends a channel: no sale goes to it any more, on its own or by choice, until ResumeChannel; what is under way on it
+    /// is resolved, and what was paid with it can be given back. Its State becomes suspended. Durable when it returns, and
+    /// kept over every restart. Errors: NotFound, Suspended (it is), InvalidArgs (no reason, no operator),
+    /// JournalUnavailable. Options: operator (s), who: must be there. Since 0.2.
+    fn suspend_channel(&self, channel: &str, reason: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// Takes a suspension back, a rule's too. Durable when it returns. Errors: NotFound, NotSuspended, InvalidArgs (no
+    /// reason, no operator), JournalUnavailable. Options: operator (s), who: must be there. Since 0.2.
+    fn resume_channel(&self, channel: &str, reason: &str, options: Options<'_>) -> Result<(), Error>;
+
+    /// The newest suspensions and what ended them, newest first, at most 64: (channel; suspended or resumed; by person, or
+    /// the rule pinning; why; who, empty for a rule; payment whose answer gave the reason, or empty; Unix ms; journal
+    /// number). Since 0.2.
+    fn list_suspensions(&self, options: Options<'_>) -> Result<Vec<SuspensionRow>, Error>;
 
     /// Opens the cash drawer without a sale. Errors: InvalidArgs (no reason), Unsupported (no drawer),
     /// JournalUnavailable. Options: operator (s).

@@ -78,7 +78,7 @@ pub struct Channel {
     pub families: Vec<String>,
     /// Operations it does.
     pub operations: Vec<String>,
-    /// ready, starting, signed-off, failed, disabled.
+    /// ready, starting, signed-off, failed, suspended, disabled.
     pub state: String,
     /// One line when it is not ready.
     pub reason: String,

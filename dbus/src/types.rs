@@ -32,6 +32,28 @@ pub struct Blocker {
     pub text_zh: String,
 }
 
+/// A row of `ListSuspensions`: `(ssssssxt)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct SuspensionRow {
+    /// Channel instance.
+    pub channel: String,
+    /// `suspended` or `resumed`.
+    pub what: String,
+    /// `person`, or the rule: `pinning`.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Who; empty: a rule.
+    pub operator: String,
+    /// Payment whose answer gave the reason, 32 hexadecimal digits; empty: none.
+    pub payment: String,
+    /// When, Unix ms.
+    #[serde(rename = "at-ms")]
+    pub at_ms: i64,
+    /// Journal sequence number of the record.
+    pub seq: u64,
+}
+
 /// A row of `ListPayments`: `(ssxssx)`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct PaymentRow {

@@ -8,7 +8,7 @@ use till_dbus::types::{
     BatchRow, BillRow, Blocker, BreakerRow, CardEntry, CardReport, DecisionRow, DisputeEvent, DisputeLeg,
     DisputeRow, ExceptionRow, Head, InsteadRow, Job, LocalText, Maintenance, MaintenanceRow, MerchantState,
     NoticeRow, OperatorRow, PartRow, PaymentDetails, PaymentRow, PaymentStep, PayoutRow, PluginRow,
-    ProfileState, Prompt, ReceiptDetails, ReceiverRow, SandboxLayer,
+    ProfileState, Prompt, ReceiptDetails, ReceiverRow, SandboxLayer, SuspensionRow,
 };
 use till_dbus::{Options, XML, error};
 use zbus::{Fd, ObjectPath, OwnedFd, OwnedObjectPath, Type};
@@ -79,6 +79,7 @@ fn signatures() -> BTreeMap<String, String> {
         Vec<PayoutRow>,
         Vec<DecisionRow>,
         Vec<InsteadRow>,
+        Vec<SuspensionRow>,
         Maintenance,
         MerchantState,
         Vec<MaintenanceRow>,

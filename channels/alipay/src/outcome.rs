@@ -5,7 +5,7 @@
 
 use till_plugin::channel::{
     Approval, Decline, DeclineClass, Echo, NextStep, Outcome, QueryOutcome, UndoOutcome, Unknown,
-    UnknownReason,
+    UnknownReason, answered,
 };
 use till_plugin::instrument::Cvm;
 use till_plugin::{Currency, Extra, Money};
@@ -126,9 +126,14 @@ fn paid(node: &Node, expected: Expected<'_>) -> Result<Approval, Unknown> {
     // Alipay masks the login itself; one without a star is not shown.
     let account = node.buyer_logon_id.as_deref().filter(|a| a.contains('*')).map(tame);
     let time = node.gmt_payment.as_deref().or(node.send_pay_date.as_deref()).filter(|t| is_time(t));
+    let mut extra = Extra::new();
+    answered::say(&mut extra, answered::MERCHANT_NAME, node.store_name.as_deref());
+    let fee = node.charge_amount.as_deref().and_then(|yuan| parse_yuan(yuan).ok());
+    answered::say(&mut extra, answered::FEE, fee.map(|fen| fen.to_string()).as_deref());
     Ok(Approval {
         account,
         host_time: time.map(str::to_owned),
+        extra,
         ..approval(expected.amount, expected.order, reference)
     })
 }

@@ -68,6 +68,10 @@ pub struct Node {
     pub send_pay_date: Option<String>,
     /// The buyer's login, masked by Alipay.
     pub buyer_logon_id: Option<String>,
+    /// Name of the shop that was paid.
+    pub store_name: Option<String>,
+    /// What the payment costs the merchant, in yuan.
+    pub charge_amount: Option<String>,
     /// Cancel: `Y` asks to call again.
     pub retry_flag: Option<String>,
     /// Cancel: `close` or `refund`.

@@ -22,6 +22,12 @@ pub fn fix(look: &Look, blocker: &Blocker) -> String {
             format!("mend what the reason says; `tillctl probe {id}` tries it again"),
             format!("按原因处理后用 `tillctl probe {id}` 重试"),
         ),
+        "channel-suspended" => (
+            format!(
+                "a supervisor looks into it, then `tillctl channel resume {id}`; other ways to pay are taken"
+            ),
+            format!("由主管核实后执行 `tillctl channel resume {id}`；期间请使用其他支付方式"),
+        ),
         "channel-closed" | "channel-draining" => (
             "other ways to pay are taken meanwhile: `tillctl what-if AMOUNT FAMILY`".into(),
             "期间请使用其他支付方式：`tillctl what-if 金额 方式`".into(),

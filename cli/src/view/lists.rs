@@ -1,7 +1,7 @@
 //! Tables of channels, devices, payments and plugins.
 
 use till_dbus::tree::{Channel, Device};
-use till_dbus::types::{PaymentRow, PluginRow};
+use till_dbus::types::{PaymentRow, PluginRow, SuspensionRow};
 
 use crate::look::{Look, Tone};
 use crate::table::{Cell, render};
@@ -34,6 +34,33 @@ pub fn channels(look: &Look, channels: &[Channel], current: &str) -> String {
         ["", "通道", "名称", "状态", "优先", "支付方式", "说明"]
     } else {
         ["", "channel", "name", "state", "priority", "takes", "remark"]
+    };
+    render(look, &head, &rows)
+}
+
+/// Channels suspended and resumed.
+pub fn suspensions(look: &Look, acts: &[SuspensionRow]) -> String {
+    if acts.is_empty() {
+        return nothing(look, "no channel was suspended", "未暂停过通道");
+    }
+    let rows: Vec<Vec<Cell>> = acts
+        .iter()
+        .map(|a| {
+            let who = if a.operator.is_empty() { &a.by } else { &a.operator };
+            vec![
+                Cell::new(look.time(a.at_ms)),
+                Cell::new(&a.channel),
+                Cell::state(look, &a.what),
+                Cell::new(who),
+                Cell::new(&a.reason),
+                Cell::new(&a.payment).tone(Tone::Faint),
+            ]
+        })
+        .collect();
+    let head = if look.chinese {
+        ["时间", "通道", "操作", "由", "原因", "交易号"]
+    } else {
+        ["when", "channel", "what", "by", "why", "payment"]
     };
     render(look, &head, &rows)
 }

@@ -9,7 +9,7 @@ mod why;
 
 pub use bill::{bill, history};
 pub use fix::fix;
-pub use lists::{channels, devices, payments, plugins};
+pub use lists::{channels, devices, payments, plugins, suspensions};
 pub use payment::payment;
 pub use status::status;
 pub(crate) use why::lines;

@@ -4,7 +4,7 @@
 //! or a caller says is bounded here before it becomes part of a record: texts are shortened, facts that must not be
 //! shortened are left out whole, and every record fits whatever was said.
 
-use till_plugin::channel::{Approval, Decline, Echo, QueryOutcome, UndoOutcome, Unknown};
+use till_plugin::channel::{Approval, Decline, Echo, QueryOutcome, UndoOutcome, Unknown, answered};
 use till_plugin::{Extra, Family};
 
 use crate::routing::{Candidate, Decision, Exclusion, RuleWeight, Verdict, Weights};
@@ -127,7 +127,10 @@ fn receipt(lines: &[(String, String)]) -> Vec<(String, String)> {
 fn extra(extra: &Extra) -> Extra {
     let mut room = EXTRA;
     let mut kept = Extra::new();
-    for (key, value) in extra {
+    // What was answered is compared with what was agreed: it comes first, and there is little of it.
+    let said = |(key, _): &(&String, &String)| answered::FACTS.contains(&key.as_str());
+    for (key, value) in extra.iter().filter(said).chain(extra.iter().filter(|f| !said(f))) {
+        let value = if said(&(key, value)) { &cut(value, answered::LONGEST) } else { value };
         if let Some(left) = room.checked_sub(key.len() + value.len() + 4) {
             room = left;
             kept.insert(key.clone(), value.clone());
@@ -180,6 +183,9 @@ pub(crate) fn decision(d: Decision) -> Decision {
         let verdict = match c.verdict {
             Verdict::Excluded(Exclusion::Failed(reason)) => {
                 Verdict::Excluded(Exclusion::Failed(cut(&reason, 96)))
+            }
+            Verdict::Excluded(Exclusion::Suspended(by, why)) => {
+                Verdict::Excluded(Exclusion::Suspended(by, cut(&why, 96)))
             }
             Verdict::Excluded(Exclusion::Rule(id)) => Verdict::Excluded(Exclusion::Rule(cut(&id, RULE))),
             Verdict::Excluded(Exclusion::Profile(id)) => {

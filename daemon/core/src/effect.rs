@@ -245,6 +245,11 @@ pub enum Effect {
     Train(Train),
     /// Tell clients that training began or ended.
     TrainingChanged,
+    /// Tell clients that a channel was suspended or resumed.
+    SuspensionChanged {
+        /// Channel.
+        channel: String,
+    },
     /// Tell people.
     Alarm {
         /// Lower-kebab.

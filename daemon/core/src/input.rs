@@ -110,6 +110,8 @@ impl Input {
             | Self::MerchantPassed { .. }
             | Self::SignOutMerchant { .. }
             | Self::UnlockMerchant { .. }
+            | Self::Suspend { .. }
+            | Self::ResumeChannel { .. }
             | Self::CloseAnyway { .. } => None,
         }
     }
@@ -346,6 +348,24 @@ pub enum Input {
         channel: Option<String>,
         /// Who.
         operator: Option<String>,
+    },
+    /// A supervisor suspends a channel: nothing new goes to it, what is under way resolves.
+    Suspend {
+        /// Channel.
+        channel: String,
+        /// Why; wanted.
+        reason: String,
+        /// Who; wanted.
+        operator: String,
+    },
+    /// A supervisor takes a suspension back, a rule's too.
+    ResumeChannel {
+        /// Channel.
+        channel: String,
+        /// Why; wanted.
+        reason: String,
+        /// Who; wanted.
+        operator: String,
     },
     /// A channel is to be signed in: take a trace number.
     TakeTrace {

@@ -96,6 +96,8 @@ mod switch {
         CopyUnnumbered = "copy-unnumbered", "Two copies of one paper have the same number.";
         DisputedTwice = "disputed-twice", "A second case is opened about money that is disputed already.";
         DisputesForgotten = "disputes-forgotten", "A rebuild forgets the cases of disputed payments.";
+        SuspensionForgotten = "suspension-forgotten", "A restart forgets that a channel is suspended.";
+        SuspendedSent = "suspended-sent", "A request goes to a channel that was suspended while it was prepared.";
         SettlementForgotten = "settlement-forgotten", "A restart forgets settlements that were under way.";
     }
 

@@ -151,6 +151,25 @@ pub enum Refusal {
         /// Owed.
         owed: Money,
     },
+    /// The channel is suspended.
+    #[error("the channel {channel} is {why}; a supervisor resumes it")]
+    Suspended {
+        /// Channel.
+        channel: String,
+        /// Why, English.
+        why: String,
+        /// Why, Chinese.
+        why_zh: String,
+    },
+    /// There is nothing to resume.
+    #[error("the channel {channel} is not suspended: there is nothing to resume")]
+    NotSuspended {
+        /// Channel.
+        channel: String,
+    },
+    /// Something that must be said was not said.
+    #[error("{0}")]
+    Wanted(&'static str),
     /// Training and selling are kept apart.
     #[error("{0}")]
     Training(&'static str),

@@ -165,6 +165,10 @@ impl Shell {
         if planted!(DisputesForgotten) {
             self.till.forget_disputes();
         }
+        #[cfg(feature = "planted")]
+        if planted!(SuspensionForgotten) {
+            self.till.forget_suspensions();
+        }
         Ok(())
     }
 

@@ -150,11 +150,13 @@ fn every_variant_and_every_line_is_tried() {
         | Record::On { .. }
         | Record::OpenedTraining { .. }
         | Record::TrainingSet { .. }
+        | Record::ChannelSuspended { .. }
+        | Record::ChannelResumed { .. }
         // Every kind of dispute, merchant and batch event has a name of its own.
         | Record::Merchant { .. }
         | Record::Maintenance { .. }
         | Record::Dispute { .. }
-        | Record::Batch(_) => 44 + DISPUTE_EVENTS + MERCHANT_EVENTS + MAINTENANCE_EVENTS,
+        | Record::Batch(_) => 46 + DISPUTE_EVENTS + MERCHANT_EVENTS + MAINTENANCE_EVENTS,
     };
     assert_eq!(
         kinds.len(),

@@ -4,6 +4,8 @@
 
 mod samples;
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use samples::{fen, no_undo, route as channel};
 use till_core::LegKind;
@@ -19,6 +21,7 @@ use till_core::routing::{
     Action, Conditions, Decision, Exclusion, Policy, Question, RouteHealth, RouteView, Rule, Verdict, route,
     turns,
 };
+use till_core::suspension::{By, Suspension};
 use till_core::windows::{Kind, Span, When, Window};
 use till_plugin::Family;
 
@@ -33,6 +36,7 @@ struct World {
     sticky: Option<String>,
     slots: Vec<String>,
     limited: Vec<(String, LimitHit)>,
+    suspended: BTreeMap<String, Suspension>,
     tried: Vec<(String, u32)>,
     taken: Vec<(String, u64)>,
     policy: Policy,
@@ -51,6 +55,7 @@ impl World {
             sticky: None,
             slots: Vec::new(),
             limited: Vec::new(),
+            suspended: BTreeMap::new(),
             tried: Vec::new(),
             taken: Vec::new(),
             policy: Policy::default(),
@@ -84,6 +89,7 @@ impl World {
             sticky: self.sticky.as_deref(),
             routes: &self.routes,
             slot_taken: &self.slots,
+            suspended: &self.suspended,
             limited: &self.limited,
             tried: &self.tried,
             taken: &self.taken,
@@ -147,6 +153,17 @@ impl World {
                 }
                 self.policy.profiles[0].off.push(id);
             }
+            16 => {
+                let s = Suspension {
+                    by: if at.is_multiple_of(2) { By::Person } else { By::Pinning },
+                    reason: "合同".into(),
+                    operator: "li".into(),
+                    payment: None,
+                    seq: 1,
+                    wall_ms: NOW,
+                };
+                self.suspended.insert(id, s);
+            }
             _ => {
                 for n in 0..Settings::default().in_a_row {
                     let who = (PaymentId([9; 16]), n);
@@ -181,6 +198,7 @@ impl World {
                 self.policy.profiles.iter_mut().for_each(|p| p.off.retain(|c| c != id));
             }
             Exclusion::Tried(_) => self.tried.retain(|(s, _)| s != id),
+            Exclusion::Suspended(..) => drop(self.suspended.remove(id)),
         }
     }
 }
@@ -192,7 +210,7 @@ fn why<'a>(d: &'a Decision, id: &str) -> Option<&'a Exclusion> {
     })
 }
 
-const CODES: [&str; 17] = [
+const CODES: [&str; 18] = [
     "disabled",
     "family",
     "operation",
@@ -209,6 +227,7 @@ const CODES: [&str; 17] = [
     "draining",
     "merchant",
     "profile",
+    "suspended",
     "breaker",
 ];
 
@@ -242,7 +261,7 @@ fn the_operators_channel_is_not_replaced_when_it_cannot_take_the_payment() {
 }
 
 fn world() -> impl Strategy<Value = World> {
-    let spoils = prop::collection::vec((0_usize..6, 0_u8..17), 0..14);
+    let spoils = prop::collection::vec((0_usize..6, 0_u8..18), 0..14);
     let orders = prop::collection::vec((0_u32..3, prop::option::of(0_u32..3)), 6);
     let rules =
         prop::collection::vec((any::<bool>(), 0_u8..3, prop::collection::vec(0_usize..6, 0..4)), 0..3);
@@ -316,7 +335,7 @@ proptest! {
             let mut before: Option<Exclusion> = None;
             // Each reason that goes leaves the next one of a later stage, or none: at the end the channel can take it.
             for step in 0.. {
-                prop_assert!(step < 18, "{} is never let in", candidate.channel);
+                prop_assert!(step < 19, "{} is never let in", candidate.channel);
                 let d = mended.ask();
                 let Some(e) = why(&d, &candidate.channel) else { break };
                 if let Some(before) = &before {

@@ -110,6 +110,7 @@ impl Host {
             if let Some(amount) = verdict.amount.to_field() {
                 answer.set(4, amount);
             }
+            self.profile.put(&mut answer);
             self.apply(kind, &verdict, &instrument);
         }
         let entry = Entry {

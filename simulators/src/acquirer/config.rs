@@ -56,6 +56,30 @@ impl Default for Terminal {
     }
 }
 
+/// What the host's approvals say of the shop; what is not there is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Profile {
+    /// Displayed name of the merchant: field 43, in GB 18030.
+    pub name: Option<String>,
+    /// Merchant category code: field 18.
+    pub mcc: Option<String>,
+}
+
+impl Profile {
+    /// Puts fields 18 and 43 into an approval.
+    pub(super) fn put(&self, answer: &mut super::message::Message) {
+        if let Some(mcc) = &self.mcc {
+            answer.set(18, mcc.as_str());
+        }
+        if let Some(name) = &self.name {
+            let mut bytes = encoding_rs::GB18030.encode(name).0.into_owned();
+            bytes.resize(40, b' ');
+            answer.set(43, bytes);
+        }
+    }
+}
+
 /// How the host is set up; the JSON form is what `till-sim acquirer --config` reads.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -74,6 +98,8 @@ pub struct HostConfig {
     /// A hold may be completed several times, until nothing of it is left. Without it the first completion ends the hold and
     /// gives the rest back.
     pub several_completions: bool,
+    /// What approvals say of the shop.
+    pub profile: Profile,
 }
 
 impl Default for HostConfig {
@@ -85,6 +111,7 @@ impl Default for HostConfig {
             split_foreign: false,
             settle_blocks_sales: false,
             several_completions: false,
+            profile: Profile::default(),
         }
     }
 }

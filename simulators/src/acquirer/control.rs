@@ -12,9 +12,11 @@
 //! | `{"do":"closed"}` | batches closed, with both counts |
 //! | `{"do":"stats"}` | frames, connections, what was refused |
 //! | `{"do":"card","pan":"…","answer":"51","balance":100,"pin":"123456","limit":100,"partial":true}` | sets a card (fen) |
+//! | `{"do":"profile","name":"…","mcc":"5812"}` | what approvals say of the shop from now on (fields 43, 18) |
 //! | `{"do":"down"}`, `{"do":"up"}` | closes and opens the port |
 
 use super::cards::{Card, Instrument};
+use super::config::Profile;
 use super::ledger::Key;
 use super::money::Fen;
 use super::server::Shared;
@@ -54,6 +56,7 @@ enum Command {
         #[serde(default)]
         partial: bool,
     },
+    Profile(Profile),
     Down {},
     Up {},
 }
@@ -118,6 +121,10 @@ fn run(shared: &Shared, up: &watch::Sender<bool>, command: Command) -> Result<Va
             let shown = pan.masked();
             inner.host.cards.set(pan, card);
             json!(shown)
+        }
+        Command::Profile(profile) => {
+            inner.host.profile = profile;
+            json!(true)
         }
         Command::Down {} => json!(up.send_replace(false)),
         Command::Up {} => json!(up.send_replace(true)),

@@ -4,7 +4,7 @@
 
 use super::batches::Batches;
 use super::cards::Cards;
-use super::config::{ConfigError, HostConfig, Terminal};
+use super::config::{ConfigError, HostConfig, Profile, Terminal};
 use super::fields::FieldTable;
 use super::keys::{KeyForm, WorkingKeys};
 use super::ledger::Ledger;
@@ -59,6 +59,7 @@ pub(super) struct Host {
     pub(super) mac: MacAlgorithm,
     pub(super) split_foreign: bool,
     pub(super) several_completions: bool,
+    pub(super) profile: Profile,
     pub(super) sessions: BTreeMap<String, Session>,
     pub(super) cards: Cards,
     pub(super) ledger: Ledger,
@@ -122,6 +123,7 @@ impl Host {
             mac: config.mac,
             split_foreign: config.split_foreign,
             several_completions: config.several_completions,
+            profile: config.profile,
             sessions,
             cards: Cards::default(),
             ledger: Ledger::default(),

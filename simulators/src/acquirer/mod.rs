@@ -41,7 +41,7 @@ mod upload;
 use crate::background::Background;
 use crate::faults::Plan;
 use cards::{Card, Instrument};
-pub use config::{ConfigError, HostConfig, Terminal};
+pub use config::{ConfigError, HostConfig, Profile, Terminal};
 use ledger::{Entry, Key, Totals};
 use money::Fen;
 use serde::Serialize;
@@ -181,6 +181,11 @@ impl Acquirer {
     /// Adds or replaces a card.
     pub fn set_card(&self, pan: &str, card: Card) {
         self.shared.lock().host.cards.set(Instrument::new(pan), card);
+    }
+
+    /// What approvals say of the shop from now on.
+    pub fn answer_profile(&self, profile: Profile) {
+        self.shared.lock().host.profile = profile;
     }
 
     /// What is left on a card.

@@ -6,6 +6,7 @@ use hyper::{Method, Response, StatusCode};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
+use super::methods::Shown;
 use super::server::Shared;
 use crate::wallet::Buyer;
 use crate::wallet::body::Reply;
@@ -62,6 +63,10 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
             shared.platform.advance(by.map_err(|_| "too many seconds")?);
             Ok(())
         }),
+        ("POST", "profile") => given(body, |shown: Shown| {
+            shared.platform.show(shown);
+            Ok(())
+        }),
         ("POST", "finish") => given(body, |finish: Finish| {
             if shared.platform.finish(&finish.out_trade_no) {
                 Ok(())
@@ -71,7 +76,7 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
         }),
         _ => plain(
             StatusCode::NOT_FOUND,
-            "known: GET ledger, GET|POST|DELETE faults, POST release, buyers, scan, advance, finish",
+            "known: GET ledger, GET|POST|DELETE faults, POST release, buyers, scan, advance, profile, finish",
         ),
     }
 }

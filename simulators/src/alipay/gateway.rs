@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use super::{
     amount::Fen,
     ledger::Ledger,
-    methods::House,
+    methods::{House, Shown},
     platform::{ABILITIES, Platform},
     reply::Spelling,
     request::Guard,
@@ -126,6 +126,7 @@ impl Gateway {
             limit: settings.limit,
             default_timeout: settings.payment_timeout,
             bar_late_payments: settings.bar_late_payments,
+            shown: Arc::default(),
         };
         let mut names = names_of(settings.https.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |https| https.ip()));
         names.extend(settings.names);
@@ -225,6 +226,11 @@ impl Gateway {
     /// Time passes for customers and expiries, at once; the check of timestamps is not touched.
     pub fn advance(&self, by: Duration) {
         self.platform.advance(SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX));
+    }
+
+    /// What paid trades say of the shop from now on: its name, and a fee of this rate (millionths).
+    pub fn answer_profile(&self, store_name: Option<&str>, rate_ppm: Option<u32>) {
+        self.platform.show(Shown { store_name: store_name.map(str::to_owned), rate_ppm });
     }
 
     /// A paid trade passes the time in which it can be refunded. False where there is none.

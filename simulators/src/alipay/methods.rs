@@ -1,8 +1,10 @@
 //! What each method does and what its answer says (channels.md §2.2).
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -24,6 +26,18 @@ pub(crate) struct House {
     pub(crate) limit: Fen,
     pub(crate) default_timeout: Duration,
     pub(crate) bar_late_payments: bool,
+    /// What paid trades say of the shop.
+    pub(crate) shown: Arc<Mutex<Shown>>,
+}
+
+/// What the answers about a paid trade say of the shop; what is not there is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Shown {
+    /// `store_name`.
+    pub(crate) store_name: Option<String>,
+    /// `charge_amount` is this rate, millionths, to the nearest fen.
+    pub(crate) rate_ppm: Option<u32>,
 }
 
 impl House {
@@ -60,7 +74,7 @@ impl House {
         if trade.status == Status::WaitBuyerPay {
             return Ok(ok("10003", [("out_trade_no", trade.out_trade_no.clone())]));
         }
-        let mut fields = paid(&trade, now);
+        let mut fields = self.paid(&trade, now);
         fields.push(text("gmt_payment", beijing(trade.paid_at.unwrap_or(now), "%Y-%m-%d %H:%M:%S")));
         Ok(fields)
     }
@@ -75,7 +89,7 @@ impl House {
     fn query(&self, content: &Content, books: &mut Ledger, now: Timestamp) -> Result<Fields, Refusal> {
         let at = self.find(content, books, now)?;
         let trade = &books.trades[at];
-        let mut fields = paid(trade, now);
+        let mut fields = self.paid(trade, now);
         fields.push(text("trade_status", trade.status.word()));
         if let Some(paid_at) = trade.paid_at {
             fields.push(text("send_pay_date", beijing(paid_at, "%Y-%m-%d %H:%M:%S")));
@@ -145,6 +159,20 @@ impl House {
         let at = self.find(content, books, now)?;
         let trade = books.close(at, now)?;
         Ok(ok("10000", [("trade_no", trade.trade_no), ("out_trade_no", trade.out_trade_no)]))
+    }
+
+    /// What every answer about a paid trade says, and of the shop what was set.
+    fn paid(&self, trade: &Trade, now: Timestamp) -> Fields {
+        let mut fields = paid(trade, now);
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(name) = shown.store_name {
+            fields.push(text("store_name", name));
+        }
+        if let Some(rate) = shown.rate_ppm {
+            let fee = (i128::from(trade.total.get()) * i128::from(rate) + 500_000) / 1_000_000;
+            fields.push(text("charge_amount", format!("{}.{:02}", fee / 100, fee % 100)));
+        }
+        fields
     }
 
     fn order<'a>(&'a self, method: &str, content: &'a Content) -> Result<Order<'a>, Refusal> {

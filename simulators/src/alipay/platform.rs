@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     amount::Fen,
     ledger::{Ledger, Seen},
-    methods::{Fields, House, dictated, refused},
+    methods::{Fields, House, Shown, dictated, refused},
     refusal::Refusal,
     reply::{Spelling, Writer},
     request::{Content, Guard, METHODS},
@@ -62,6 +62,11 @@ struct Books {
 }
 
 impl Platform {
+    /// What paid trades say of the shop from now on.
+    pub(crate) fn show(&self, shown: Shown) {
+        *self.house.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+    }
+
     pub(crate) fn new(
         guard: Guard,
         house: House,

@@ -122,6 +122,7 @@ proptest! {
             limit: Fen::LARGEST,
             default_timeout: Duration::from_mins(3),
             bar_late_payments: true,
+            shown: std::sync::Arc::default(),
         };
         let json = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect::<Vec<_>>().join(",");
         let escape = |byte| format!("%{byte:02X}");

@@ -138,6 +138,7 @@ impl World {
             }
             Effect::ChannelChanged
             | Effect::TrainingChanged
+            | Effect::SuspensionChanged { .. }
             | Effect::ShowCode { .. }
             | Effect::CancelPrint { .. }
             | Effect::BatchChanged { .. } => {}

@@ -30,7 +30,7 @@ pub const WITHIN: &[(Fault, u64)] = &[
     (Fault::RefundPastCaptured, 3_000),
     (Fault::LoadedRefunded, 5_000),
     (Fault::UndoWithoutEnd, 10_000),
-    (Fault::SlotNotChecked, 80_000),
+    (Fault::SlotNotChecked, 160_000),
     (Fault::AbandonedKept, 30_000),
     (Fault::EnteredTwice, 50),
     (Fault::BatchesForgotten, 200),
@@ -54,6 +54,8 @@ pub const WITHIN: &[(Fault, u64)] = &[
     (Fault::AutoCloseForgotten, 20_000),
     (Fault::EnteredIntoStruck, 10_000),
     (Fault::DetailSkipped, 20_000),
+    (Fault::SuspensionForgotten, 10_000),
+    (Fault::SuspendedSent, 10_000),
 ];
 
 /// Lives worlds with a fault planted until one of them notices; `None` when none does within so many payments.

@@ -10,6 +10,10 @@ use till_core::routing::{LegTerms, RouteHealth, RouteView};
 use till_plugin::Family;
 use till_plugin::channel::{Operation, QueryRule, ResolveProfile, UndoRule};
 
+/// The category that was agreed with the banks, and another one.
+pub(crate) const MCC: &str = "5812";
+pub(crate) const OTHER_MCC: &str = "6012";
+
 pub(crate) const SETTLE_MS: u32 = 6_000;
 
 /// (channel, family it takes)

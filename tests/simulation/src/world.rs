@@ -131,7 +131,14 @@ impl World {
         let evening = rng.pick(&[0, 20, 60, 60]);
         let closes = rng.chance(60);
         let trains = rng.chance(4);
-        let rules = rules(&mut rng, wild_clock);
+        // Not drawn: what other worlds live stays what it was.
+        let suspends = seed % 16 == 11;
+        let mut rules = rules(&mut rng, wild_clock);
+        if suspends {
+            for rule in rules.channels.values_mut() {
+                rule.agreed.mcc = Some(profile::MCC.into());
+            }
+        }
         let mut clock = Clock::default();
         clock.after(0, Event::Operator);
         if wild_clock {
@@ -163,7 +170,7 @@ impl World {
             vault: BTreeSet::new(),
             armed_for: None,
             up: true,
-            operator: Operator::new(payments.unwrap_or(drawn), evening, closes, trains),
+            operator: Operator::new(payments.unwrap_or(drawn), evening, closes, trains, suspends),
             untrained: trains.then(Till::new),
             watch: Watch::default(),
             tally: Tally::default(),

@@ -9,7 +9,7 @@ use crate::exchange::Exchanged;
 use crate::hosttime;
 use crate::messages::RequestError;
 use till_plugin::channel::{
-    Approval, AttemptIds, Decline, DeclineClass, Echo, NextStep, Outcome, Unknown, UnknownReason,
+    Approval, AttemptIds, Decline, DeclineClass, Echo, NextStep, Outcome, Unknown, UnknownReason, answered,
 };
 use till_plugin::instrument::Cvm;
 use till_plugin::{Extra, Money};
@@ -179,6 +179,14 @@ fn approval(answer: &Answer, ids: &AttemptIds, amount: Money, card: &CardData) -
     }
 }
 
+/// A name as hosts write it: GB 18030, some UTF-8.
+fn words(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => encoding_rs::GB18030.decode_without_bom_handling(bytes).0.into_owned(),
+    }
+}
+
 /// An approval without its card.
 fn approved(answer: &Answer, ids: &AttemptIds, amount: Money) -> Approval {
     let own = |number| answer.trimmed(number).map(str::to_owned);
@@ -201,6 +209,9 @@ fn approved(answer: &Answer, ids: &AttemptIds, amount: Money) -> Approval {
     if answer.rule.action == Action::Partial {
         extra.insert("partial".into(), "true".into());
     }
+    let name = answer.message.get(43).map(words);
+    answered::say(&mut extra, answered::MERCHANT_NAME, name.as_deref());
+    answered::say(&mut extra, answered::MCC, answer.trimmed(18));
     Approval {
         amount,
         echo: Echo { order: own(11), merchant: own(42), terminal: own(41) },

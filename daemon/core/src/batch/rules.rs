@@ -6,6 +6,7 @@ use super::clock::{CloseAt, Now};
 use super::payout::{Calendar, PayoutCycle};
 use crate::fees::FeePlan;
 use crate::limits::Limit;
+use crate::pinning::Agreed;
 use crate::routing::Routing;
 
 /// Rules of the till that batches, limits and routing follow; part of [`Context`](crate::Context).
@@ -61,6 +62,8 @@ pub struct SettleRule {
     /// Most items that the network counts on a side of one batch; None: any number. A batch that comes near is closed
     /// by the till itself, and a new one is opened for the same day.
     pub batch_limit: Option<u32>,
+    /// What was agreed with its network, to compare answers with.
+    pub agreed: Agreed,
 }
 
 impl SettleRule {
@@ -80,6 +83,7 @@ impl Default for SettleRule {
             payout: None,
             fee: None,
             batch_limit: None,
+            agreed: Agreed::default(),
         }
     }
 }

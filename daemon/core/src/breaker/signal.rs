@@ -34,8 +34,15 @@ pub struct Told {
 }
 
 /// Codes of attempts that the till itself did not send; the network was not asked.
-const OUR_OWN: [&str; 6] =
-    ["unresolved", "recovery-too-large", "sealing", "no-instrument", "not-possible", "cancelled"];
+const OUR_OWN: [&str; 7] = [
+    "unresolved",
+    "recovery-too-large",
+    "sealing",
+    "no-instrument",
+    "not-possible",
+    "cancelled",
+    "suspended",
+];
 
 /// What a record says that is about to be taken in, seen by the till of before.
 pub fn told(till: &Till, record: &Record) -> Option<Told> {

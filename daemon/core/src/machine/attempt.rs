@@ -26,6 +26,15 @@ pub(super) fn prepared(
     let decline = match result {
         Ok(_) if unwanted(p, a) => cancelled_before_sending(),
         Ok((recovery, _)) if recovery.len() > bounds::MAX_RECOVERY => too_large(recovery.len()),
+        // It was suspended while this one was being prepared.
+        Ok(_)
+            if super::suspend::begins(a.kind)
+                && !p.training
+                && !planted!(SuspendedSent)
+                && till.suspended(&a.channel).is_some() =>
+        {
+            till.suspended(&a.channel).map_or_else(cancelled_before_sending, super::suspend::decline)
+        }
         // Another payment took the channel's reversal slot while this one was being prepared.
         Ok(_)
             if a.resolve.single_slot
@@ -123,7 +132,7 @@ pub(super) fn answered(
             {
                 return Ok(approved(till, ctx, p, a, approval));
             }
-            return late(till, id, number, outcome).ok_or(e);
+            return late(till, ctx, id, number, outcome).ok_or(e);
         }
     };
     Ok(match outcome {
@@ -156,19 +165,15 @@ pub(super) fn approved(till: &Till, ctx: &Context, p: &Payment, a: &Attempt, app
     }
     if unwanted(p, a) && a.resolve.undo.is_some() {
         // Cancelled while the request was on its way: the yes is kept as evidence and undone.
-        let record = Record::UndoDecided {
-            payment: p.id,
-            reason: UndoReason::Abandoned,
-            approval: Some(bounds::approval(approval)),
-        };
-        return Step::new(
-            of(a, record),
-            [
-                Effect::ForgetInstrument { payment: p.id, attempt: a.ids.attempt },
-                Effect::PaymentChanged(p.id),
-                Effect::ResolveAfter { payment: p.id, attempt: a.ids.attempt, after_ms: 0 },
-            ],
-        );
+        let (kept, told) = super::pin::pinned(ctx, p, a, approval);
+        let record =
+            Record::UndoDecided { payment: p.id, reason: UndoReason::Abandoned, approval: Some(kept) };
+        let effects = [
+            Effect::ForgetInstrument { payment: p.id, attempt: a.ids.attempt },
+            Effect::PaymentChanged(p.id),
+            Effect::ResolveAfter { payment: p.id, attempt: a.ids.attempt, after_ms: 0 },
+        ];
+        return Step::new(of(a, record), effects.into_iter().chain(told));
     }
     let (receipt_number, print) = numbered(till, ctx, p, a);
     let mut effects = vec![
@@ -213,7 +218,8 @@ pub(super) fn approved(till: &Till, ctx: &Context, p: &Payment, a: &Attempt, app
     if goes_on(p) {
         effects.push(Effect::GoOn { payment: p.id, after_ms: 0 });
     }
-    let approval = bounds::approval(approval);
+    let (approval, told) = super::pin::pinned(ctx, p, a, approval);
+    effects.extend(told);
     Step::new(of(a, Record::Approved { payment: p.id, approval, receipt_number, print }), effects)
 }
 
@@ -297,9 +303,9 @@ pub(super) const fn undo_reason(reason: UnknownReason) -> UndoReason {
 }
 
 /// An answer that nobody waits for: kept for ever, believed by nobody.
-fn late(till: &Till, id: PaymentId, number: u32, outcome: &Outcome) -> Option<Step> {
+fn late(till: &Till, ctx: &Context, id: PaymentId, number: u32, outcome: &Outcome) -> Option<Step> {
     match outcome {
-        Outcome::Approved(approval) => late_approval(till, id, number, approval),
+        Outcome::Approved(approval) => late_approval(till, ctx, id, number, approval),
         Outcome::Declined(d) => {
             let a = till.payment(id)?.attempts.iter().find(|a| a.ids.attempt == number)?;
             let again = a.decline.as_ref().is_some_and(|known| known.code == d.code);
@@ -313,13 +319,19 @@ fn late(till: &Till, id: PaymentId, number: u32, outcome: &Outcome) -> Option<St
 
 /// An approval that comes too late to be believed. The same one twice says nothing new (L4); one after the attempt was
 /// undone is undone again, which is safe to repeat (L1); what cannot be undone is for people.
-pub(super) fn late_approval(till: &Till, id: PaymentId, number: u32, approval: &Approval) -> Option<Step> {
+pub(super) fn late_approval(
+    till: &Till,
+    ctx: &Context,
+    id: PaymentId,
+    number: u32,
+    approval: &Approval,
+) -> Option<Step> {
     let p = till.payment(id)?;
     let a = p.attempt(number)?;
     if planted!(LateApprovalIgnored) {
         return None;
     }
-    let approval = bounds::approval(approval);
+    let (approval, told) = super::pin::pinned(ctx, p, a, approval);
     let known = a.approval.as_ref().filter(|_| a.stands());
     if known.is_some_and(|k| k.amount == approval.amount && k.reference == approval.reference) {
         return None;
@@ -331,14 +343,13 @@ pub(super) fn late_approval(till: &Till, id: PaymentId, number: u32, approval: &
     let alarm = Effect::Alarm { code, payment: Some(id), text: text.clone() };
     let over = matches!(a.state, AttemptState::Reversed | AttemptState::Declined | AttemptState::NotSent);
     if over && a.resolve.undo.is_some() && a.recovery.is_some() {
-        return Some(Step::new(
-            Record::Reopened { payment: id, attempt: number, approval },
-            [
-                Effect::PaymentChanged(id),
-                alarm,
-                Effect::ResolveAfter { payment: id, attempt: number, after_ms: 0 },
-            ],
-        ));
+        let effects = [
+            Effect::PaymentChanged(id),
+            alarm,
+            Effect::ResolveAfter { payment: id, attempt: number, after_ms: 0 },
+        ];
+        let record = Record::Reopened { payment: id, attempt: number, approval };
+        return Some(Step::new(record, effects.into_iter().chain(told)));
     }
     Some(Step::new(Record::LateAnswer { payment: id, attempt: number, text, money: true }, [alarm]))
 }

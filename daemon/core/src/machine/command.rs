@@ -69,6 +69,7 @@ pub(super) fn open(
         }
         Purpose::TopUp { channel, recovery, masked } => {
             let view = known_channel(ctx, channel)?;
+            super::suspend::refuse(till, channel)?;
             if view.leg(LegKind::Load).is_none() {
                 let why = format!("{channel} has no cards that can be topped up");
                 return Err(Refusal::NotPayable(why));

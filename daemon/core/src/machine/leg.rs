@@ -119,6 +119,9 @@ pub(super) fn terms<'a>(
     let Some(terms) = view.leg(kind) else {
         return Err(no(format!("{channel} does no {}", kind.as_str())));
     };
+    if super::suspend::begins(kind) && !p.training {
+        super::suspend::refuse(till, channel)?;
+    }
     match &view.health {
         RouteHealth::Ready => {}
         RouteHealth::Starting => return Err(no(format!("{channel} is still starting: try again"))),

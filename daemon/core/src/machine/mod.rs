@@ -8,6 +8,7 @@
 //! * `outbox`: receipts and the drawer;
 //! * `announce`: maintenance;
 //! * `merchant`: who may let a channel sell;
+//! * `suspend`: channels that take nothing new; `pin`: answers beside what was agreed;
 //! * `training`: payments by which no money moves;
 //! * `recovery`: what a restart finds.
 
@@ -18,11 +19,13 @@ mod dispute;
 mod leg;
 mod merchant;
 mod outbox;
+mod pin;
 mod recovery;
 mod resolve;
 mod returns;
 mod review;
 mod settle;
+mod suspend;
 mod training;
 
 pub use recovery::recover;
@@ -115,6 +118,12 @@ fn decided(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal> {
         Input::NotAcknowledged { payment } => returns::not_acknowledged(till, *payment),
         Input::ExpireHold { payment } => returns::expire_hold(till, ctx, *payment),
         Input::Resume { payment, operator } => command::resume(till, *payment, operator.as_deref()),
+        Input::Suspend { channel, reason, operator } => {
+            suspend::suspend(till, ctx, channel, reason, operator)
+        }
+        Input::ResumeChannel { channel, reason, operator } => {
+            suspend::resume(till, ctx, channel, reason, operator)
+        }
         Input::TakeTrace { channel } => command::take_trace(till, ctx, channel),
         Input::SignedIn { channel, batch } => Ok(settle::signed_in(till, channel, *batch)),
         Input::Tick => Ok(settle::tick(till, ctx)),

@@ -18,7 +18,8 @@ pub fn recover(till: &Till) -> Vec<Step> {
     let payments = till.open_payments().flat_map(payment);
     let jobs = till.jobs().keys().map(|job| Step::effects([Effect::QueueJob { job: *job }]));
     let training = super::training::recover(till);
-    payments.chain(jobs).chain(super::settle::recover(till)).chain(training).collect()
+    let suspended = super::suspend::recover(till);
+    payments.chain(jobs).chain(super::settle::recover(till)).chain(training).chain(suspended).collect()
 }
 
 /// What an unfinished payment needs of a closed batch is sealed under a key of now, so that the batch's own can go

@@ -130,7 +130,7 @@ pub(super) fn queried(
         }
         (Ok(found), _) => found,
         (Err(e), QueryOutcome::Paid(approval)) => {
-            return late_approval(till, id, number, approval).ok_or(e);
+            return late_approval(till, ctx, id, number, approval).ok_or(e);
         }
         (Err(e), _) => return Err(e),
     };

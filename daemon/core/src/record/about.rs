@@ -55,6 +55,8 @@ impl Record {
             | Self::TrainingSet { .. }
             | Self::Merchant { .. }
             | Self::Maintenance { .. }
+            | Self::ChannelSuspended { .. }
+            | Self::ChannelResumed { .. }
             | Self::Batch(_) => None,
         }
     }
@@ -110,6 +112,8 @@ impl Record {
             Self::TrainingSet { .. } => "training-set",
             Self::Merchant { event, .. } => event.name(),
             Self::Maintenance { event, .. } => event.name(),
+            Self::ChannelSuspended { .. } => "channel-suspended",
+            Self::ChannelResumed { .. } => "channel-resumed",
         }
     }
 

@@ -479,6 +479,24 @@ pub enum Record {
         /// Who.
         operator: Option<String>,
     },
+    /// A person suspended a channel: nothing new goes to it.
+    ChannelSuspended {
+        /// Channel instance.
+        channel: String,
+        /// Why.
+        reason: String,
+        /// Who.
+        operator: String,
+    },
+    /// A suspended channel takes payments again.
+    ChannelResumed {
+        /// Channel instance.
+        channel: String,
+        /// Why.
+        reason: String,
+        /// Who.
+        operator: String,
+    },
 }
 
 /// A record that this version cannot read.

@@ -1,6 +1,8 @@
 //! Questions out of the state of the till: for a payment, for somebody who only wants to know, for what else could be
 //! taken, and for the next try by itself.
 
+use std::collections::BTreeMap;
+
 use till_plugin::channel::DeclineClass;
 use till_plugin::{Family, Money};
 
@@ -11,6 +13,7 @@ use crate::limits::{LimitHit, Scope, Use};
 use crate::machine::limits_hit;
 use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentState};
 use crate::profile;
+use crate::suspension::Suspension;
 use crate::till::Till;
 
 /// Of what a channel is asked for.
@@ -41,6 +44,7 @@ pub struct Ask<'a> {
 /// What the till says about any instrument of nobody, or of somebody: the same for each family that is asked for.
 struct Around<'a> {
     slots: Vec<String>,
+    suspended: &'a BTreeMap<String, Suspension>,
     limited: Vec<(String, LimitHit)>,
     taken: Vec<(String, u64)>,
     sticky: Option<&'a str>,
@@ -51,6 +55,7 @@ impl<'a> Around<'a> {
         let sticky = ctx.rules.routing.policy.sticky;
         Self {
             slots: till.slots_taken(),
+            suspended: till.suspensions().now(),
             limited: limits_hit(till, ctx, a.token, a.operator, a.amount),
             taken: taken(till, ctx, a.amount),
             sticky: if sticky { before(till, a) } else { None },
@@ -72,6 +77,7 @@ impl<'a> Around<'a> {
             sticky: self.sticky,
             routes: &ctx.routes,
             slot_taken: &self.slots,
+            suspended: self.suspended,
             limited: &self.limited,
             tried: a.tried,
             taken: &self.taken,

@@ -10,6 +10,7 @@ use till_plugin::Family;
 use crate::breaker::Tripped;
 use crate::limits::LimitHit;
 use crate::merchant::Bar;
+use crate::suspension::By;
 
 /// A choice with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +134,8 @@ pub enum Exclusion {
     Merchant(Bar),
     /// The profile in force (empty: none is) does not offer it.
     Profile(String),
+    /// It is suspended: by whom, and why.
+    Suspended(By, String),
 }
 
 /// Maintenance that keeps a payment from a channel.
@@ -170,6 +173,7 @@ impl Exclusion {
             Self::Merchant(Bar::Required) => "merchant",
             Self::Merchant(Bar::OtherOperator) => "merchant-other",
             Self::Merchant(Bar::Locked) => "merchant-locked",
+            Self::Suspended(..) => "suspended",
         }
     }
 
@@ -178,17 +182,18 @@ impl Exclusion {
         match self {
             Self::Disabled | Self::Family | Self::Operation | Self::Currency | Self::Profile(_) => 0,
             Self::NotTheCurrentChannel => 1,
-            Self::Window(_) => 2,
+            Self::Suspended(..) => 2,
+            Self::Window(_) => 3,
             Self::Starting
             | Self::SignedOff
             | Self::Failed(_)
             | Self::Clock
             | Self::Unresolved
-            | Self::Merchant(_) => 3,
-            Self::Breaker(_) => 4,
-            Self::Limit(_) => 5,
-            Self::Rule(_) => 6,
-            Self::Tried(_) => 7,
+            | Self::Merchant(_) => 4,
+            Self::Breaker(_) => 5,
+            Self::Limit(_) => 6,
+            Self::Rule(_) => 7,
+            Self::Tried(_) => 8,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The pipeline: who can take the payment, and in what order.
 
+use std::collections::BTreeMap;
+
 use till_plugin::channel::Operation;
 use till_plugin::{Family, Money};
 
@@ -10,6 +12,7 @@ use crate::batch::{Now, Rules};
 use crate::limits::LimitHit;
 use crate::payment::LegKind;
 use crate::profile::Profile;
+use crate::suspension::Suspension;
 use crate::windows::{self, Standing};
 
 /// Candidates that a record holds: it must fit a journal frame whatever is configured.
@@ -38,6 +41,8 @@ pub struct Question<'a> {
     pub routes: &'a [RouteView],
     /// Channels whose single reversal slot is taken.
     pub slot_taken: &'a [String],
+    /// Suspended channels.
+    pub suspended: &'a BTreeMap<String, Suspension>,
     /// Channels on which the payment would break a limit.
     pub limited: &'a [(String, LimitHit)],
     /// Channels that were tried for the same presented instrument, with the attempt that each did not take.
@@ -94,6 +99,9 @@ pub fn route(q: &Question<'_>) -> Decision {
         let chosen_other = || pin.filter(|p| *p != view.id).map(|_| Exclusion::NotTheCurrentChannel);
         let mut standing = Standing::Open;
         let exclusion = fixed.or_else(chosen_other).or_else(|| {
+            if let Some(s) = q.suspended.get(&view.id) {
+                return Some(Exclusion::Suspended(s.by, s.reason.clone()));
+            }
             standing = windows::outlook(&policy.windows, &view.id, q.now, view.settles_within_ms()).standing;
             window(q, standing).or_else(|| now(q, view)).or_else(|| kept_away(q, view, rule))
         });

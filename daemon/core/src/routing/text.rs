@@ -75,6 +75,7 @@ impl Exclusion {
             Self::Profile(id) => {
                 (format!("the profile {id} does not offer it"), format!("时段方案 {id} 不提供该通道"))
             }
+            Self::Suspended(by, reason) => by.text(reason),
             Self::Tried(attempt) => (
                 format!("attempt {attempt} with the same card or code was not taken there"),
                 format!("同一卡或码的第 {attempt} 次尝试未被其受理"),

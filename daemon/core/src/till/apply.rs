@@ -7,8 +7,10 @@ use crate::fold::{self, fold};
 use crate::keys::Keys;
 use crate::limits::Counters;
 use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentId};
+use crate::pinning::{self, Difference};
 use crate::planted::planted;
 use crate::record::Record;
+use crate::suspension::{By, Suspension};
 use crate::training::RECEIPTS;
 
 use super::job::{COPIES, slip_job};
@@ -50,6 +52,7 @@ impl Till {
                 count_used(&mut self.used, payment, a);
             }
         }
+        let unlike = unlike(payment, record);
         let settled = payment.is_settled();
         if let Record::Approved { .. } = record
             && !payment.training
@@ -59,6 +62,12 @@ impl Till {
         {
             let token = Token { value: a.token.clone(), payment: id, wall_ms, taken: Some(a.amount) };
             self.note(token);
+        }
+        if let Some((channel, found)) = unlike {
+            let (by, operator) = (By::Pinning, String::new());
+            let reason = pinning::line(&found);
+            let s = Suspension { by, reason, operator, payment: Some(id), seq, wall_ms };
+            self.suspensions.suspend(&channel, s);
         }
         if settled && let Some(done) = self.open.remove(&id) {
             self.batches.settled(id);
@@ -139,6 +148,14 @@ impl Till {
             Record::TrainingSet { on, .. } => self.training.on = *on,
             Record::Maintenance { id, event, .. } => self.announced.apply(id, event),
             Record::Merchant { channel, event, .. } => self.merchants.apply(channel, *event),
+            Record::ChannelSuspended { channel, reason, operator } => {
+                let (reason, operator) = (reason.clone(), operator.clone());
+                let (by, payment, seq) = (By::Person, None, self.seq);
+                self.suspensions.suspend(channel, Suspension { by, reason, operator, payment, seq, wall_ms });
+            }
+            Record::ChannelResumed { channel, reason, operator } => {
+                self.suspensions.resume(channel, reason, operator, (self.seq, wall_ms));
+            }
             Record::ChannelSelected { channel, .. } => self.current.clone_from(channel),
             Record::TraceTaken { channel, trace } => {
                 self.set_numbers(channel, |n| n.trace = *trace);
@@ -200,6 +217,12 @@ impl Till {
 
     /// The same.
     #[cfg(feature = "planted")]
+    pub(crate) fn forget_suspensions(&mut self) {
+        self.suspensions = crate::suspension::Suspensions::default();
+    }
+
+    /// The same.
+    #[cfg(feature = "planted")]
     pub(crate) fn forget(&mut self, keys: bool, traces: bool, batches: bool) {
         if keys {
             self.keys = Keys::default();
@@ -211,6 +234,30 @@ impl Till {
             self.batches = crate::batch::Batches::default();
         }
     }
+}
+
+/// The channel whose approval is not what was agreed, and how: it is suspended by the very record of it (S15).
+fn unlike(p: &Payment, record: &Record) -> Option<(String, Vec<Difference>)> {
+    let (record, of) = match record {
+        Record::On { attempt, event } => (&**event, Some(*attempt)),
+        Record::Reopened { attempt, .. } => (record, Some(*attempt)),
+        _ => (record, None),
+    };
+    let (Record::Approved { approval, .. }
+    | Record::Reopened { approval, .. }
+    | Record::UndoDecided { approval: Some(approval), .. }) = record
+    else {
+        return None;
+    };
+    let found = pinning::differences(&approval.extra);
+    if found.is_empty() || p.training {
+        return None;
+    }
+    let same = |a: &&Attempt| match of {
+        Some(number) => a.ids.attempt == number,
+        None => a.approval.as_ref() == Some(approval),
+    };
+    Some((p.attempts.iter().rev().find(same)?.channel.clone(), found))
 }
 
 /// Where the attempts of a payment stood before a record. Few payments have more than eight: those need no memory of

@@ -22,6 +22,7 @@ use crate::limits::{Counters, Use};
 use crate::merchant::Merchants;
 use crate::payment::{Attempt, LegKind, Payment, PaymentId};
 use crate::record::Record;
+use crate::suspension::{Suspension, Suspensions};
 use crate::training::{RECEIPTS, Training};
 
 pub(crate) use job::slip_job;
@@ -57,6 +58,7 @@ pub struct Till {
     training: Training,
     merchants: Merchants,
     announced: Announced,
+    suspensions: Suspensions,
     current: Option<String>,
     orders: u64,
     receipts: u64,
@@ -79,6 +81,7 @@ impl PartialEq for Till {
             && self.training == other.training
             && self.merchants == other.merchants
             && self.announced == other.announced
+            && self.suspensions == other.suspensions
             && self.current == other.current
             && (self.orders, self.receipts, self.payments, self.seq)
                 == (other.orders, other.receipts, other.payments, other.seq)
@@ -200,6 +203,16 @@ impl Till {
     /// The till is in training: payments that are opened now are training, and no money moves by them (I17).
     pub const fn is_training(&self) -> bool {
         self.training.on
+    }
+
+    /// Suspended channels, and the newest acts.
+    pub const fn suspensions(&self) -> &Suspensions {
+        &self.suspensions
+    }
+
+    /// Why a channel is suspended, if it is.
+    pub fn suspended(&self, channel: &str) -> Option<&Suspension> {
+        self.suspensions.now().get(channel)
     }
 
     /// Keys of training payments, or of all others.

@@ -4,7 +4,7 @@ use super::Till;
 
 /// Version byte of snapshots; another one whenever a field of the state, or of what is in it, changes
 /// (`tests/golden_snapshot.rs`). A snapshot of another version is not used: the records themselves are replayed.
-pub const SNAPSHOT_VERSION: u8 = 6;
+pub const SNAPSHOT_VERSION: u8 = 7;
 
 /// A snapshot that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

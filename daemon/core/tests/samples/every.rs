@@ -9,6 +9,7 @@ use till_core::merchant::{Bar, MerchantEvent};
 use till_core::routing::{
     Candidate, Decision, Exclusion, RuleWeight, ShareWeight, Verdict, Weights, WindowHit,
 };
+use till_core::suspension::By;
 use till_core::windows::{Kind, Span, When, Window};
 use till_core::{LegKind, Purpose, Record, Verdict as Found};
 use till_plugin::channel::{
@@ -346,6 +347,35 @@ pub(crate) fn records() -> Vec<(String, Record)> {
             },
         );
     }
+    for (channel, resumed) in [("bank", true), ("wallet", false)] {
+        let (reason, operator) = ("合同到期".to_owned(), "li".to_owned());
+        let channel = channel.to_owned();
+        let (name, other) = (channel.clone(), operator.clone());
+        add(&name, Record::ChannelSuspended { channel: channel.clone(), reason: reason.clone(), operator });
+        if resumed {
+            add("", Record::ChannelResumed { channel, reason, operator: other });
+        }
+    }
+    let suspended = Candidate {
+        channel: "c".into(),
+        verdict: Verdict::Excluded(Exclusion::Suspended(By::Pinning, "mcc 5411 ≠ 6012".into())),
+    };
+    add(
+        "suspended",
+        Record::Tendered {
+            payment,
+            ids: ids(),
+            kind: LegKind::Sale,
+            amount: fen(60),
+            batch: 2,
+            decision: Decision { candidates: vec![suspended], chosen: None, ..decision() },
+            family: Family::new("card-stripe"),
+            masked: String::new(),
+            token: String::new(),
+            resolve: bank(),
+            duplicate_reason: String::new(),
+        },
+    );
     add("", Record::NoticesTaken { sink: "back-office".into(), seq: 77 });
     add("", Record::On { attempt: 1, event: Box::new(Record::UndoStarted { payment }) });
     let hit = |scope| Candidate {

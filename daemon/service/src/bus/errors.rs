@@ -33,6 +33,10 @@ pub enum Error {
     NotPayable(String),
     /// The code was used a moment ago.
     UsedAlready(String),
+    /// The channel is suspended.
+    Suspended(String),
+    /// The channel is not suspended.
+    NotSuspended(String),
     /// No channel can take it.
     NoRoute(String),
     /// Not enough cash.
@@ -76,7 +80,9 @@ pub fn refusal_code(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Busy { .. } => "busy",
         Refusal::NoPayment(_) | Refusal::NoChannel { .. } | Refusal::NoJob(_) => "not-found",
-        Refusal::Amount(_) | Refusal::Currency(_) => "invalid-args",
+        Refusal::Suspended { .. } => "suspended",
+        Refusal::NotSuspended { .. } => "not-suspended",
+        Refusal::Amount(_) | Refusal::Currency(_) | Refusal::Wanted(_) => "invalid-args",
         Refusal::WrongAmount { .. } => "wrong-amount",
         Refusal::KeyReuse { .. } => "key-reuse",
         Refusal::State { .. } | Refusal::Batch { .. } | Refusal::Dispute { .. } | Refusal::Stale => {
@@ -112,6 +118,8 @@ impl From<TillError> for Error {
                 "not-payable" => Self::NotPayable(text),
                 "used-already" => Self::UsedAlready(text),
                 "no-route" => Self::NoRoute(text),
+                "suspended" => Self::Suspended(text),
+                "not-suspended" => Self::NotSuspended(text),
                 "too-little" => Self::TooLittle(text),
                 "possible-duplicate" => Self::PossibleDuplicate(text),
                 "other-card" => Self::OtherCard(text),

@@ -108,6 +108,7 @@ impl World {
                         format!("{}：{zh}", c.name.1),
                     )),
                 },
+                ("suspended", _) => blockers.push(suspended(c)),
                 (state, reason) => blockers.push((
                     c.config.id.clone(),
                     format!("channel-{state}"),
@@ -141,6 +142,13 @@ impl World {
         };
         (state, blockers)
     }
+}
+
+/// A suspended channel.
+fn suspended(c: &crate::till::ChannelView) -> Blocker {
+    let (en, zh) = c.suspended.as_ref().map(|s| s.by.text(&s.reason)).unwrap_or_default();
+    let (en, zh) = (format!("channel {} is {en}", c.name.0), format!("{}：{zh}", c.name.1));
+    (c.config.id.clone(), "channel-suspended".into(), en, zh)
 }
 
 /// Reads a currency code.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use till_core::input::Input;
+use till_core::suspension::{Act, By};
 use till_core::{Payment, PaymentId, Purpose};
 use till_plugin::Money;
 use zbus::message::Header;
@@ -208,6 +209,50 @@ impl Terminal1 {
         super::merchant::unlock(&self.world, channel, &options).await
     }
 
+    async fn suspend_channel(
+        &self,
+        channel: &str,
+        reason: String,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["operator"])?;
+        let operator = options::text(&options, "operator", 32)?.unwrap_or_default();
+        let channel = channel.to_owned();
+        self.world.handle.input(Input::Suspend { channel, reason, operator }).await?;
+        Ok(())
+    }
+
+    async fn resume_channel(
+        &self,
+        channel: &str,
+        reason: String,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["operator"])?;
+        let operator = options::text(&options, "operator", 32)?.unwrap_or_default();
+        let channel = channel.to_owned();
+        self.world.handle.input(Input::ResumeChannel { channel, reason, operator }).await?;
+        Ok(())
+    }
+
+    #[zbus(out_args("acts"))]
+    async fn list_suspensions(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<Vec<SuspensionRow>, Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &[])?;
+        Ok(self.world.handle.look(|till| till.suspensions().acts().rev().map(act).collect()).await?)
+    }
+
     async fn open_drawer(
         &self,
         reason: String,
@@ -351,6 +396,16 @@ pub(super) async fn opened(
     }
     lookup::by_key(world, key, training)?
         .ok_or_else(|| Error::NotFound(format!("the payment of key {key:?} is gone")))
+}
+
+/// A row of `ListSuspensions`: channel, suspended or resumed, by what, why, who, payment id, Unix ms, journal number.
+type SuspensionRow = (String, String, String, String, String, String, i64, u64);
+
+fn act(act: &Act) -> SuspensionRow {
+    let Act { channel, by, reason, operator, payment, seq, wall_ms } = act.clone();
+    let (what, by) = by.map_or(("resumed", By::Person), |by| ("suspended", by));
+    let payment = payment.map(|p| p.to_string()).unwrap_or_default();
+    (channel, what.into(), by.as_str().into(), reason, operator, payment, wall_ms, seq)
 }
 
 fn row(p: &Payment) -> Row {

@@ -263,6 +263,16 @@ pub(super) struct ChannelSettlement {
     pub batch_limit: Option<u32>,
 }
 
+/// What was agreed with the channel's network.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Agreed {
+    pub merchant_name: Option<String>,
+    pub mcc: Option<String>,
+    pub payee: Option<String>,
+    pub rate_ppm: Option<u32>,
+}
+
 /// What the channel takes of each sale; amounts in minor units.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -338,6 +348,8 @@ pub(super) struct Channel {
     pub secrets: BTreeMap<String, String>,
     #[serde(default)]
     pub settings: toml::Table,
+    #[serde(default)]
+    pub agreed: Option<Agreed>,
     #[serde(default)]
     pub settlement: Option<ChannelSettlement>,
     #[serde(default)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use till_core::batch::{BusinessDate, Calendar, CloseAt, PayoutCycle, Rules, SettleRule};
 use till_core::fees::{FeePlan, FeePlanError, Rounding, Tier};
 use till_core::limits::{Limit, Scope};
+use till_core::pinning::Agreed;
 use till_plugin::{Currency, Money};
 
 use super::file;
@@ -40,6 +41,10 @@ pub(super) fn rules(
     for (id, channel) in channels {
         if let Some(written) = &channel.settlement {
             rules.channels.insert(id.clone(), settle_rule(&format!("channel.{id}.settlement"), written)?);
+        }
+        if let Some(written) = &channel.agreed {
+            let agreed = agreed(&format!("channel.{id}.agreed"), written)?;
+            rules.channels.entry(id.clone()).or_default().agreed = agreed;
         }
     }
     for (at, written) in limits.into_iter().flatten().enumerate() {
@@ -84,11 +89,34 @@ fn settle_rule(table: &str, written: &file::ChannelSettlement) -> Result<SettleR
             .batch_limit
             .map(|limit| number("batch-limit", Some(limit), 0, 1, 1_000_000))
             .transpose()?,
+        agreed: Agreed::default(),
     };
     if rule.pause_max_ms < rule.pause_ms {
         return Err(bad(format!("{table}.pause-max-s"), "is shorter than pause-s: pauses only grow"));
     }
     Ok(rule)
+}
+
+/// What was agreed with a network.
+fn agreed(table: &str, written: &file::Agreed) -> Result<Agreed, ConfigError> {
+    let text = |key: &str, value: &Option<String>| match value.as_deref().map(str::trim) {
+        Some("") => Err(bad(format!("{table}.{key}"), "is empty: leave it out, then it is not compared")),
+        other => Ok(other.map(str::to_owned)),
+    };
+    let mcc = text("mcc", &written.mcc)?;
+    if let Some(wrong) = mcc.as_ref().filter(|m| m.len() != 4 || !m.bytes().all(|b| b.is_ascii_digit())) {
+        return Err(bad(format!("{table}.mcc"), format!("{wrong:?} is no category code: write four digits")));
+    }
+    if let Some(rate) = written.rate_ppm.filter(|rate| *rate > 1_000_000) {
+        let what = format!("{rate} millionths are more than the whole amount; 0.6 % is 6000");
+        return Err(bad(format!("{table}.rate-ppm"), what));
+    }
+    Ok(Agreed {
+        merchant_name: text("merchant-name", &written.merchant_name)?,
+        mcc,
+        payee: text("payee", &written.payee)?,
+        rate_ppm: written.rate_ppm,
+    })
 }
 
 /// `T+1` (working days), `D+1` (calendar days).

@@ -138,6 +138,7 @@ fn channel_view(c: &ChannelConfig, plugin: Option<&Arc<Plugin>>) -> ChannelView 
             .map(|m| m.families.clone())
             .unwrap_or_default(),
         health: till_core::routing::RouteHealth::Starting,
+        suspended: None,
         standing: None,
         instance: None,
         config: c.clone(),

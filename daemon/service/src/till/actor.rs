@@ -104,7 +104,7 @@ impl Run {
 pub fn start(parts: Parts) -> Started {
     let (messages, receiver) = mpsc::channel(256);
     let (published, changes, notices) = Published::new();
-    let routes = Arc::new(Routes::default());
+    let routes = Arc::new(Routes::new(parts.shell.till().suspensions().now().clone()));
     let readers = Arc::new(super::devices::Readers::new(parts.drawer.clone(), parts.codes.clone()));
     let handle = Handle {
         tenders: Arc::default(),
@@ -407,6 +407,12 @@ impl Actor {
                 till_core::Effect::TrainingChanged => {
                     self.published.in_training(self.parts.shell.till().is_training());
                     self.published.tell(Change::Training);
+                }
+                till_core::Effect::SuspensionChanged { channel } => {
+                    let now = self.parts.shell.till().suspended(&channel).cloned();
+                    if let Some((old, _)) = self.routes.change(&channel, |view| view.suspended = now) {
+                        self.published.tell(Change::Channel { id: channel, old });
+                    }
                 }
                 till_core::Effect::ShowCode { payment, code } => {
                     self.publish(payment, Some(code.clone()));

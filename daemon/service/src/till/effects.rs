@@ -137,7 +137,9 @@ impl Effects {
             }
             Effect::Alarm { code, payment, text } => {
                 let level = match code {
-                    "review" | "late-approval" | "cancelled-but-paid" | "answer-mismatch" => "critical",
+                    "review" | "late-approval" | "cancelled-but-paid" | "answer-mismatch" | "pinning" => {
+                        "critical"
+                    }
                     _ => "warning",
                 };
                 tracing::warn!(PAYMENT = payment.map(|p| p.to_string()), code, "{text}");
@@ -165,6 +167,7 @@ impl Effects {
             // Published by the actor itself.
             Effect::PaymentChanged(_)
             | Effect::TrainingChanged
+            | Effect::SuspensionChanged { .. }
             | Effect::ChannelChanged
             | Effect::BatchChanged { .. }
             | Effect::ShowCode { .. } => {}

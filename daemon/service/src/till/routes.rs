@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use till_core::LegKind;
 use till_core::routing::{LegTerms, RouteHealth, RouteView};
+use till_core::suspension::Suspension;
 use till_hosts::Instance;
 use till_plugin::channel::{ChannelDescription, LegRule, Operation};
 
@@ -29,6 +30,8 @@ pub struct ChannelView {
     pub health: RouteHealth,
     /// Its process.
     pub instance: Option<Instance>,
+    /// Why it is suspended, if it is.
+    pub suspended: Option<Suspension>,
     /// Maintenance and breakers, once the till has looked.
     pub standing: Option<super::Standing>,
 }
@@ -38,6 +41,9 @@ impl ChannelView {
     pub fn state(&self) -> (&'static str, String) {
         if !self.config.enabled {
             return ("disabled", String::new());
+        }
+        if let Some(s) = &self.suspended {
+            return ("suspended", s.by.text(&s.reason).0);
         }
         match &self.health {
             RouteHealth::Ready => ("ready", String::new()),
@@ -96,27 +102,40 @@ fn terms(rule: &LegRule) -> Option<LegTerms> {
 }
 
 /// All channels.
-#[derive(Default)]
-pub struct Routes(Mutex<BTreeMap<String, ChannelView>>);
+pub struct Routes {
+    views: Mutex<BTreeMap<String, ChannelView>>,
+    /// Suspensions as the daemon found them when it started.
+    found: BTreeMap<String, Suspension>,
+}
 
 impl Routes {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, ChannelView>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.views.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// None yet; these are suspended.
+    pub(super) fn new(found: BTreeMap<String, Suspension>) -> Self {
+        Self { views: Mutex::default(), found }
     }
 
     /// Adds a channel.
-    pub(super) fn add(&self, view: ChannelView) {
+    pub(super) fn add(&self, mut view: ChannelView) {
+        view.suspended = self.found.get(&view.config.id).cloned();
         self.lock().insert(view.config.id.clone(), view);
     }
 
-    /// Changes a channel; gives the states before and after when they differ.
+    /// Changes a channel; gives the states before and after when something differs that clients are told.
     pub(super) fn change(&self, id: &str, f: impl FnOnce(&mut ChannelView)) -> Option<(String, String)> {
         let mut all = self.lock();
         let view = all.get_mut(id)?;
-        let before = view.state();
-        f(view);
-        let after = view.state();
-        (before != after).then(|| (before.0.to_owned(), after.0.to_owned()))
+        // What a suspended channel does is told too once its process has said so.
+        let look = |view: &ChannelView| (view.state(), view.health.clone());
+        let ((before, was), (after, is)) = {
+            let before = look(view);
+            f(view);
+            (before, look(view))
+        };
+        (before != after || was != is).then(|| (before.0.to_owned(), after.0.to_owned()))
     }
 
     /// Sets how channels stand; gives those that changed, with their state.

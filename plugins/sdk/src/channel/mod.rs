@@ -17,6 +17,7 @@
 //! the same key.
 
 mod account;
+pub mod answered;
 mod describe;
 mod follow;
 mod outcome;

@@ -7,6 +7,7 @@ mod money;
 mod rest;
 mod send;
 mod step;
+mod suspend;
 mod training;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +60,8 @@ pub(crate) struct Watch {
     traces: BTreeSet<(usize, u32)>,
     recoveries: FxHashMap<String, (usize, Vec<u8>)>,
     prints: BTreeMap<u64, (PaymentId, u32)>,
+    /// Suspended channels, from the records that say so.
+    suspended: BTreeSet<String>,
     books: batch::Books,
     desk: desk::Desk,
 }
@@ -70,6 +73,11 @@ impl Watch {
             self.seen.resize_with(n + 1, Seen::default);
         }
         &mut self.seen[n]
+    }
+
+    /// People know that the channel is suspended.
+    pub(crate) fn is_suspended(&self, channel: &str) -> bool {
+        self.suspended.contains(channel)
     }
 
     /// The till's batch in which a payment was opened.

@@ -5,6 +5,7 @@ mod after;
 mod close;
 mod desk;
 mod sell;
+mod suspend;
 mod train;
 
 pub(crate) use close::stalled;
@@ -33,6 +34,8 @@ pub(crate) struct Operator {
     closes: bool,
     /// Somebody new is shown the till.
     pub(crate) trains: bool,
+    /// A supervisor comes by who suspends channels and resumes them.
+    pub(crate) suspends: bool,
 }
 
 /// A request to open a payment.
@@ -87,7 +90,7 @@ impl Sight {
 }
 
 impl Operator {
-    pub(crate) const fn new(payments: u64, evening: u32, closes: bool, trains: bool) -> Self {
+    pub(crate) const fn new(payments: u64, evening: u32, closes: bool, trains: bool, suspends: bool) -> Self {
         Self {
             payments,
             done: false,
@@ -100,6 +103,7 @@ impl Operator {
             evening,
             closes,
             trains,
+            suspends,
         }
     }
 
@@ -114,6 +118,9 @@ impl Operator {
     }
 
     pub(crate) fn act(w: &mut World) {
+        if w.operator.suspends && suspend::turn(w) {
+            return;
+        }
         let Some(p) = w.till().foreground().map(Sight::of) else { return Self::free(w) };
         match p.state {
             _ if p.wants_card => after::bring_card(w, p),

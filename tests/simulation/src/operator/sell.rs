@@ -71,6 +71,10 @@ pub(super) fn open(w: &mut World) {
             w.operator.opened += 1;
             w.operator.known.push(payment);
         }
+        // A card of a suspended channel is not topped up.
+        (None, Ok(Err(Refusal::Suspended { channel, .. }))) if w.watch.is_suspended(&channel) => {
+            w.tally.see("not topped up, suspended");
+        }
         (_, Ok(Err(e))) => panic!("a free till refuses to open: {e}"),
     }
 }
@@ -166,7 +170,10 @@ fn present(w: &mut World, p: Sight) {
         presented.duplicate_reason = "bought the same again".into();
     }
     match w.asked(&Input::Present { payment, presented }) {
-        Ok(Ok(_)) => w.operator.refused_in_a_row = 0,
+        Ok(Ok(_)) => {
+            w.operator.refused_in_a_row = 0;
+            super::suspend::in_this_moment(w);
+        }
         Ok(Err(Refusal::NoRoute { .. })) => {
             w.tally.see("no route");
             w.operator.refused_in_a_row += 1;
