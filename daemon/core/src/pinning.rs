@@ -126,8 +126,8 @@ mod tests {
         facts.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
-    fn fen(minor: i64) -> Option<Money> {
-        Some(Money::new(minor, Currency::CNY))
+    fn fen(minor: i64) -> Money {
+        Money::new(minor, Currency::CNY)
     }
 
     #[test]
@@ -139,14 +139,18 @@ mod tests {
             (answered::RATE_PPM, "06000"),
             (answered::FEE, "60"),
         ];
-        assert_eq!(agreed().differs(None, fen(10_000), &said(&good)), []);
-        assert_eq!(agreed().differs(None, fen(10_000), &Extra::new()), []);
+        assert_eq!(agreed().differs(None, Some(fen(10_000)), &said(&good)), []);
+        assert_eq!(agreed().differs(None, Some(fen(10_000)), &Extra::new()), []);
         for (at, (fact, _)) in good.iter().enumerate() {
             let mut one = good;
             one[at].1 = "38";
-            let found = agreed().differs(None, fen(10_000), &said(&one));
+            let found = agreed().differs(None, Some(fen(10_000)), &said(&one));
             assert_eq!(found.iter().map(|d| d.fact).collect::<Vec<_>>(), [bare(fact)], "{fact}");
-            assert_eq!(Agreed::default().differs(None, fen(10_000), &said(&one)), [], "nothing was agreed");
+            assert_eq!(
+                Agreed::default().differs(None, Some(fen(10_000)), &said(&one)),
+                [],
+                "nothing was agreed"
+            );
         }
     }
 
@@ -155,7 +159,7 @@ mod tests {
         let plan = FeePlan { rate_ppm: 6_000, max: Some(50), ..FeePlan::default() };
         let fee = |minor: &str| said(&[(answered::FEE, minor)]);
         for (charged, differs) in [("50", false), ("51", false), ("49", false), ("60", true), ("", true)] {
-            let found = agreed().differs(Some(&plan), fen(10_000), &fee(charged));
+            let found = agreed().differs(Some(&plan), Some(fen(10_000)), &fee(charged));
             assert_eq!(!found.is_empty(), differs, "{charged:?}: {found:?}");
         }
         assert_eq!(agreed().differs(Some(&plan), None, &fee("0")), []);
