@@ -223,6 +223,7 @@ fn a_refused_plugin_is_shown_with_its_reason() {
         version: String::new(),
         instances: Vec::new(),
         problem: problem.into(),
+        trust: "unsigned".into(),
     };
     let text = view::plugins(&plain(), &[row("org.tilld.cash", ""), row("", "/x/y: world writable")]);
     assert!(text.ends_with("refused: /x/y: world writable\n"), "{text}");

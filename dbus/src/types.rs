@@ -388,7 +388,7 @@ pub struct ReceiptDetails {
     pub text: String,
 }
 
-/// A row of `ListPlugins`: `(ssssass)`.
+/// A row of `ListPlugins`: `(ssssasss)`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct PluginRow {
     /// Plugin id; empty when it could not be read.
@@ -403,6 +403,8 @@ pub struct PluginRow {
     pub instances: Vec<String>,
     /// What is wrong with it; empty: nothing.
     pub problem: String,
+    /// Why it is taken: `unsigned`, `signed:NAME` with the key's name, `listed`; empty when it is not.
+    pub trust: String,
 }
 
 /// A receipt that is not certainly printed: `(tss)`.

@@ -134,15 +134,16 @@ pub fn plugins(look: &Look, plugins: &[PluginRow]) -> String {
                 Cell::new(&p.id),
                 Cell::new(&p.kind),
                 Cell::new(if p.version.is_empty() { "-" } else { &p.version }),
+                Cell::new(&p.trust),
                 Cell::new(if p.instances.is_empty() { "-".into() } else { p.instances.join(" ") }),
                 Cell::new(&p.name),
             ]
         })
         .collect();
     let head = if look.chinese {
-        ["插件", "类型", "版本", "使用者", "名称"]
+        ["插件", "类型", "版本", "信任", "使用者", "名称"]
     } else {
-        ["plugin", "kind", "version", "used by", "name"]
+        ["plugin", "kind", "version", "trust", "used by", "name"]
     };
     let mut out = if rows.is_empty() { String::new() } else { render(look, &head, &rows) };
     for p in plugins.iter().filter(|p| !p.problem.is_empty()) {

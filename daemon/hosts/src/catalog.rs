@@ -9,6 +9,11 @@ use std::sync::Arc;
 
 use till_plugin::manifest::{Manifest, ManifestError};
 
+use crate::trust::{Trust, TrustError, Trusted};
+
+/// Name of a manifest.
+const MANIFEST: &str = "manifest.toml";
+
 /// Largest manifest that is read, bytes.
 const MAX_MANIFEST: u64 = 256 * 1024;
 
@@ -21,6 +26,10 @@ pub struct Plugin {
     pub folder: PathBuf,
     /// Its `.so`.
     pub library: PathBuf,
+    /// Why it is taken.
+    pub trusted: Trusted,
+    /// The site's rule.
+    trust: Arc<Trust>,
 }
 
 impl Plugin {
@@ -29,11 +38,20 @@ impl Plugin {
         &self.manifest.plugin.id
     }
 
+    /// Looks again whether the site's rule takes it, with the files as they are now: they may have been replaced since
+    /// tilld started. Reads the whole library where the rule looks at it.
+    pub fn check(&self) -> Result<(), TrustError> {
+        if self.trust.asks() {
+            self.trust.judge(&self.folder.join(MANIFEST), &self.library)?;
+        }
+        Ok(())
+    }
+
     /// Reads one plugin folder.
-    pub fn read(folder: &Path) -> Result<Self, CatalogError> {
+    pub fn read(folder: &Path, trust: &Arc<Trust>) -> Result<Self, CatalogError> {
         let owner = rustix::process::geteuid().as_raw();
         check(folder, What::Folder, owner)?;
-        let path = folder.join("manifest.toml");
+        let path = folder.join(MANIFEST);
         let length = check(&path, What::File, owner)?;
         if length > MAX_MANIFEST {
             return Err(CatalogError::TooBig { path, length });
@@ -47,7 +65,8 @@ impl Plugin {
         }
         let library = folder.join(&manifest.plugin.library);
         check(&library, What::File, owner)?;
-        Ok(Self { folder: folder.into(), library, manifest })
+        let trusted = trust.judge(&path, &library)?;
+        Ok(Self { folder: folder.into(), library, manifest, trusted, trust: trust.clone() })
     }
 }
 
@@ -63,13 +82,18 @@ impl Catalog {
     ///
     /// An id that is there twice is refused in both places: which code handles money is never a matter of search order.
     pub fn scan<P: AsRef<Path>>(directories: &[P]) -> Self {
+        Self::trusted(directories, &Arc::default())
+    }
+
+    /// As [`Self::scan`], by the site's rule.
+    pub fn trusted<P: AsRef<Path>>(directories: &[P], trust: &Arc<Trust>) -> Self {
         let mut catalog = Self::default();
         let mut found: BTreeMap<String, Vec<Plugin>> = BTreeMap::new();
         for directory in directories {
             match folders(directory.as_ref()) {
                 Ok(folders) => {
                     for folder in folders {
-                        match Plugin::read(&folder) {
+                        match Plugin::read(&folder, trust) {
                             Ok(plugin) => found.entry(plugin.id().to_owned()).or_default().push(plugin),
                             Err(e) => catalog.errors.push(e),
                         }
@@ -165,6 +189,9 @@ pub enum CatalogError {
         /// Why.
         error: ManifestError,
     },
+    /// The site's rule does not take it.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The folder's name is not the id.
     #[error("{path} holds the plugin {id:?}: rename the folder to {id}")]
     Folder {

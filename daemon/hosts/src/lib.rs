@@ -28,6 +28,7 @@ mod statistics;
 mod store;
 mod supervisor;
 pub mod transport;
+mod trust;
 
 pub use catalog::{Catalog, CatalogError, Plugin};
 pub use client::{ChannelClient, DriverClient};
@@ -43,6 +44,7 @@ pub use spec::{InstanceSpec, SpecError};
 pub use statistics::{Counters, CountersFile};
 pub use supervisor::{ClockTrust, StartError, Supervisor, SupervisorConfig, SupervisorError, Timing};
 pub use transport::{OpenError, TransportSpec, UdevSpec, UsbClass, UsbSpec};
+pub use trust::{Rule, RuleError, Trust, TrustError, Trusted};
 
 /// The SDK whose messages cross.
 pub use till_plugin;

@@ -40,6 +40,11 @@ fn failed(kind: FailureKind, reason: impl Into<String>) -> End {
 impl Actor {
     /// Opens the transport, starts a process, serves it until it ends.
     pub(super) async fn session(&mut self) -> End {
+        let plugin = self.spec.plugin.clone();
+        let checked = tokio::task::spawn_blocking(move || plugin.check().map_err(|e| e.to_string())).await;
+        if let Err(reason) = checked.unwrap_or_else(|e| Err(e.to_string())) {
+            return failed(FailureKind::Refused, reason);
+        }
         let transport = match self.open_transport().await {
             Ok(transport) => transport,
             Err(end) => return end,

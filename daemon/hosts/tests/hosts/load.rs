@@ -1,10 +1,14 @@
 //! Files that are no plugin for this till are refused in one line, and stay refused until somebody acts.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use till_fixture_kit as kit;
-use till_hosts::{Catalog, CatalogError, FailureKind, InstanceState};
+use till_hosts::{
+    Catalog, CatalogError, FailureKind, InstanceSpec, InstanceState, Rule, Trust, TrustError, Trusted,
+};
 
 use crate::bench::{Bench, assert_presentable, state};
 
@@ -158,4 +162,33 @@ fn an_id_that_is_installed_twice_is_used_in_neither_place() {
     let catalog = Catalog::scan(&[&one, &two]);
     assert!(matches!(catalog.errors(), [CatalogError::Duplicate { .. }]));
     assert_eq!(catalog.plugins().map(|p| p.id().to_owned()).collect::<Vec<_>>(), ["org.tilld.fixture.bad"]);
+}
+
+/// Constructors of a library run as it is loaded, so the rule is asked at each start: a file that was put in place of a
+/// good one while the till runs is not loaded at the next restart of its host.
+#[tokio::test]
+async fn a_library_that_was_replaced_since_is_not_loaded_under_a_rule() {
+    let bench = Bench::new(&["good"]);
+    let digest = |path: &std::path::Path| {
+        hex::encode(ring::digest::digest(&ring::digest::SHA256, &fs::read(path).unwrap()))
+    };
+    let folder = bench.plugins().join(crate::bench::GOOD);
+    let library = folder.join("libtill_fixture_good.so");
+    let listed = [digest(&library), digest(&folder.join("manifest.toml"))];
+    let trust = Arc::new(Trust::new(Rule::Listed, BTreeMap::new(), &listed).unwrap());
+    let catalog = Catalog::trusted(&[bench.plugins()], &trust);
+    assert_eq!(catalog.errors(), []);
+    let plugin = catalog.get(crate::bench::GOOD).unwrap().clone();
+    assert_eq!(plugin.trusted, Trusted::Listed);
+    let (instance, mut events) = bench.ready(InstanceSpec::new("good", plugin)).await;
+
+    let mut bytes = fs::read(&library).unwrap();
+    bytes.extend_from_slice(b"something more");
+    kit::put(&library, &bytes);
+    instance.restart();
+    let InstanceState::Failed { failure } = state(&mut events, "failed").await else { unreachable!() };
+    assert_presentable(&failure, FailureKind::Refused);
+    assert!(failure.reason.contains("is not in plugins.allow"), "{}", failure.reason);
+    let again = Catalog::trusted(&[bench.plugins()], &trust);
+    assert!(matches!(again.errors(), [CatalogError::Trust(TrustError::NotListed { .. })]));
 }

@@ -249,8 +249,8 @@ pub(super) struct Plugins1 {
     pub(super) world: Arc<World>,
 }
 
-/// A row of `ListPlugins`: id, kind, name, version, instances, problem.
-type PluginRow = (String, String, String, String, Vec<String>, String);
+/// A row of `ListPlugins`: id, kind, name, version, instances, problem, trust.
+type PluginRow = (String, String, String, String, Vec<String>, String, String);
 
 #[zbus::interface(name = "org.tilld.Plugins1")]
 impl Plugins1 {
@@ -287,12 +287,14 @@ impl Plugins1 {
                     version,
                     instances,
                     String::new(),
+                    plugin.trusted.to_string(),
                 )
             })
             .collect();
         let refused = self.world.catalog.errors().iter();
         rows.extend(refused.map(|e| {
-            (String::new(), String::new(), String::new(), String::new(), Vec::new(), e.to_string())
+            let none = String::new;
+            (none(), none(), none(), none(), Vec::new(), e.to_string(), none())
         }));
         Ok(rows)
     }

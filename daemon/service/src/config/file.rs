@@ -87,6 +87,9 @@ pub(super) struct Plugins {
     pub dirs: Option<Vec<PathBuf>>,
     pub host: Option<PathBuf>,
     pub state_dir: Option<PathBuf>,
+    pub trust: Option<String>,
+    pub keys: BTreeMap<String, String>,
+    pub allow: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -193,6 +193,7 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
     if terminal.is_empty() || terminal.len() > 8 || !terminal.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Err(bad("terminal.id", format!("{terminal:?} must be 1 to 8 letters and digits")));
     }
+    let plugin_trust = Arc::new(super::plugins::trust(&file.plugins)?);
     let state_dir = file.plugins.state_dir.unwrap_or_else(|| "/var/lib/tilld/plugins".into());
     let mut rules = super::rules::rules(&file.settlement, file.payment.limits, &file.channel)?;
     rules.routing = super::routing::routing(file.routing, &file.channel)?;
@@ -269,6 +270,7 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
             operators: file.access.operators.unwrap_or_default(),
             viewers: file.access.viewers.unwrap_or_default(),
         },
+        plugin_trust,
         plugin_dirs: file.plugins.dirs.unwrap_or_else(|| vec!["/usr/lib/tilld/plugins".into()]),
         plugin_host: file.plugins.host.unwrap_or_else(beside_us),
         state_dir,

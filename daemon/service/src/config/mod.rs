@@ -8,17 +8,19 @@ pub mod announcement;
 mod file;
 mod load;
 mod merchant;
+mod plugins;
 mod profile;
 mod routing;
 mod rules;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use till_core::batch::Rules;
 use till_core::receipt::Language;
 use till_core::recognise::Table;
-use till_hosts::TransportSpec;
+use till_hosts::{TransportSpec, Trust};
 
 pub use load::{ConfigError, Sources, load};
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// Folders with plugins, each plugin in a folder of its id.
     pub plugin_dirs: Vec<PathBuf>,
+    /// Which of them are loaded.
+    pub plugin_trust: Arc<Trust>,
     /// The `till-plugin-host` binary.
     pub plugin_host: PathBuf,
     /// State besides the journal (quarantine, plugin values).

@@ -64,7 +64,8 @@ const DAY_MS: i64 = 86_400_000;
 
 /// What is wrong with devices and channels that would still let the till start, one line each.
 pub fn problems(config: &Config) -> Vec<String> {
-    let mut problems = instances::problems(config, &Catalog::scan(&config.plugin_dirs));
+    let mut problems =
+        instances::problems(config, &Catalog::trusted(&config.plugin_dirs, &config.plugin_trust));
     problems.extend(
         config.shop.receipt_template.as_deref().and_then(|path| crate::receipts::template(path).err()),
     );
@@ -106,7 +107,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
         let _nobody_left = poisoned.send(e);
     });
     let Recovered { journal, till: folded, keys, .. } = recovered;
-    let catalog = Arc::new(Catalog::scan(&config.plugin_dirs));
+    let catalog = Arc::new(Catalog::trusted(&config.plugin_dirs, &config.plugin_trust));
     for error in catalog.errors() {
         tracing::warn!("plugin refused: {error}");
     }
