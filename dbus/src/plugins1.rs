@@ -10,6 +10,7 @@ use crate::{Error, Options};
     default_path = "/org/tilld/Till1"
 )]
 pub trait Plugins1 {
-    /// Each: id, kind (driver, channel), name, version (empty until loaded), instances, problem (empty: none).
+    /// Each: id, kind (driver, channel), name, version (empty until loaded), instances, problem (empty: none), trust
+    /// (unsigned, signed:NAME with the name of the key, listed; empty when it is refused).
     fn list_plugins(&self, options: Options<'_>) -> Result<Vec<PluginRow>, Error>;
 }

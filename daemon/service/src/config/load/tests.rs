@@ -118,6 +118,24 @@ fn values_that_make_no_sense_are_named() {
 }
 
 #[test]
+fn a_rule_for_plugins_that_would_load_nothing_or_anything_is_named() {
+    let bad = read("[plugins]\ntrust='allow-list'\nallow=['00']\n");
+    assert!(bad.unwrap_err().starts_with("plugins.allow: \"00\" is no SHA-256"));
+    for (text, starts) in [
+        ("trust='some'", "plugins.trust: \"some\" is none of"),
+        ("trust='signed'", "plugins.trust: \"signed\" needs a key"),
+        ("trust='allow-list'", "plugins.trust: \"allow-list\" needs plugins.allow"),
+        ("trust='signed'\nkeys={vendor='RWx'}", "plugins.keys.vendor: this is no minisign public key"),
+    ] {
+        let e = read(&format!("[plugins]\n{text}\n")).unwrap_err();
+        assert!(e.starts_with(starts), "{e}");
+    }
+    assert!(!read("").unwrap().plugin_trust.asks());
+    let listed = format!("[plugins]\ntrust='allow-list'\nallow=['{}']\n", "0a".repeat(32));
+    assert!(read(&listed).unwrap().plugin_trust.asks());
+}
+
+#[test]
 fn later_files_win_key_by_key() {
     let dir = tempfile::tempdir().unwrap();
     let main = dir.path().join("tilld.toml");
