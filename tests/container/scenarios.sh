@@ -5,7 +5,7 @@ package() { printf '/debs/%s\n' "$(basename "$(find "$debs" -name "$1_*_$arch.de
 
 installed() {
     expect installed "dpkg takes the packages" env DEBIAN_FRONTEND=noninteractive dpkg --install --force-unsafe-io \
-        "$(package tilld)" "$(package tillctl)" "$(package till-simulators)"
+        "$(package tilld)" "$(package tillctl)" "$(package till-simulators)" "$(package till-plugin-dev)"
     expect installed "tilld is READY under its unit" systemctl is-active tilld
     expect installed "it runs as its own user" bash -c '[ "$(stat -c %U /proc/$(systemctl show -P MainPID tilld))" = tilld ]'
     expect installed "the unit has no mistakes" systemd-analyze verify /usr/lib/systemd/system/tilld.service
@@ -56,6 +56,18 @@ killed() {
         done
         exit 1'
     expect killed "the payment is still there" tillctl show box-1
+}
+
+trusted() {
+    expect trusted "the checker takes a shipped plugin" till-plugin-check /usr/lib/tilld/plugins/org.tilld.cash
+    inside bash -c '{ echo "[plugins]"; echo "trust = \"allow-list\""; echo "allow = ["
+        sha256sum /usr/lib/tilld/plugins/*/* | sed "s/ .*//; s/.*/\"&\",/"; echo "]"; } >/etc/tilld/tilld.toml.d/trust.toml
+        systemctl reset-failed tilld; systemctl restart tilld'
+    expect trusted "listed plugins are loaded, and it is said so" bash -c 'tillctl plugins --json >/run/plugins && grep -q "\"listed\"" /run/plugins && ! grep -q "plugins.allow" /run/plugins'
+    inside bash -c 'cd /usr/lib/tilld/plugins/org.tilld.cash && cp *.so /run/cash.so && printf x >>"$(ls *.so)" && systemctl restart tilld'
+    expect trusted "one that was changed is not, with the reason" bash -c 'tillctl plugins --json | grep -q "is not in plugins.allow"'
+    inside bash -c 'cat /run/cash.so >/usr/lib/tilld/plugins/org.tilld.cash/*.so && rm /etc/tilld/tilld.toml.d/trust.toml && systemctl reset-failed tilld && systemctl restart tilld'
+    expect trusted "and is again as it was" bash -c '! tillctl plugins --json | grep -q "plugins.allow"'
 }
 
 upgraded() {
