@@ -36,6 +36,97 @@ access() {
     refuse access "nobody else may own the name" 1 runuser -u nobody -- busctl --system --timeout=3 call org.freedesktop.DBus \
         /org/freedesktop/DBus org.freedesktop.DBus RequestName su org.tilld.Till1 0
     expect access "the journal cannot be read by others" bash -c '! runuser -u nobody -- ls /var/lib/tilld'
+    everything access
+}
+
+# everything NAME: user nobody tries every method and property of every object, with arguments of the right types
+everything() {
+    inside tee /run/everything >/dev/null <<'EOF'
+name=org.tilld.Till1 tried=0 let_in=0
+try() { # what was said to a call that must be refused
+    said=$(runuser -u nobody -- busctl --system --timeout=20 "$@" 2>&1 </dev/null)
+    tried=$((tried + 1))
+    case $said in
+    *"may not call"* | *"may not read"*) ;;
+    *) let_in=$((let_in + 1)) && echo "$*: $said" ;;
+    esac
+}
+for path in $(busctl --system tree --list $name | grep /org/tilld/Till1); do
+    while read -r member kind signature _; do
+        case $kind in
+        interface) interface=$member && case $interface in org.tilld.*) ;; *) interface= ;; esac ;;
+        method)
+            [ -n "$interface" ] || continue
+            # An option's type last, so that its letters are not taken for others.
+            arguments=$(echo "$signature" | sed 's/a{sv}//; s/s/CNY /g; s/[xut]/1 /g; s/b/true /g; s/h/0 /g')0
+            # shellcheck disable=SC2086
+            try call $name "$path" "$interface" "${member#.}" "$signature" $arguments ;;
+        property) [ -z "$interface" ] || try get-property $name "$path" "$interface" "${member#.}" ;;
+        esac
+    done < <(busctl --system introspect $name "$path" | tail -n +2)
+done
+try call $name /org/tilld/Till1 org.freedesktop.DBus.ObjectManager GetManagedObjects
+echo "$tried tried"
+[ $let_in -eq 0 ] && [ $tried -gt 100 ]
+EOF
+    expect "$1" "user nobody is refused every method and every property" bash /run/everything
+}
+
+# polkit is in the tree from the start: what it adds, what it does when it hangs, and what is left without it.
+polkit() {
+    local pay=(runuser -u nobody -- tillctl pay 1.00 --cash 1.00) look=(runuser -u nobody -- tillctl payments)
+    expect polkit "polkit has the actions" bash -c '[ "$(pkaction | grep -c "^org\.tilld\.")" -eq 13 ]'
+    refuse polkit "without a rule nobody looks" 4 "${look[@]}"
+    inside bash -c 'cat >/etc/polkit-1/rules.d/50-tilld.rules' <<'EOF'
+polkit.addRule(function (action, subject) {
+    if (subject.user === "nobody" && (action.id === "org.tilld.view" || action.id === "org.tilld.sell")) {
+        return polkit.Result.YES;
+    }
+    return polkit.Result.NOT_HANDLED;
+});
+EOF
+    # It reads rules by itself; a restart says when.
+    inside systemctl restart polkit
+    expect polkit "with one user nobody looks" "${look[@]}"
+    expect polkit "and sells" "${pay[@]}"
+    refuse polkit "but opens no drawer" 4 runuser -u nobody -- tillctl drawer "let me"
+    inside bash -c 'kill -STOP $(systemctl show -P MainPID polkit)'
+    inside systemctl restart tilld
+    said=$(inside runuser -u nobody -- timeout 15 busctl --system --timeout=14 call org.tilld.Till1 /org/tilld/Till1 \
+        org.tilld.Terminal1 OpenDrawer 'sa{sv}' x 0 2>&1)
+    case $said in
+    *"systemctl restart polkit"*) ok polkit "hung, it costs some seconds and says what to do" ;;
+    *) bad polkit "hung: $said" ;;
+    esac
+    expect polkit "and root sells meanwhile" tillctl pay 1.00 --cash 1.00
+    inside bash -c 'kill -CONT $(systemctl show -P MainPID polkit)'
+    expect polkit "the package of polkit goes" env DEBIAN_FRONTEND=noninteractive dpkg --purge --force-depends polkitd
+    refuse polkit "without polkit nobody looks, rule or not" 4 "${look[@]}"
+    refuse polkit "nor sells" 4 "${pay[@]}"
+    everything polkit
+    inside bash -c 'printf "[access]\noperators = [%s]\n" "$(id -u nobody)" >/etc/tilld/tilld.toml.d/nobody.toml && systemctl restart tilld'
+    expect polkit "and whom the configuration names sells" "${pay[@]}"
+    inside bash -c 'rm /etc/tilld/tilld.toml.d/nobody.toml && systemctl reset-failed tilld && systemctl restart tilld'
+}
+
+# The example that keeps signals from users who have no part in the till.
+signals() {
+    [ "$suite" != bookworm ] || return 0 # its busctl cannot wait for a signal
+    inside bash -c 'groupadd --system till-listeners && useradd --system --groups till-listeners listener
+        cp /usr/share/doc/tilld/examples/org.tilld.signals.conf /etc/dbus-1/system.d/ && systemctl reload dbus'
+    # Both listen; sales go on until the one who may has heard of one, and the other has still heard nothing.
+    expect signals "with the example only its group hears signals" bash -c '
+        for user in nobody listener; do
+            runuser -u $user -- timeout 60 busctl --system wait org.tilld.Till1 /org/tilld/Till1 \
+                org.freedesktop.DBus.ObjectManager InterfacesAdded >/run/heard.$user 2>/dev/null </dev/null &
+        done
+        for i in $(seq 30); do
+            [ ! -s /run/heard.listener ] || break
+            tillctl pay 1.00 --cash 1.00 >/dev/null
+        done
+        tillctl pay 1.00 --cash 1.00 >/dev/null
+        [ -s /run/heard.listener ] && [ ! -s /run/heard.nobody ]'
+    inside bash -c 'rm /etc/dbus-1/system.d/org.tilld.signals.conf && systemctl reload dbus'
 }
 
 activated() {
@@ -104,6 +195,6 @@ removed() {
 purged() {
     inside mkdir -p /etc/tilld/mine
     expect purged "purged: asks nothing" dpkg --purge tilld
-    expect purged "no file of ours is left" bash -c '! ls -d /var/lib/tilld /usr/lib/tilld /usr/libexec/tilld /etc/tilld/tilld.toml /usr/share/dbus-1/*/org.tilld.* 2>/dev/null'
+    expect purged "no file of ours is left" bash -c '! ls -d /var/lib/tilld /usr/lib/tilld /usr/libexec/tilld /etc/tilld/tilld.toml /usr/share/dbus-1/*/org.tilld.* /usr/share/polkit-1/actions/org.tilld.* 2>/dev/null'
     expect purged "and no file of others is gone" ls -d /etc/tilld/mine
 }

@@ -5,11 +5,14 @@
 
 pub mod books;
 pub mod client;
+pub mod login1;
 mod mortal;
+pub mod polkit;
 pub mod rig;
 pub mod scene;
 pub mod search;
 pub mod staging;
+pub mod stranger;
 pub mod tap;
 pub mod wall;
 pub mod watch;

@@ -1,4 +1,4 @@
-//! What tilld serves is the contract in `dbus/interfaces`: names, types, directions, change signals, roles, errors.
+//! What tilld serves is the contract in `dbus/interfaces`: names, types, directions, change signals, errors.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,37 +8,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use till_dbus::contract::{Interface, Kind, all, differences, parse};
+use till_dbus::contract::{Interface, all, differences, parse};
 use till_dbus::events::{Change, Events};
 use till_dbus::tree::Tree;
 use till_dbus::{Bus, NAME, Options, Payment1Proxy, Terminal1Proxy, connect, paths};
 use till_simulators::bus::{BusHandle, start_bus};
-use tilld::bus::access;
 use zbus::fdo::{IntrospectableProxy, ObjectManagerProxy};
 
 /// What D-Bus libraries serve on every object; not of the contract.
 const STANDARD: &str = "org.freedesktop.DBus.";
-
-#[test]
-fn every_method_has_a_role_and_every_role_a_method() {
-    let contract: BTreeSet<(String, String)> = all()
-        .unwrap()
-        .into_iter()
-        .flat_map(|i| {
-            let name = i.name.clone();
-            i.members.into_iter().filter(|m| m.kind == Kind::Method).map(move |m| (name.clone(), m.name))
-        })
-        .collect();
-    let table: BTreeSet<(String, String)> =
-        access::TABLE.iter().map(|(i, m, _)| ((*i).to_owned(), (*m).to_owned())).collect();
-    let unguarded: Vec<_> = contract.difference(&table).collect();
-    let gone: Vec<_> = table.difference(&contract).collect();
-    assert!(
-        unguarded.is_empty() && gone.is_empty(),
-        "without a role: {unguarded:?}; no such method: {gone:?}"
-    );
-    assert_eq!(table.len(), access::TABLE.len(), "a method stands in the table twice");
-}
 
 #[test]
 fn clients_know_every_error_that_the_daemon_names() {

@@ -3,6 +3,7 @@
 //! Names and shapes are the XML in `dbus/`; a test compares it with live introspection.
 
 pub mod access;
+pub mod actions;
 mod aftersales;
 mod bill;
 mod code;
@@ -10,6 +11,7 @@ mod describe;
 mod device;
 mod disputes;
 pub mod errors;
+mod guard;
 mod journal;
 mod lookup;
 mod maintenance;
@@ -21,10 +23,12 @@ mod objects;
 mod options;
 pub mod paths;
 mod payment;
+mod polkit;
 mod prepaid;
 mod pump;
 mod recording;
 mod settlement;
+mod sleep;
 mod terminal;
 mod told;
 mod why;
@@ -42,6 +46,7 @@ use crate::keys::Keys;
 use crate::receipts::Receipts;
 use crate::till::{Change, Handle};
 use errors::Error;
+use guard::Guard;
 
 /// Well-known name.
 pub const NAME: &str = "org.tilld.Till1";
@@ -81,6 +86,17 @@ impl World {
         let armed = open
             .filter(|v| v.payment.open_attempt().is_some_and(|a| a.channel == channel && a.state.is_armed()));
         u32::try_from(armed.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether somebody at the till waits for a network's answer. An undoing that goes on by itself is none: it bears a sleep.
+    pub(crate) fn on_its_way(&self) -> bool {
+        use till_core::AttemptState;
+        let published = &self.handle.published;
+        let mut open = published.ids().into_iter().filter_map(|id| published.get(id));
+        open.any(|v| {
+            let state = v.payment.open_attempt().map(|a| a.state);
+            matches!(state, Some(AttemptState::Created | AttemptState::Sent | AttemptState::Querying))
+        })
     }
 
     /// `ready`, `degraded` or `blocked`, and everything that stands in the way.
@@ -227,18 +243,16 @@ pub async fn serve(parts: Parts, changes: mpsc::UnboundedReceiver<Change>) -> zb
         "session" => zbus::connection::Builder::session(),
         address => zbus::connection::Builder::address(address),
     };
+    let (w, copies) = (&world, tokio::sync::Mutex::default());
     let connection = builder
-        .serve_at(paths::ROOT, zbus::fdo::ObjectManager)
-        .serve_at(paths::ROOT, terminal::Terminal1 { world: world.clone() })
-        .serve_at(paths::ROOT, objects::Plugins1 { world: world.clone() })
-        .serve_at(paths::ROOT, aftersales::AfterSales1 { world: world.clone() })
-        .serve_at(
-            paths::ROOT,
-            settlement::Settlement1 { world: world.clone(), copies: tokio::sync::Mutex::default() },
-        )
-        .serve_at(paths::ROOT, disputes::Disputes1 { world: world.clone() })
-        .serve_at(paths::ROOT, notices::Notices1 { world: world.clone() })
-        .serve_at(paths::ROOT, journal::Journal1 { world: world.clone() })
+        .serve_at(paths::ROOT, Guard::new(w, zbus::fdo::ObjectManager))
+        .serve_at(paths::ROOT, Guard::new(w, terminal::Terminal1 { world: world.clone() }))
+        .serve_at(paths::ROOT, Guard::new(w, objects::Plugins1 { world: world.clone() }))
+        .serve_at(paths::ROOT, Guard::new(w, aftersales::AfterSales1 { world: world.clone() }))
+        .serve_at(paths::ROOT, Guard::new(w, settlement::Settlement1 { world: world.clone(), copies }))
+        .serve_at(paths::ROOT, Guard::new(w, disputes::Disputes1 { world: world.clone() }))
+        .serve_at(paths::ROOT, Guard::new(w, notices::Notices1 { world: world.clone() }))
+        .serve_at(paths::ROOT, Guard::new(w, journal::Journal1 { world: world.clone() }))
         .build()
         .await?;
     let mut pump = pump::Pump::new(world, connection.clone());

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use till_core::PaymentId;
 use till_plugin::channel::Operation;
 use till_plugin::driver::class;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use zbus::object_server::SignalEmitter;
 use zbus::{OwnedObjectPath, Variant};
 
 use super::device::Device1;
+use super::guard::Guard;
 use super::notices::Notices1;
 use super::objects::{Channel1, Printer1};
 use super::payment::Payment1;
@@ -32,10 +33,14 @@ pub(super) struct Pump {
     told: (OwnedObjectPath, (&'static str, Vec<super::Blocker>)),
     /// Unresolved payments of each channel, as last told.
     unresolved: HashMap<String, u32>,
+    /// Whether a payment is on its way, for the lock against sleep.
+    on_its_way: watch::Sender<bool>,
 }
 
 impl Pump {
     pub(super) fn new(world: Arc<World>, connection: zbus::Connection) -> Self {
+        let (on_its_way, told) = watch::channel(false);
+        tokio::spawn(super::sleep::keep(connection.clone(), told));
         Self {
             world,
             connection,
@@ -46,6 +51,7 @@ impl Pump {
             prepaid: HashSet::new(),
             told: (paths::none(), ("", Vec::new())),
             unresolved: HashMap::new(),
+            on_its_way,
         }
     }
 
@@ -154,6 +160,8 @@ impl Pump {
 
     /// The till's own properties, when they differ from what was told.
     async fn till(&mut self) -> zbus::Result<()> {
+        let on_its_way = self.world.on_its_way();
+        self.on_its_way.send_if_modified(|told| std::mem::replace(told, on_its_way) != on_its_way);
         let active = self.world.handle.published.active_payment().map_or_else(paths::none, paths::payment);
         let (state, blockers) = self.world.readiness();
         if self.told.0 != active {
@@ -185,7 +193,7 @@ impl Pump {
     async fn add_payment(&mut self, id: PaymentId) -> zbus::Result<()> {
         if self.payments.insert(id) {
             let object = Payment1 { world: self.world.clone(), id };
-            self.connection.object_server().at(paths::payment(id), object).await?;
+            self.connection.object_server().at(paths::payment(id), Guard::new(&self.world, object)).await?;
         }
         Ok(())
     }
@@ -224,7 +232,7 @@ impl Pump {
         let gone: Vec<PaymentId> = self.payments.difference(&kept).copied().collect();
         for id in gone {
             self.payments.remove(&id);
-            self.connection.object_server().remove::<Payment1, _>(paths::payment(id)).await?;
+            self.connection.object_server().remove::<Guard<Payment1>, _>(paths::payment(id)).await?;
         }
         Ok(())
     }
@@ -232,13 +240,13 @@ impl Pump {
     async fn add_channel(&mut self, id: &str) -> zbus::Result<()> {
         if self.channels.insert(id.into()) {
             let object = Channel1 { world: self.world.clone(), id: id.into() };
-            self.connection.object_server().at(paths::channel(id), object).await?;
+            self.connection.object_server().at(paths::channel(id), Guard::new(&self.world, object)).await?;
         }
         // What its channel does is known once its process has said so; from then on it stays.
         let keeps = self.world.handle.routes.get(id).is_some_and(|c| c.does(Operation::Account));
         if keeps && self.prepaid.insert(id.into()) {
             let object = Prepaid1 { world: self.world.clone(), id: id.into() };
-            self.connection.object_server().at(paths::channel(id), object).await?;
+            self.connection.object_server().at(paths::channel(id), Guard::new(&self.world, object)).await?;
         }
         Ok(())
     }
@@ -268,7 +276,7 @@ impl Pump {
         let path = paths::device(id);
         if self.devices.insert(id.into()) {
             let object = Device1 { world: self.world.clone(), id: id.into() };
-            self.connection.object_server().at(path.clone(), object).await?;
+            self.connection.object_server().at(path.clone(), Guard::new(&self.world, object)).await?;
         }
         let prints = self
             .world
@@ -278,7 +286,8 @@ impl Pump {
             .is_some_and(|d| d.classes.iter().any(|c| c == class::PRINTER));
         // A capability that is not there has no interface.
         if prints && self.printers.insert(id.into()) {
-            self.connection.object_server().at(path, Printer1 { world: self.world.clone() }).await?;
+            let object = Printer1 { world: self.world.clone() };
+            self.connection.object_server().at(path, Guard::new(&self.world, object)).await?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use zbus::{ObjectPath, OwnedObjectPath};
 
 use super::describe::{self, Dict};
 use super::errors::Error;
+use super::guard::Guard;
 use super::lookup::{self, Walk};
 use super::options::{self, Options};
 use super::payment::Payment1;
@@ -391,7 +392,7 @@ pub(super) async fn opened(
     if world.handle.published.get(id).is_some() {
         // Here and not only where changes are told: the caller's next call must find what this one names.
         let object = Payment1 { world: world.clone(), id };
-        connection.object_server().at(paths::payment(id), object).await?;
+        connection.object_server().at(paths::payment(id), Guard::new(world, object)).await?;
         return Ok(id);
     }
     lookup::by_key(world, key, training)?

@@ -79,6 +79,7 @@ pub(super) struct Access {
     pub supervisors: Option<Vec<u32>>,
     pub operators: Option<Vec<u32>>,
     pub viewers: Option<Vec<u32>>,
+    pub polkit: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

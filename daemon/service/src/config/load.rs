@@ -269,6 +269,7 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
             supervisors: file.access.supervisors.unwrap_or_default(),
             operators: file.access.operators.unwrap_or_default(),
             viewers: file.access.viewers.unwrap_or_default(),
+            polkit: file.access.polkit.unwrap_or(true),
         },
         plugin_trust,
         plugin_dirs: file.plugins.dirs.unwrap_or_else(|| vec!["/usr/lib/tilld/plugins".into()]),

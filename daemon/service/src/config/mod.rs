@@ -126,6 +126,8 @@ pub struct AccessConfig {
     pub viewers: Vec<u32>,
     /// User ids that may do everything.
     pub supervisors: Vec<u32>,
+    /// Whether polkit is asked about everybody else.
+    pub polkit: bool,
 }
 
 /// Whether the wall clock may be trusted.
