@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use zbus::message::{Header, Message};
 use zbus::names::{InterfaceName, MemberName};
 use zbus::object_server::{DispatchResult, Interface, SignalEmitter};
-use zbus::{BoxDBusError, Connection, ObjectServer, OwnedVariant, Variant};
+use zbus::{BoxDBusError, Connection, DBusError, ObjectServer, OwnedVariant, Variant};
 
 use super::World;
 use super::actions::MANAGED;
@@ -64,7 +64,9 @@ impl<T: Interface> Interface for Guard<T> {
     ) -> zbus::fdo::Result<HashMap<String, OwnedVariant>> {
         if let Some(header) = header {
             let checked = self.world.access.check_read(connection, header, T::name().as_str()).await;
-            checked.map_err(|e| zbus::fdo::Error::ZBus(zbus::Error::DBus(Arc::new(e))))?;
+            // The library lets this one fail with standard errors only.
+            checked
+                .map_err(|e| zbus::fdo::Error::AccessDenied(e.description().unwrap_or_default().into()))?;
         }
         self.inner.get_all(server, connection, header, emitter).await
     }
