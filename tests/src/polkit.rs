@@ -29,6 +29,8 @@ pub struct Question {
     pub details: HashMap<String, String>,
     /// A person may be asked.
     pub interactive: bool,
+    /// Its name, if it may have to be taken back.
+    pub name: String,
 }
 
 #[derive(Default)]
@@ -78,7 +80,7 @@ impl Authority {
         action_id: String,
         details: HashMap<String, String>,
         flags: u32,
-        _cancellation_id: String,
+        cancellation_id: String,
     ) -> ((bool, bool, HashMap<String, String>),) {
         let name = subject.1.get("name").and_then(|n| <&str>::try_from(n).ok()).unwrap_or_default();
         let interactive = flags & 1 == 1;
@@ -86,7 +88,13 @@ impl Authority {
             let mut state = lock(&self.state);
             let said = state.says.get(&action_id).copied().unwrap_or(Said::No);
             let subject = (subject.0.clone(), name.to_owned());
-            state.asked.push(Question { subject, action: action_id, details, interactive });
+            state.asked.push(Question {
+                subject,
+                action: action_id,
+                details,
+                interactive,
+                name: cancellation_id,
+            });
             said
         };
         let (may, challenge) = match said {
@@ -97,8 +105,6 @@ impl Authority {
         };
         ((may, challenge, HashMap::new()),)
     }
-
-    async fn cancel_check_authorization(&self, _cancellation_id: String) {}
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

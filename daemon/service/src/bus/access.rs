@@ -91,7 +91,7 @@ impl Access {
             return Ok(());
         }
         let answer = if self.config.polkit {
-            let path = header.path().map(|p| p.as_str()).unwrap_or_default();
+            let path = header.path().map(zbus::ObjectPath::as_str).unwrap_or_default();
             let details = [("interface", interface), ("member", member), ("path", path)].into();
             self.polkit.ask(connection, header, verb, asking, &details).await
         } else {
@@ -202,7 +202,7 @@ mod tests {
         }
         match told(Answer::Late(patience)) {
             Err(Error::Timeout(text)) => {
-                assert!(text.contains("within 5 s") && text.contains("restart polkit"))
+                assert!(text.contains("within 5 s") && text.contains("restart polkit"));
             }
             other => panic!("{other:?}"),
         }

@@ -21,7 +21,7 @@ const NAME: &str = "org.freedesktop.PolicyKit1";
 /// Longest for an answer: polkitd may have to be started first, on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest for a person who types a password.
-const PERSON: Duration = Duration::from_secs(120);
+const PERSON: Duration = Duration::from_mins(2);
 /// Longest for reading a property: the object server's tree is held meanwhile, and a sale waits for it.
 const READING: Duration = Duration::from_secs(1);
 /// Nobody is asked again for so long after an answer did not come.
@@ -120,7 +120,7 @@ impl Polkit {
         match &answer {
             Answer::Yes if verb == Verb::View => self.remember(sender),
             Answer::Late(after) => {
-                tracing::warn!(action = verb.id(), "polkit did not answer within {after:?}")
+                tracing::warn!(action = verb.id(), "polkit did not answer within {after:?}");
             }
             Answer::Failed(why) => tracing::warn!(action = verb.id(), "polkit could not be asked: {why}"),
             _ => {}
