@@ -8,6 +8,7 @@ mod after;
 mod cases;
 mod channel;
 mod device;
+mod doctor;
 mod maintenance;
 mod merchant;
 mod prepaid;
@@ -18,6 +19,7 @@ pub use after::{Bill, Case, Leg, LegOptions, PartLeg, ReviewCommand, Verdict};
 pub use cases::{DisputeCommand, Notices, Outcome};
 pub use channel::ChannelCommand;
 pub use device::{DeviceCommand, Record};
+pub use doctor::{Bundle, Doctor};
 pub use maintenance::MaintenanceCommand;
 pub use merchant::{MerchantCommand, PasswordFrom};
 pub use prepaid::{CardArgs, PrepaidCommand};
@@ -27,7 +29,7 @@ pub use why::{Purpose as WhatFor, WhatIf};
 /// Drive and look at the till.
 ///
 /// Exit codes: 0 done · 1 failed · 2 wrong usage · 3 tilld cannot be reached · 4 not allowed · 5 refused by the till ·
-/// 6 it ended and no money moved · 7 its outcome is not known yet · 8 the journal has problems
+/// 6 it ended and no money moved · 7 its outcome is not known yet · 8 the journal has problems · 9 the doctor found something to fix
 #[derive(Parser)]
 #[command(name = "tillctl", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -212,6 +214,11 @@ pub enum Command {
     },
     /// Show every signal of the till as it comes, until Ctrl-C. Codes and long digit runs are masked.
     Monitor,
+    /// Say of every device, plugin, channel, permission, unit, of clock, disk, bus and journal: well, or what is wrong and
+    /// the exact fix. Also while tilld is stopped. Changes nothing.
+    Doctor(Doctor),
+    /// Collect diagnostics into one tar file for a bug report, without secrets, card data or journal records. At most 4 MiB.
+    Bundle(Bundle),
     /// Print shell completions.
     Completions {
         /// Shell.

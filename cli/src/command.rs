@@ -17,8 +17,8 @@ use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
 use crate::{
-    after, bill, cases, channel, day, evidence, maintenance, merchant, monitor, offline, pay, prepaid,
-    receipt, record, view, why,
+    after, bill, bundle, cases, channel, day, doctor, evidence, maintenance, merchant, monitor, offline, pay,
+    prepaid, receipt, record, view, why,
 };
 
 /// Runs what was asked; gives the exit code.
@@ -39,6 +39,15 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
             return merchant::hash(&look, file.as_deref(), password).await.map(|()| DONE);
         }
         Command::Monitor => return monitor::run(&bus, &look, cli.json).await,
+        Command::Doctor(args) => {
+            let config = args.config.as_deref();
+            let bus = doctor::bus(cli.bus.as_deref(), config);
+            return doctor::run(&look, cli.json, &bus, config).await;
+        }
+        Command::Bundle(args) => {
+            let bus = doctor::bus(cli.bus.as_deref(), args.doctor.config.as_deref());
+            return bundle::run(&look, cli.json, &bus, args).await.map(|()| DONE);
+        }
         _ => {}
     }
     // Wrong usage is said before anything is asked of the till.
@@ -182,6 +191,8 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
         | Command::Prepaid(_)
         | Command::Journal(_)
         | Command::Monitor
+        | Command::Doctor(_)
+        | Command::Bundle(_)
         | Command::HashPassword { .. }
         | Command::Completions { .. }
         | Command::Refund(_)

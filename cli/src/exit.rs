@@ -23,6 +23,8 @@ pub const NO_MONEY: u8 = 6;
 pub const UNKNOWN: u8 = 7;
 /// The journal has problems.
 pub const JOURNAL: u8 = 8;
+/// Of `doctor`: something needs a fix, and it is said.
+pub const TO_FIX: u8 = 9;
 
 /// Why a command failed.
 #[derive(Debug)]

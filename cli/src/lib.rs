@@ -5,10 +5,12 @@
 pub mod after;
 pub mod args;
 pub mod bill;
+pub mod bundle;
 pub mod cases;
 mod channel;
 mod command;
 pub mod day;
+pub mod doctor;
 pub mod evidence;
 pub mod exit;
 pub mod follow;

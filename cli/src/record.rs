@@ -59,7 +59,7 @@ impl Summary {
 }
 
 /// Where the recording goes: a file appears under its name only once it is whole.
-enum Target {
+pub(crate) enum Target {
     Standard,
     File { made: File, partial: PathBuf, name: PathBuf },
 }
@@ -74,12 +74,18 @@ fn failure(file: &Path, e: &io::Error) -> Failure {
 }
 
 impl Target {
-    fn new(file: PathBuf) -> Result<Self, Failure> {
+    /// Nothing is written over.
+    pub(crate) fn refuse_existing(file: &Path) -> Result<(), Failure> {
+        if file.as_os_str() != "-" && file.symlink_metadata().is_ok() {
+            return Err(failure(file, &io::ErrorKind::AlreadyExists.into()));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn new(file: PathBuf) -> Result<Self, Failure> {
+        Self::refuse_existing(&file)?;
         if file.as_os_str() == "-" {
             return Ok(Self::Standard);
-        }
-        if file.symlink_metadata().is_ok() {
-            return Err(failure(&file, &io::ErrorKind::AlreadyExists.into()));
         }
         let mut name = file.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.part", std::process::id()));
@@ -89,7 +95,7 @@ impl Target {
         Ok(Self::File { made, partial, name: file })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Standard => io::stdout().lock().write_all(bytes),
             Self::File { made, .. } => made.write_all(bytes),
@@ -97,7 +103,7 @@ impl Target {
     }
 
     /// Gives it its name, which nobody may have taken meanwhile.
-    fn finish(self) -> Result<Option<PathBuf>, Failure> {
+    pub(crate) fn finish(self) -> Result<Option<PathBuf>, Failure> {
         let Self::File { made, partial, name } = self else { return Ok(None) };
         let named = made.sync_all().and_then(|()| fs::hard_link(&partial, &name));
         let _left_behind = fs::remove_file(&partial);
@@ -105,7 +111,7 @@ impl Target {
         Ok(Some(name))
     }
 
-    fn give_up(self) {
+    pub(crate) fn give_up(self) {
         if let Self::File { partial, .. } = self {
             let _left_behind = fs::remove_file(&partial);
         }
