@@ -57,8 +57,10 @@ for path in $(busctl --system tree --list $name | grep /org/tilld/Till1); do
         interface) interface=$member && case $interface in org.tilld.*) ;; *) interface= ;; esac ;;
         method)
             [ -n "$interface" ] || continue
+            # busctl passes no files; tests/tests/access.rs does.
+            case $signature in *h*) continue ;; esac
             # An option's type last, so that its letters are not taken for others.
-            arguments=$(echo "$signature" | sed 's/a{sv}//; s/s/CNY /g; s/[xut]/1 /g; s/b/true /g; s/h/0 /g')0
+            arguments=$(echo "$signature" | sed 's/a{sv}//; s/s/CNY /g; s/[xut]/1 /g; s/b/true /g')0
             # shellcheck disable=SC2086
             try call $name "$path" "$interface" "${member#.}" "$signature" $arguments ;;
         property) [ -z "$interface" ] || try get-property $name "$path" "$interface" "${member#.}" ;;
@@ -67,7 +69,7 @@ for path in $(busctl --system tree --list $name | grep /org/tilld/Till1); do
 done
 try call $name /org/tilld/Till1 org.freedesktop.DBus.ObjectManager GetManagedObjects
 echo "$tried tried"
-[ $let_in -eq 0 ] && [ $tried -gt 100 ]
+[ $let_in -eq 0 ] && [ $tried -gt 70 ]
 EOF
     expect "$1" "user nobody is refused every method and every property" bash /run/everything
 }
@@ -93,18 +95,21 @@ EOF
     inside bash -c 'kill -STOP $(systemctl show -P MainPID polkit)'
     inside systemctl restart tilld
     said=$(inside runuser -u nobody -- timeout 15 busctl --system --timeout=14 call org.tilld.Till1 /org/tilld/Till1 \
-        org.tilld.Terminal1 OpenDrawer 'sa{sv}' x 0 2>&1)
+        org.tilld.Terminal1 OpenDrawer 'sa{sv}' x 0 2>&1) || true
     case $said in
     *"systemctl restart polkit"*) ok polkit "hung, it costs some seconds and says what to do" ;;
     *) bad polkit "hung: $said" ;;
     esac
     expect polkit "and root sells meanwhile" tillctl pay 1.00 --cash 1.00
     inside bash -c 'kill -CONT $(systemctl show -P MainPID polkit)'
-    expect polkit "the package of polkit goes" env DEBIAN_FRONTEND=noninteractive dpkg --purge --force-depends polkitd
+    expect polkit "the package of polkit goes" bash -c '
+        systemctl stop polkit && DEBIAN_FRONTEND=noninteractive dpkg --purge --force-depends polkitd && systemctl reload dbus'
+    # The one that hung is still remembered for some seconds.
+    inside bash -c 'systemctl reset-failed tilld; systemctl restart tilld'
     refuse polkit "without polkit nobody looks, rule or not" 4 "${look[@]}"
     refuse polkit "nor sells" 4 "${pay[@]}"
     everything polkit
-    inside bash -c 'printf "[access]\noperators = [%s]\n" "$(id -u nobody)" >/etc/tilld/tilld.toml.d/nobody.toml && systemctl restart tilld'
+    inside bash -c 'printf "[access]\noperators = [%s]\n" "$(id -u nobody)" >/etc/tilld/tilld.toml.d/nobody.toml && systemctl reset-failed tilld && systemctl restart tilld'
     expect polkit "and whom the configuration names sells" "${pay[@]}"
     inside bash -c 'rm /etc/tilld/tilld.toml.d/nobody.toml && systemctl reset-failed tilld && systemctl restart tilld'
 }
