@@ -193,7 +193,7 @@ downgraded() {
 
 removed() {
     inside systemctl reset-failed tilld
-    expect removed "removed, the journal stays" bash -c 'dpkg --remove tilld && [ -d /var/lib/tilld/journal ] && ! systemctl is-active tilld'
+    expect removed "removed, the journal stays" bash -c 'dpkg --remove till-plugin-dev tilld && [ -d /var/lib/tilld/journal ] && ! systemctl is-active tilld'
     expect removed "installed again, the payment is there" bash -c 'dpkg --install --force-unsafe-io "$1" && tillctl show box-1' bash "$(package tilld)"
 }
 
