@@ -112,6 +112,7 @@ fn well() -> Facts {
             name: "system".into(),
             system: true,
             problem: None,
+            denied: None,
             policy: Some(policy),
             activation: true,
         },
@@ -337,6 +338,17 @@ fn what_only_root_may_see_is_not_called_wrong() {
     assert_eq!(of(&facts, Id::ConfigUnseen)[0].level, Level::Unseen);
     facts.config.with_secrets = true;
     assert_eq!(of(&facts, Id::ConfigWrong).len(), 1, "root has seen it");
+}
+
+#[test]
+fn who_may_not_look_at_a_running_till_is_told_so_and_not_that_it_is_stopped() {
+    let mut facts = well();
+    facts.till = None;
+    facts.system.asker = 1002;
+    facts.bus.denied = Some("user 1002 may not look".into());
+    let wrong: Vec<&str> = all(&facts).iter().filter(|f| f.level != Level::Well).map(|f| f.id).collect();
+    assert_eq!(wrong, ["access.denied"]);
+    assert!(of(&facts, Id::AccessDenied)[0].fix.as_ref().unwrap().en.contains("viewers = [1002]"));
 }
 
 #[test]

@@ -96,6 +96,8 @@ pub struct Bus {
     pub system: bool,
     /// Why it cannot be reached.
     pub problem: Option<String>,
+    /// The till is there, and shows nothing to who asks: what it says.
+    pub denied: Option<String>,
     /// The policy that is installed, all of its files.
     pub policy: Option<String>,
     /// A call to the name starts the till.

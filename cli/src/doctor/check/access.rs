@@ -6,7 +6,8 @@ use crate::doctor::finding::{Finding, Id, both, text};
 
 pub(super) fn check(facts: &Facts, findings: &mut Vec<Finding>) {
     let from = findings.len();
-    if let Some(said) = facts.till.as_ref().and_then(|t| t.denied.as_ref()) {
+    let plugins = facts.till.as_ref().and_then(|t| t.denied.as_ref());
+    if let Some(said) = facts.bus.denied.as_ref().or(plugins) {
         let me = facts.system.asker;
         let mut viewers = facts.config.wanted.viewers.clone();
         viewers.push(me);

@@ -18,7 +18,7 @@ pub(super) fn check(facts: &Facts, findings: &mut Vec<Finding>) {
             text(format!("the bus cannot be reached: {problem}"), format!("无法连接总线：{problem}")),
             both(fix),
         ));
-    } else if facts.till.is_none() {
+    } else if facts.till.is_none() && bus.denied.is_none() {
         let wanted = &facts.config.wanted.bus;
         let elsewhere = !wanted.is_empty() && *wanted != bus.name;
         let fix = if elsewhere {

@@ -21,7 +21,7 @@ pub(super) fn check(facts: &Facts, findings: &mut Vec<Finding>) {
         said = text(format!("well, {} records", journal.head_seq), format!("正常，{} 条", journal.head_seq));
     } else {
         match &facts.journal {
-            Journal::InUse => {}
+            Journal::InUse => said = text("the running till has it", "由运行中的 tilld 使用"),
             Journal::None => said = text("none yet: the first start makes it", "尚无流水，首次启动时创建"),
             Journal::Unseen(why) => findings.push(Finding::unseen(
                 Id::JournalUnseen,

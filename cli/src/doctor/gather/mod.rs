@@ -58,11 +58,15 @@ pub(crate) async fn facts(link: &Link, bus: &Bus, config: Option<&Path>) -> Fact
     };
     let running = till::running(link, root, now_ms).await;
     let mut problem = link.problem.clone();
+    let mut denied = None;
     let running = running.unwrap_or_else(|e| {
-        problem = Some(e);
+        match e {
+            till_dbus::Error::NotAuthorized(text) => denied = Some(text),
+            e => problem = Some(format!("tilld is there, and {e}")),
+        }
         None
     });
-    let journal = till::journal(running.is_some(), config.as_deref(), &wanted).await;
+    let journal = till::journal(link.runs, config.as_deref(), &wanted).await;
     let kinds = Kinds::read(root);
     Facts {
         system: System {
@@ -79,6 +83,7 @@ pub(crate) async fn facts(link: &Link, bus: &Bus, config: Option<&Path>) -> Fact
             name: bus.to_string(),
             system: system_bus,
             problem,
+            denied,
             policy: policy(root),
             activation: root.join("usr/share/dbus-1/system-services/org.tilld.Till1.service").exists(),
         },

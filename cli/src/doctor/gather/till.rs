@@ -71,9 +71,13 @@ fn named(pid: u32) -> Option<PathBuf> {
 }
 
 /// What the running till says; None: none runs.
-pub(super) async fn running(link: &Link, root: &Path, now_ms: i64) -> Result<Option<Running>, String> {
+pub(super) async fn running(
+    link: &Link,
+    root: &Path,
+    now_ms: i64,
+) -> Result<Option<Running>, till_dbus::Error> {
     let Some(connection) = link.connection.as_ref().filter(|_| link.runs) else { return Ok(None) };
-    let tree = Tree::read(connection).await.map_err(|e| format!("tilld is there, and {e}"))?;
+    let tree = Tree::read(connection).await?;
     let asked = async { Plugins1Proxy::new(connection).await?.list_plugins(Options::new()).await }.await;
     let (plugins, denied) = match asked {
         Ok(rows) => (Some(rows), None),
