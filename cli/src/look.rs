@@ -98,9 +98,8 @@ impl Look {
             "ready" | "paid" | "approved" | "well" | "done" => Tone::Good,
             "degraded" | "starting" | "signed-off" | "attention" | "tendering" | "querying" | "reversing"
             | "held" | "part-paid" | "authorised" | "delivering" | "returning" => Tone::Warn,
-            "blocked" | "failed" | "suspended" | "quarantined" | "offline" | "review" | "unknown" => {
-                Tone::Bad
-            }
+            "blocked" | "failed" | "power" | "suspended" | "quarantined" | "offline" | "review"
+            | "unknown" => Tone::Bad,
             "disabled" | "cancelled" | "reversed" | "declined" | "not-sent" | "returned" => Tone::Faint,
             _ => Tone::Plain,
         }
@@ -116,6 +115,7 @@ impl Look {
             "signed-off" => "未签到",
             "failed" => "故障",
             "disabled" => "停用",
+            "power" => "电源异常",
             "suspended" => "已暂停",
             "resumed" => "已恢复",
             "attention" => "注意",

@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
-packages=(systemd-sysv dbus udev kmod libnss-systemd passwd)
+packages=(systemd-sysv dbus polkitd udev kmod libnss-systemd libpam-systemd passwd)
 out=$cache/$arch
 want=$(cat "$0" "$vm/lib.sh" "$vm/boot.service" | sha256sum | cut -c1-16)
 [ "$(cat "$out/stamp" 2>/dev/null || true)" != "$want" ] || exit 0
@@ -15,6 +15,13 @@ want=$(cat "$0" "$vm/lib.sh" "$vm/boot.service" | sha256sum | cut -c1-16)
 for tool in mmdebstrap mke2fs cpio depmod xz; do
     command -v "$tool" >/dev/null || die "$tool is missing: apt-get install mmdebstrap e2fsprogs cpio kmod xz-utils"
 done
+if [ "$arch" != "$(dpkg --print-architecture)" ]; then
+    # Packages of another architecture are set up by its own programs, under emulation.
+    command -v arch-test >/dev/null && command -v update-binfmts >/dev/null ||
+        die "for $arch: apt-get install qemu-user-static binfmt-support arch-test"
+    [ -e /proc/sys/fs/binfmt_misc/status ] || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+    [ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ] || update-binfmts --enable qemu-aarch64
+fi
 [ "$(id -u)" -eq 0 ] || die "the image is made as root (mmdebstrap, file owners)"
 say "Making the $arch image (once; some minutes)"
 rm -rf "$out"

@@ -22,6 +22,10 @@ pub fn fix(look: &Look, blocker: &Blocker) -> String {
             format!("mend what the reason says; `tillctl probe {id}` tries it again"),
             format!("按原因处理后用 `tillctl probe {id}` 重试"),
         ),
+        "channel-power" => (
+            "mend the power supply; cash is taken, and it comes back by itself".into(),
+            "请检查电源；期间可收现金，恢复后自动启用".into(),
+        ),
         "channel-suspended" => (
             format!(
                 "a supervisor looks into it, then `tillctl channel resume {id}`; other ways to pay are taken"

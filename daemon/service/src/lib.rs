@@ -18,6 +18,7 @@ pub mod keys;
 pub mod logging;
 pub mod merchant;
 pub mod offline;
+mod power;
 pub mod receipts;
 pub mod secrets;
 pub mod service;

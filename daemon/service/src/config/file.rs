@@ -25,6 +25,7 @@ pub(super) struct File {
     pub routing: Routing,
     pub secrets: Secrets,
     pub maintenance: Maintenance,
+    pub power: Power,
     pub device: BTreeMap<String, Device>,
     pub channel: BTreeMap<String, Channel>,
 }
@@ -91,6 +92,13 @@ pub(super) struct Plugins {
     pub trust: Option<String>,
     pub keys: BTreeMap<String, String>,
     pub allow: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Power {
+    pub refuse_below: Option<u8>,
+    pub class_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -11,7 +11,7 @@ use till_hosts::{TransportSpec, UdevSpec, UsbClass, UsbSpec};
 use till_plugin::Family;
 use till_plugin::host::TransportKind;
 
-use super::file::{File, LanguageName, Transport};
+use super::file::{self, File, LanguageName, Transport};
 use super::{AccessConfig, ChannelConfig, ClockConfig, Config, DeviceConfig, JournalConfig, ShopConfig};
 
 /// Which files to read.
@@ -135,53 +135,52 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> 
 
 /// Later wins, key by key; devices and channels table by table.
 fn merge(to: &mut File, from: File) {
-    macro_rules! take {
-        ($($table:ident . $key:ident),+ $(,)?) => { $( if from.$table.$key.is_some() { to.$table.$key = from.$table.$key; } )+ };
+    // Every table and every key by its name: one that is not merged would be ignored without a word.
+    macro_rules! table {
+        ($table:ident: $type:ident { $($key:ident),+ } $(and more $($more:ident),+)?) => {
+            let file::$type { $($key,)+ $($($more,)+)? } = $table;
+            $( if $key.is_some() { to.$table.$key = $key; } )+
+            $($( to.$table.$more.extend($more); )+)?
+        };
     }
-    take!(
-        terminal.id,
-        shop.name,
-        shop.lines,
-        shop.footer,
-        shop.language,
-        shop.receipt_template,
-        journal.dir,
-        journal.force_filesystem,
-        journal.free_floor_mib,
-        journal.ballast_mib,
-        journal.snapshot_records,
-        journal.keep_months,
-        journal.keep_records,
-        journal.segment_kib,
-        journal.epoch_records,
-        bus.address,
-        access.supervisors,
-        access.operators,
-        access.viewers,
-        plugins.dirs,
-        plugins.host,
-        plugins.state_dir,
-        clock.trust,
-        payment.reuse_window_s,
-        payment.duplicate_window_s,
-        payment.undo_after_s,
-        payment.hold_days,
-        payment.receipt_days,
-        settlement.close_at,
-        settlement.holidays,
-        settlement.workdays,
-        payment.codes,
-        payment.cards,
-        payment.limits,
-        payment.receipt_printer,
-        payment.drawer,
-        secrets.dir,
-        maintenance.dir,
-        maintenance.public_key,
-    );
-    super::routing::merge(&mut to.routing, from.routing);
-    to.device.extend(from.device);
-    to.channel.extend(from.channel);
+    let File {
+        terminal,
+        shop,
+        journal,
+        bus,
+        access,
+        plugins,
+        power,
+        clock,
+        payment,
+        settlement,
+        routing,
+        secrets,
+        maintenance,
+        device,
+        channel,
+    } = from;
+    table!(terminal: Terminal { id });
+    table!(shop: Shop { name, lines, footer, language, receipt_template });
+    table!(journal: Journal {
+        dir, force_filesystem, free_floor_mib, ballast_mib, snapshot_records, keep_months, keep_records,
+        segment_kib, epoch_records
+    });
+    table!(bus: Bus { address });
+    table!(access: Access { supervisors, operators, viewers });
+    table!(plugins: Plugins { dirs, host, state_dir, trust } and more keys, allow);
+    table!(power: Power { refuse_below, class_dir });
+    table!(clock: Clock { trust });
+    table!(payment: Payment {
+        reuse_window_s, duplicate_window_s, undo_after_s, hold_days, receipt_days, codes, cards, limits,
+        receipt_printer, drawer
+    });
+    table!(settlement: Settlement { close_at, holidays, workdays });
+    table!(secrets: Secrets { dir });
+    table!(maintenance: Maintenance { dir, public_key });
+    super::routing::merge(&mut to.routing, routing);
+    to.device.extend(device);
+    to.channel.extend(channel);
 }
 
 pub(super) fn bad(key: impl Into<String>, message: impl Into<String>) -> ConfigError {
@@ -285,6 +284,11 @@ fn build(file: File, version: String) -> Result<Config, ConfigError> {
         rules,
         codes,
         maintenance_dir: file.maintenance.dir.unwrap_or_else(|| "/etc/tilld/maintenance.d".into()),
+        power_low: match file.power.refuse_below.unwrap_or(10) {
+            percent @ 0..=100 => percent,
+            more => return Err(bad("power.refuse-below", format!("{more} is no percentage"))),
+        },
+        power_dir: file.power.class_dir.unwrap_or_else(|| "/sys/class".into()),
         maintenance_key: file.maintenance.public_key,
         receipt_printer: file.payment.receipt_printer,
         drawer: file.payment.drawer,
@@ -303,7 +307,7 @@ fn beside_us() -> PathBuf {
         .unwrap_or_else(|| "/usr/libexec/tilld/till-plugin-host".into())
 }
 
-fn device(id: String, d: super::file::Device) -> Result<DeviceConfig, ConfigError> {
+fn device(id: String, d: file::Device) -> Result<DeviceConfig, ConfigError> {
     check_id("device", &id)?;
     let transport = match d.transport {
         Transport::Serial { path, baud } => {
@@ -410,7 +414,7 @@ fn check_properties(id: &str, properties: &BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-fn channel(id: String, c: super::file::Channel) -> Result<ChannelConfig, ConfigError> {
+fn channel(id: String, c: file::Channel) -> Result<ChannelConfig, ConfigError> {
     check_id("channel", &id)?;
     if id == till_core::training::CHANNEL {
         return Err(bad(

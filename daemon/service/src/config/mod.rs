@@ -37,6 +37,10 @@ pub struct Config {
     pub bus: String,
     /// Who may do what.
     pub access: AccessConfig,
+    /// Percent of a battery or UPS below which nothing new is sent to a network; 0: the power is not looked at.
+    pub power_low: u8,
+    /// Where the kernel shows sensors and supplies.
+    pub power_dir: PathBuf,
     /// Folders with plugins, each plugin in a folder of its id.
     pub plugin_dirs: Vec<PathBuf>,
     /// Which of them are loaded.

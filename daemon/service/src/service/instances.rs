@@ -133,6 +133,8 @@ fn channel_view(c: &ChannelConfig, plugin: Option<&Arc<Plugin>>) -> ChannelView 
         version: String::new(),
         description: None,
         legs: Vec::new(),
+        network: plugin.is_some_and(|p| p.manifest.needs.network),
+        power: None,
         manifest_families: plugin
             .and_then(|p| p.manifest.channel.as_ref())
             .map(|m| m.families.clone())

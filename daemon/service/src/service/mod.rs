@@ -151,6 +151,10 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     run.go();
     tokio::spawn(crate::announce::feed::follow(handle.clone(), config.maintenance_dir.clone()));
 
+    if config.power_low > 0 {
+        tokio::spawn(crate::power::follow(handle.clone(), config.power_dir.clone(), config.power_low));
+    }
+
     // Objects first, name second, READY third: whoever sees the name finds everything.
     let connection = crate::bus::serve(
         crate::bus::Parts {

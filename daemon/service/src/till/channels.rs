@@ -142,6 +142,17 @@ pub(super) fn set_health(handle: &Handle, id: &str, health: RouteHealth) {
     told(handle, id, change);
 }
 
+impl Handle {
+    /// Nothing new is sent to networks for this reason, or again.
+    pub(crate) fn power(&self, trouble: Option<&str>) {
+        for view in self.routes.all().into_iter().filter(|v| v.network) {
+            let id = &view.config.id;
+            let change = self.routes.change(id, |view| view.power = trouble.map(str::to_owned));
+            told(self, id, change);
+        }
+    }
+}
+
 fn told(handle: &Handle, id: &str, change: Option<(String, String)>) {
     if let Some((old, _)) = change {
         handle.published.tell(Change::Channel { id: id.into(), old });

@@ -32,6 +32,10 @@ pub struct ChannelView {
     pub instance: Option<Instance>,
     /// Why it is suspended, if it is.
     pub suspended: Option<Suspension>,
+    /// It sends to a network.
+    pub network: bool,
+    /// Nothing new is sent there because the power is about to go: why.
+    pub power: Option<String>,
     /// Maintenance and breakers, once the till has looked.
     pub standing: Option<super::Standing>,
 }
@@ -46,7 +50,10 @@ impl ChannelView {
             return ("suspended", s.by.text(&s.reason).0);
         }
         match &self.health {
-            RouteHealth::Ready => ("ready", String::new()),
+            RouteHealth::Ready => match &self.power {
+                Some(why) => ("power", why.clone()),
+                None => ("ready", String::new()),
+            },
             RouteHealth::Starting => ("starting", String::new()),
             RouteHealth::SignedOff => ("signed-off", "waiting for its sign-in".into()),
             RouteHealth::Failed { reason } => ("failed", reason.clone()),
@@ -73,7 +80,10 @@ impl ChannelView {
             currencies: d.map_or_else(|| vec!["CNY".into()], |d| d.currencies.clone()),
             priority: self.config.priority,
             enabled: self.config.enabled,
-            health: self.health.clone(),
+            health: match (&self.health, &self.power) {
+                (RouteHealth::Ready, Some(why)) => RouteHealth::Failed { reason: why.clone() },
+                (health, _) => health.clone(),
+            },
             needs_clock: d.is_some_and(|d| d.needs_clock),
             resolve: d.map_or(
                 till_plugin::channel::ResolveProfile { query: None, undo: None, single_slot: false },
@@ -129,7 +139,7 @@ impl Routes {
         let mut all = self.lock();
         let view = all.get_mut(id)?;
         // What a suspended channel does is told too once its process has said so.
-        let look = |view: &ChannelView| (view.state(), view.health.clone());
+        let look = |view: &ChannelView| (view.state(), (view.health.clone(), view.power.clone()));
         let ((before, was), (after, is)) = {
             let before = look(view);
             f(view);
