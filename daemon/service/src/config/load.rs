@@ -167,7 +167,7 @@ fn merge(to: &mut File, from: File) {
         segment_kib, epoch_records
     });
     table!(bus: Bus { address });
-    table!(access: Access { supervisors, operators, viewers });
+    table!(access: Access { supervisors, operators, viewers, polkit });
     table!(plugins: Plugins { dirs, host, state_dir, trust } and more keys, allow);
     table!(power: Power { refuse_below, class_dir });
     table!(clock: Clock { trust });
