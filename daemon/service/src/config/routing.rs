@@ -26,21 +26,23 @@ const WEEK_MIN: u32 = 7 * DAY_MIN;
 
 /// Later wins, key by key; a list of windows or rules is one key.
 pub(super) fn merge(to: &mut file::Routing, from: file::Routing) {
+    // By name, so that none is forgotten.
+    let file::Routing { cost, sticky, failover, shares, window, rule, off, profile, breaker } = from;
+    let file::Breaker { in_a_row, faults, of, pause_s, pause_max_s } = breaker;
     let breaker = &mut to.breaker;
-    let later = from.breaker;
-    breaker.in_a_row = later.in_a_row.or(breaker.in_a_row);
-    breaker.faults = later.faults.or(breaker.faults);
-    breaker.of = later.of.or(breaker.of);
-    breaker.pause_s = later.pause_s.or(breaker.pause_s);
-    breaker.pause_max_s = later.pause_max_s.or(breaker.pause_max_s);
-    to.cost = from.cost.or(to.cost);
-    to.sticky = from.sticky.or(to.sticky);
-    to.failover = from.failover.or(to.failover);
-    to.shares = from.shares.or_else(|| to.shares.take());
-    to.window = from.window.or_else(|| to.window.take());
-    to.rule = from.rule.or_else(|| to.rule.take());
-    to.off = from.off.or_else(|| to.off.take());
-    to.profile = from.profile.or_else(|| to.profile.take());
+    breaker.in_a_row = in_a_row.or(breaker.in_a_row);
+    breaker.faults = faults.or(breaker.faults);
+    breaker.of = of.or(breaker.of);
+    breaker.pause_s = pause_s.or(breaker.pause_s);
+    breaker.pause_max_s = pause_max_s.or(breaker.pause_max_s);
+    to.cost = cost.or(to.cost);
+    to.sticky = sticky.or(to.sticky);
+    to.failover = failover.or(to.failover);
+    to.shares = shares.or_else(|| to.shares.take());
+    to.window = window.or_else(|| to.window.take());
+    to.rule = rule.or_else(|| to.rule.take());
+    to.off = off.or_else(|| to.off.take());
+    to.profile = profile.or_else(|| to.profile.take());
 }
 
 /// What routing goes by.
