@@ -298,6 +298,14 @@ pub enum DayCommand {
         /// Batch number [default: the open one].
         batch: Option<u32>,
     },
+    /// What a batch's channels take: as forecast, as charged where the network told it, and each sale that differs.
+    Fees {
+        /// Batch number [default: the open one].
+        batch: Option<u32>,
+        /// Name at most so many sales that differ.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
     /// The settlement slip of a closed batch, as text.
     Slip {
         /// Batch number.

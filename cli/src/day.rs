@@ -6,6 +6,7 @@ use till_dbus::{Options, Settlement1Proxy};
 
 use crate::args::{Command, DayCommand};
 use crate::exit::Failure;
+use crate::fees;
 use crate::look::{Look, Tone, clean, line};
 use crate::session::Session;
 use crate::table::{Cell, render};
@@ -71,6 +72,16 @@ pub(crate) async fn run(s: &Session, command: &DayCommand) -> Result<(), Failure
             };
             let rows = till.list_operators(number, Options::new()).await?;
             s.show(&json!({ "batch": number, "operators": rows }), |look| operators(look, number, &rows))
+        }
+        DayCommand::Fees { batch, limit } => {
+            let number = match batch {
+                Some(batch) => *batch,
+                None => till.open_batch().await?,
+            };
+            let options = [("limit", (*limit).into())].into();
+            let (lines, unlike) = till.fee_report(number, options).await?;
+            let data = json!({ "batch": number, "lines": lines, "differences": unlike });
+            s.show(&data, |look| fees::report(look, number, &lines, &unlike))
         }
         DayCommand::Again { batch, channel } => {
             till.settle_again(*batch, channel, s.options()).await?;

@@ -13,6 +13,7 @@ pub mod day;
 pub mod doctor;
 pub mod evidence;
 pub mod exit;
+pub mod fees;
 pub mod follow;
 pub mod json;
 pub mod look;

@@ -1,6 +1,6 @@
 //! `org.tilld.Settlement1`.
 
-use crate::types::{BatchRow, ExceptionRow, OperatorRow, PartRow, PayoutRow};
+use crate::types::{BatchRow, ExceptionRow, FeeDifferenceRow, FeeRow, OperatorRow, PartRow, PayoutRow};
 use crate::{Error, Options};
 
 /// org.tilld.Settlement1: batches and the end of day, at /org/tilld/Till1. Each business day is one batch of the
@@ -63,6 +63,19 @@ pub trait Settlement1 {
     /// What is expected of the closed parts of a batch: (channel, network batch number, currency, fees, what is
     /// paid out after fees, day of the payout YYYY-MM-DD or empty). Errors: NotFound.
     fn list_payouts(&self, batch: u32, options: Options<'_>) -> Result<Vec<PayoutRow>, Error>;
+
+    /// What a batch's channels take, as forecast when a sale went to its channel, beside what they charged where their
+    /// network said so. lines: (channel, network batch number, currency, sales, their amount, sales with a forecast, their
+    /// amount, sum of the forecasts, sales whose charge was told, their amount, sum of the charges, sales with both, how
+    /// much more was charged for these than was forecast, how many of these differ by more than a rounding, voids). A sale
+    /// voided in the same batch is in none of the sums. differences: (payment id, attempt, channel, network batch number,
+    /// currency, amount, forecast, charged) of each sale that differs, oldest first. Errors: NotFound, JournalUnavailable.
+    /// Options: limit (u): most differences, 200 when not given, at most 1000. Since: 0.2.
+    fn fee_report(
+        &self,
+        batch: u32,
+        options: Options<'_>,
+    ) -> Result<(Vec<FeeRow>, Vec<FeeDifferenceRow>), Error>;
 
     /// The settlement slip of a closed batch as plain text. Errors: NotFound, WrongState. Options: columns (u),
     /// 32 when not given.

@@ -155,6 +155,66 @@ pub struct PayoutRow {
     pub date: String,
 }
 
+/// A row of sums of `FeeReport`: `(susuxuxxuxxuxuu)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct FeeRow {
+    /// Channel.
+    pub channel: String,
+    /// Batch number of its network; 0: money carried over.
+    pub network: u32,
+    /// ISO 4217.
+    pub currency: String,
+    /// Sales and completions; without those that were voided in the same batch.
+    pub sales: u32,
+    /// Their amount, minor units.
+    pub amount: i64,
+    /// Those whose fee was forecast.
+    #[serde(rename = "forecast-sales")]
+    pub forecast_sales: u32,
+    /// Their amount, minor units.
+    #[serde(rename = "forecast-amount")]
+    pub forecast_amount: i64,
+    /// Sum of the forecasts, minor units.
+    pub forecast: i64,
+    /// Those whose fee the network told.
+    #[serde(rename = "charged-sales")]
+    pub charged_sales: u32,
+    /// Their amount, minor units.
+    #[serde(rename = "charged-amount")]
+    pub charged_amount: i64,
+    /// Sum of the charges, minor units.
+    pub charged: i64,
+    /// Those of which both are known.
+    pub compared: u32,
+    /// How much more was charged for these than was forecast, minor units; below zero: less.
+    pub difference: i64,
+    /// How many of these differ by more than a rounding.
+    pub unlike: u32,
+    /// Voids.
+    pub voids: u32,
+}
+
+/// A sale whose fee is not the forecast, a row of `FeeReport`: `(sususxxx)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct FeeDifferenceRow {
+    /// Payment, 32 hexadecimal digits.
+    pub payment: String,
+    /// Its attempt.
+    pub attempt: u32,
+    /// Channel.
+    pub channel: String,
+    /// Batch number of its network; 0: money carried over.
+    pub network: u32,
+    /// ISO 4217.
+    pub currency: String,
+    /// What was taken, minor units.
+    pub amount: i64,
+    /// Its fee as forecast, minor units.
+    pub forecast: i64,
+    /// Its fee as charged, minor units.
+    pub charged: i64,
+}
+
 /// A row of `ListOperators`: `(ssxuxu)`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct OperatorRow {

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use till_dbus::contract::{Arg, Interface, Kind, Member, all, differences, parse};
 use till_dbus::types::{
     BatchRow, BillRow, Blocker, BreakerRow, CardEntry, CardReport, DecisionRow, DisputeEvent, DisputeLeg,
-    DisputeRow, ExceptionRow, Head, InsteadRow, Job, LocalText, Maintenance, MaintenanceRow, MerchantState,
-    NoticeRow, OperatorRow, PartRow, PaymentDetails, PaymentRow, PaymentStep, PayoutRow, PluginRow,
-    ProfileState, Prompt, ReceiptDetails, ReceiverRow, SandboxLayer, SuspensionRow,
+    DisputeRow, ExceptionRow, FeeDifferenceRow, FeeRow, Head, InsteadRow, Job, LocalText, Maintenance,
+    MaintenanceRow, MerchantState, NoticeRow, OperatorRow, PartRow, PaymentDetails, PaymentRow, PaymentStep,
+    PayoutRow, PluginRow, ProfileState, Prompt, ReceiptDetails, ReceiverRow, SandboxLayer, SuspensionRow,
 };
 use till_dbus::{Options, XML, error};
 use zbus::{Fd, ObjectPath, OwnedFd, OwnedObjectPath, Type};
@@ -77,6 +77,8 @@ fn signatures() -> BTreeMap<String, String> {
         ReceiptDetails,
         Vec<PaymentStep>,
         Vec<PayoutRow>,
+        Vec<FeeRow>,
+        Vec<FeeDifferenceRow>,
         Vec<DecisionRow>,
         Vec<InsteadRow>,
         Vec<SuspensionRow>,

@@ -7,13 +7,10 @@
 use till_plugin::channel::{Approval, answered};
 use till_plugin::{Extra, Money};
 
-use crate::fees::FeePlan;
+use crate::fees::{FeePlan, ROUNDING};
 
 /// Prefix of what was agreed, in the extra facts of a recorded approval. Only the core writes it.
 pub const PREFIX: &str = "agreed.";
-
-/// Minor units by which a fee may be off before it counts as another one: networks round by their own rules.
-const ROUNDING: i64 = 1;
 
 /// The agreed profile of a channel, as configured; what is not there is not compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,6 +4,9 @@
 //! Everything is whole minor units and integers: a rate is in millionths, and what is not whole is rounded once, as the
 //! contract says. No sum of 64-bit amounts and 32-bit rates leaves 128 bits.
 
+mod charged;
+
+pub use charged::{Fee, FeeLine, FeeReport, ROUNDING};
 use till_plugin::Money;
 
 /// Millionths in one.

@@ -369,3 +369,72 @@ fn s72_a_payment_above_a_limit_is_refused_with_the_limit_and_what_is_left() {
     shop.close();
     shop.sell_by("bank", fen(1_000), Some("li"), "t1");
 }
+
+/// S72: each scope through the machine: to its last fen, by name and with what is left, after a restart, freed by a void;
+/// whom it is not about sells on.
+#[test]
+fn s72_every_scope_binds_at_its_last_fen_also_after_a_restart_and_a_void_frees_it() {
+    type Sale = (&'static str, Option<&'static str>, &'static str);
+    let same: Sale = ("bank", Some("li"), "t1");
+    let cases: [(Scope, &str, Sale, Option<Sale>); 4] = [
+        (Scope::Day, "limit of the day", ("wallet", Some("wang"), "t2"), None),
+        (
+            Scope::Channel("bank".into()),
+            "limit of the channel for the day",
+            same,
+            Some(("cash", Some("li"), "t1")),
+        ),
+        (
+            Scope::Operator,
+            "limit of the operator for the day",
+            ("cash", Some("li"), ""),
+            Some(("bank", Some("wang"), "t1")),
+        ),
+        (
+            Scope::Instrument,
+            "limit of this card for the day",
+            ("wallet", None, "t1"),
+            Some(("bank", Some("li"), "t2")),
+        ),
+    ];
+    for (scope, name, also, other) in cases {
+        let mut shop = Shop::new();
+        shop.take(&Input::Tick);
+        shop.ctx.rules.limits = vec![Limit { scope: scope.clone(), amount: fen(1_000), count: None }];
+        let first = shop.sell_by(same.0, fen(600), same.1, same.2);
+        let refused =
+            |shop: &mut Shop, minor: i64| match shop.begin(also.0, fen(minor), also.1, also.2, Purpose::Sale)
+            {
+                Err(Refusal::NoRoute { en, .. }) => en,
+                Err(e) => panic!("{scope:?}: {e}"),
+                Ok(_) => panic!("{scope:?}: {minor} is taken"),
+            };
+        let en = refused(&mut shop, 401);
+        assert!(en.contains(name) && en.contains("4.00"), "{scope:?}: {en}");
+        shop.crash();
+        refused(&mut shop, 401);
+        shop.sell_by(also.0, fen(400), also.1, also.2);
+        shop.crash();
+        refused(&mut shop, 1);
+        if let Some((channel, operator, token)) = other {
+            shop.sell_by(channel, fen(1_000), operator, token);
+            refused(&mut shop, 1);
+        }
+        shop.leg(first, LegKind::Void, None).expect("voided");
+        shop.crash();
+        refused(&mut shop, 601);
+        shop.sell_by(also.0, fen(600), also.1, also.2);
+        refused(&mut shop, 1);
+    }
+    // By number.
+    let mut shop = Shop::new();
+    shop.take(&Input::Tick);
+    shop.ctx.rules.limits = vec![Limit { scope: Scope::Operator, amount: fen(1_000), count: Some(2) }];
+    for _ in 0..2 {
+        shop.sell_by("cash", fen(1), Some("li"), "");
+    }
+    assert!(shop.begin("cash", fen(1), Some("li"), "", Purpose::Sale).is_err());
+    shop.sell_by("cash", fen(1), Some("wang"), "");
+    shop.crash();
+    assert!(shop.begin("cash", fen(1), Some("li"), "", Purpose::Sale).is_err(), "after a restart too");
+}

@@ -6,6 +6,7 @@
 mod samples;
 
 mod days;
+mod fees;
 mod fold;
 mod postings;
 mod settle;

@@ -7,7 +7,9 @@ use till_core::input::{Context, Presented};
 use till_core::payment::{LegKind, Purpose};
 use till_core::routing::{LegTerms, RouteView};
 use till_core::{Effect, Input, PaymentId, Record, Refusal, Step, Till, decide, recover};
-use till_plugin::channel::{Operation, Outcome, ResolveProfile, SettleOutcome, Unknown, UnknownReason};
+use till_plugin::channel::{
+    Operation, Outcome, ResolveProfile, SettleOutcome, Unknown, UnknownReason, answered,
+};
 use till_plugin::{Currency, Family, Money};
 
 use crate::samples::{self, approval, decline, fen};
@@ -60,6 +62,8 @@ pub(crate) struct Shop {
     /// Each entry as it was seen in a batch before that one left memory.
     pub(crate) seen: BTreeMap<Item, BTreeSet<(u32, String, u32)>>,
     sold: u64,
+    /// What the network says that it takes of what it approves, as it writes it.
+    pub(crate) charge: Option<String>,
 }
 
 fn terms(kind: LegKind) -> LegTerms {
@@ -99,6 +103,7 @@ impl Shop {
             shredded: 1,
             seen: BTreeMap::new(),
             sold: 0,
+            charge: None,
         }
     }
 
@@ -208,7 +213,9 @@ impl Shop {
             let books = self.net.booked.entry((a.channel.clone(), a.ids.batch)).or_default();
             books.push((a.kind.takes(), a.amount));
         }
-        self.take(&Input::Answered { payment, attempt, outcome: Outcome::Approved(approval(a.amount)) });
+        let mut said = approval(a.amount);
+        answered::say(&mut said.extra, answered::FEE, self.charge.as_deref());
+        self.take(&Input::Answered { payment, attempt, outcome: Outcome::Approved(said) });
     }
 
     pub(crate) fn sell_by(

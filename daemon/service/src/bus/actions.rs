@@ -159,6 +159,7 @@ pub const TABLE: &[(&str, &str, Verb)] = &[
     ("org.tilld.Settlement1", "ListOperators", Verb::View),
     ("org.tilld.Settlement1", "ListExceptions", Verb::View),
     ("org.tilld.Settlement1", "ListPayouts", Verb::View),
+    ("org.tilld.Settlement1", "FeeReport", Verb::View),
     ("org.tilld.Settlement1", "SlipText", Verb::View),
     ("org.tilld.Settlement1", "ReprintSlip", Verb::Sell),
     ("org.tilld.Settlement1", "SettleAgain", Verb::Settle),

@@ -11,6 +11,7 @@ mod describe;
 mod device;
 mod disputes;
 pub mod errors;
+mod fees;
 mod guard;
 mod journal;
 mod lookup;

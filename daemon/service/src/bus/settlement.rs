@@ -10,6 +10,7 @@ use zbus::object_server::SignalEmitter;
 
 use super::World;
 use super::errors::Error;
+use super::fees;
 use super::options::{self, Options};
 use crate::till::closed;
 
@@ -239,6 +240,20 @@ impl Settlement1 {
         self.world.access.check(connection, &header).await?;
         options::only(&options, &[])?;
         self.rows(batch, |b| b.parts().flat_map(|(id, part)| payout_rows(&id, part)).collect()).await
+    }
+
+    #[zbus(out_args("lines", "differences"))]
+    async fn fee_report(
+        &self,
+        batch: u32,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(Vec<fees::Row>, Vec<fees::DifferenceRow>), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["limit"])?;
+        let limit = options::number(&options, "limit")?.unwrap_or(fees::DIFFERENCES);
+        fees::report(&self.world, batch, limit.min(fees::MOST)).await
     }
 
     #[zbus(out_args("text"))]

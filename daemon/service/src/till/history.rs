@@ -81,13 +81,18 @@ pub(crate) fn find_before(
     id: PaymentId,
     seq: u64,
 ) -> Result<Option<Payment>, HistoryError> {
-    let mut records: Vec<(u64, i64, Record)> = Vec::new();
-    for r in journal.by_subject(&id.0)? {
-        if r.kind == KIND && r.seq < seq {
-            let record =
-                Record::decode(&r.payload).map_err(|error| HistoryError::Record { seq: r.seq, error })?;
-            records.push((r.seq, r.stamp.wall_ms, record));
-        }
-    }
+    let mut records = records(journal, id)?;
+    records.retain(|(at, ..)| *at < seq);
     Ok(Till::fold_payment(id, records.iter().map(|(seq, wall, record)| (*seq, *wall, record))))
+}
+
+/// Records of a payment, oldest first: sequence number, wall clock in Unix ms, record.
+pub(crate) fn records(journal: &Journal, id: PaymentId) -> Result<Vec<(u64, i64, Record)>, HistoryError> {
+    let own = journal.by_subject(&id.0)?.into_iter().filter(|r| r.kind == KIND);
+    own.map(|r| {
+        let record =
+            Record::decode(&r.payload).map_err(|error| HistoryError::Record { seq: r.seq, error })?;
+        Ok((r.seq, r.stamp.wall_ms, record))
+    })
+    .collect()
 }
