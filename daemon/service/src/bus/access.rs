@@ -1,5 +1,5 @@
 //! Who may call and read what. Closed by default: root, the daemon's own user, the users that the configuration names,
-//! and whom polkit lets in beyond them, where it runs ([`super::polkit`]).
+//! and whom polkit lets in beyond them, where it runs (`polkit.rs` beside this).
 //!
 //! The tables of [`super::actions`] map every member to what it is. The caller is the message's unique bus name, asked of
 //! the bus itself, never a process id.
