@@ -15,6 +15,7 @@ pub mod staging;
 pub mod stranger;
 pub mod tap;
 pub mod wall;
+pub mod wallets;
 pub mod watch;
 
 pub use client::{Client, PaymentClient};

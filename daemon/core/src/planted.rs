@@ -98,6 +98,11 @@ mod switch {
         DisputesForgotten = "disputes-forgotten", "A rebuild forgets the cases of disputed payments.";
         SuspensionForgotten = "suspension-forgotten", "A restart forgets that a channel is suspended.";
         SuspendedSent = "suspended-sent", "A request goes to a channel that was suspended while it was prepared.";
+        WindowIgnored = "window-ignored", "A sale goes to a channel in its announced maintenance.";
+        DrainIgnored = "drain-ignored", "A sale goes to a channel so shortly before its maintenance that it can run into it.";
+        BreakerIgnored = "breaker-ignored", "A sale goes to a channel whose breaker is open.";
+        BreakerProbesWithMoney = "breaker-probes-with-money", "A breaker lets a sale through to see whether the network answers.";
+        FailoverEarly = "failover-early", "An instrument goes to the next channel before the last one has said a final no.";
         SettlementForgotten = "settlement-forgotten", "A restart forgets settlements that were under way.";
     }
 

@@ -22,6 +22,8 @@ pub(crate) enum Event {
     Tick,
     /// The customer of a pending order makes up their mind.
     Customer(usize, String),
+    /// An echo reaches a channel's network, asked in this life of the process.
+    Echo(String, u64),
     /// A network tells of something until it is heard.
     Notice(Box<Input>),
     /// A person at the till.
@@ -39,6 +41,8 @@ pub(crate) enum Event {
 pub(crate) enum Timer {
     /// The next step of a resolver.
     Resolve(PaymentId, u32),
+    /// Networks are asked without money.
+    Ask,
 }
 
 #[derive(Default)]

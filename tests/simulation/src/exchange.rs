@@ -161,6 +161,12 @@ impl World {
         let customer = Faults::customer(&mut self.rng, channel, call.kind);
         let may_come_late = call.kind.is_tender() && profile::undoes_again(channel);
         let fate = self.faults.pay(&mut self.rng, may_come_late);
+        let away = self.standing.as_ref().is_some_and(|s| s.away(channel, self.clock.now));
+        let fate = match away {
+            true if call.ids.trace.is_multiple_of(3) => PayFate::NotSent,
+            true => PayFate::LostRequest,
+            false => fate,
+        };
         log!(self, "{} {} {customer:?} {fate:?}", call.kind.as_str(), call.ids.order);
         let unknown = |reason| Outcome::Unknown(doubt(reason));
         let gave_up = match fate {

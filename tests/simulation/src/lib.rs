@@ -23,6 +23,7 @@ mod profile;
 mod rng;
 mod run;
 mod settlement;
+mod standing;
 mod tally;
 mod world;
 

@@ -56,6 +56,11 @@ pub const WITHIN: &[(Fault, u64)] = &[
     (Fault::DetailSkipped, 20_000),
     (Fault::SuspensionForgotten, 10_000),
     (Fault::SuspendedSent, 10_000),
+    (Fault::WindowIgnored, 10_000),
+    (Fault::DrainIgnored, 10_000),
+    (Fault::BreakerIgnored, 10_000),
+    (Fault::BreakerProbesWithMoney, 10_000),
+    (Fault::FailoverEarly, 2_000),
 ];
 
 /// Lives worlds with a fault planted until one of them notices; `None` when none does within so many payments.

@@ -16,6 +16,9 @@ pub(crate) const OTHER_MCC: &str = "6012";
 
 pub(crate) const SETTLE_MS: u32 = 6_000;
 
+/// Longest that an authorisation may take, ms.
+pub(crate) const ANSWER_MS: u32 = 8_000;
+
 /// (channel, family it takes)
 pub(crate) const CHANNELS: [(&str, &str); 7] = [
     ("wallet", "qr-alipay"),
@@ -167,7 +170,7 @@ pub(crate) fn routes() -> Vec<RouteView> {
             resolve: resolve(i),
             merchant: Some(merchant(i).into()),
             terminal: Some(TERMINAL.into()),
-            authorise_timeout_ms: 8_000,
+            authorise_timeout_ms: ANSWER_MS,
             legs: legs(i),
         })
         .collect()

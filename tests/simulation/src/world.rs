@@ -18,13 +18,14 @@ use crate::operator::{Operator, stalled};
 use crate::profile;
 use crate::rng::Rng;
 use crate::run;
+use crate::standing::Standing;
 use crate::tally::Tally;
 
 /// Records between two comparisons of the whole till with its replay; what a record touches is compared every time.
 const WHOLE_EVERY: u64 = 48;
 
 /// When every world begins: 2026-09-21 14:13:20 UTC, Unix ms.
-const BEGIN_MS: i64 = 1_790_000_000_000;
+pub(crate) const BEGIN_MS: i64 = 1_790_000_000_000;
 
 /// How often the daemon looks at the clock, ms.
 const TICK_MS: u64 = 30_000;
@@ -87,6 +88,8 @@ pub(crate) struct World {
     pub(crate) operator: Operator,
     pub(crate) watch: Watch,
     pub(crate) tally: Tally,
+    /// Maintenance and breakers, where there are any.
+    pub(crate) standing: Option<Box<Standing>>,
     wall_skew: i64,
     /// What the wall clock does.
     pub(crate) wall_clock: run::Clock,
@@ -144,7 +147,7 @@ impl World {
         if wild_clock {
             clock.after(TICK_MS, Event::Tick);
         }
-        Self {
+        let mut world = Self {
             clock,
             faults,
             shell: Shell::default(),
@@ -177,8 +180,12 @@ impl World {
             wall_skew: 0,
             wall_clock: wall,
             rng,
+            // Windows are of the wall clock: not where it must not matter.
+            standing: if wild_clock { Standing::of(seed) } else { None },
             trace: trace.then(String::new),
-        }
+        };
+        world.announce();
+        world
     }
 
     /// Lives until nothing happens any more.
@@ -220,6 +227,9 @@ impl World {
         self.faults.calm = true;
         self.ctx.clock_trusted = true;
         self.disk.health = Health::Well;
+        if let Some(standing) = &mut self.standing {
+            standing.calm();
+        }
         for channel in 0..profile::CHANNELS.len() {
             self.channel_well(channel);
         }
@@ -261,7 +271,12 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Inside(input) => self.unasked(&input),
+            Event::Inside(input) => {
+                self.unasked(&input);
+                self.signed_in(&input);
+            }
+            Event::Timer(Timer::Ask) => self.ask_networks(),
+            Event::Echo(channel, life) => self.echo(&channel, life),
             Event::Timer(Timer::Resolve(payment, attempt)) => {
                 self.unasked(&Input::Resolve { payment, attempt });
             }
@@ -426,6 +441,7 @@ impl World {
                 for effect in pending.before_durable() {
                     self.effect(effect);
                 }
+                let noted = self.noted(pending.record());
                 let fate = self.faults.append(&mut self.rng);
                 let wall = self.wall();
                 let payload = pending.take_payload();
@@ -447,6 +463,7 @@ impl World {
                 let (record, wall) = self.disk.record(self.disk.len());
                 self.replay(self.disk.len(), wall, &record);
                 let effects = self.shell.durable(pending, at);
+                self.note(&record, noted);
                 self.tally.records += 1;
                 self.tally.count_record(record.name());
                 check::after_record(self, &record);
@@ -556,6 +573,7 @@ impl World {
             check::after_record(self, record);
         }
         self.up = true;
+        self.read_breakers();
         log!(self, "restarts");
         let steps = match self.shell.recover() {
             Ok(steps) => steps,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use till_simulators::faults::{Fault, Rule};
 use till_simulators::players::{Scan, Swipe};
 use till_simulators::printer::font::Fonts;
+use till_tests::wallets::Wallets;
 use till_tests::{Client, Rig, RigError, RigOptions};
 
 const TRACKS: &str = "%B6200000000000005^DEMO/CARD^2912101000000000?;6200000000000005=29121010000000000?";
@@ -19,6 +20,7 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 struct Demo {
     rig: Rig,
+    wallets: Wallets,
     client: Client,
     began: Instant,
     receipts: usize,
@@ -54,12 +56,21 @@ async fn run(once: bool) -> Outcome {
     std::fs::create_dir_all(&pictures)?;
     let began = Instant::now();
     // Paced like a real gateway, a little shortened so that a reader need not wait a minute for a time-out.
-    let options = RigOptions { dir: Some(dir), wallet_ms: [500, 700, 2500, 500], ..RigOptions::default() };
-    let rig = Rig::start(options).await?;
-    let client = rig.client().await?;
+    let wallets = Wallets::start()?;
+    let extra_config = wallets.config();
+    let options = RigOptions {
+        dir: Some(dir),
+        wallet_ms: [500, 700, 2500, 500],
+        extra_config,
+        ..RigOptions::default()
+    };
+    let mut rig = Rig::stand(options)?;
+    wallets.put(&rig)?;
+    rig.start_till()?;
+    let client = rig.wait_ready().await?;
     let colour =
         std::io::IsTerminal::is_terminal(&std::io::stdout()) && std::env::var_os("NO_COLOR").is_none();
-    let mut demo = Demo { rig, client, began, receipts: 0, codes: 0, pictures, colour };
+    let mut demo = Demo { rig, wallets, client, began, receipts: 0, codes: 0, pictures, colour };
 
     demo.say("tilld is up, each plugin in a process of its own:");
     for (pid, line) in demo.rig.hosts() {
@@ -132,7 +143,16 @@ impl Demo {
         ));
         payment.wait(&["paid"]).await?;
         self.say("paid: the answer's signature, amount and number are checked, and it is on disk");
-        self.receipt()
+        self.receipt()?;
+        self.say("two more customers, two other wallets, the same scanner: the code says whose it is");
+        for (code, minor) in [("130000000001000001", 1_990), ("6200000000001000001", 2_750)] {
+            let payment = self.client.ready(minor).await?;
+            self.rig.scanner.scan(&Scan::new(code))?;
+            payment.wait(&["paid"]).await?;
+            self.say(&format!("code {}… is paid by {}", &code[..2], payment.channel().await?));
+            self.receipt()?;
+        }
+        Ok(())
     }
 
     async fn card(&mut self) -> Outcome {
@@ -284,10 +304,14 @@ impl Demo {
         let terminal = till_simulators::acquirer::Terminal::default().tid;
         let totals = self.rig.acquirer.totals(&terminal, "000001");
         let card = totals.debit.minor() - totals.credit.minor();
+        let (wechat, unionpay) = (self.wallets.wechat.ledger().kept, self.wallets.unionpay.ledger().kept);
         self.say(&format!("  wallet:    ours {:>7} fen, the gateway's {wallet:>7} fen", of("alipay")));
+        self.say(&format!("  WeChat:    ours {:>7} fen, the platform's {wechat:>6} fen", of("wechat")));
+        self.say(&format!("  UnionPay:  ours {:>7} fen, its gateway's {unionpay:>7} fen", of("unionpay")));
         self.say(&format!("  bank card: ours {:>7} fen, the acquirer's {card:>6} fen", of("bankcard")));
         self.say(&format!("  cash:      ours {:>7} fen", of("cash")));
-        if of("alipay") != wallet || of("bankcard") != card {
+        let networks = [("alipay", wallet), ("wechat", wechat), ("unionpay", unionpay), ("bankcard", card)];
+        if networks.iter().any(|(channel, theirs)| of(channel) != *theirs) {
             return Err("the books do not agree".into());
         }
         let (records, problems) = self.client.verify_journal().await?;

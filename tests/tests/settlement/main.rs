@@ -4,6 +4,7 @@
 
 mod close;
 mod day;
+mod fees;
 mod fold;
 mod hold;
 mod keys;

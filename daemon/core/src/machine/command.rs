@@ -135,7 +135,8 @@ fn tender(
     if let Some(leg) = p.open_attempt().filter(|a| a.wants_instrument && a.state == AttemptState::Created) {
         return super::leg::presented(p, leg, presented);
     }
-    let second = planted!(TwoAttemptsOpen) && p.state == PaymentState::Tendering;
+    let early = planted!(FailoverEarly) && !tried.is_empty();
+    let second = (planted!(TwoAttemptsOpen) || early) && p.state == PaymentState::Tendering;
     let waits = matches!(p.state, PaymentState::Ready | PaymentState::PartPaid) && !p.parked;
     // A leg of a part-paid payment may be under way (W3).
     if (!waits || p.open_attempt().is_some()) && !second {

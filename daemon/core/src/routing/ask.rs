@@ -12,6 +12,7 @@ use crate::input::Context;
 use crate::limits::{LimitHit, Scope, Use};
 use crate::machine::limits_hit;
 use crate::payment::{Attempt, AttemptState, LegKind, Payment, PaymentState};
+use crate::planted::planted;
 use crate::profile;
 use crate::suspension::Suspension;
 use crate::till::Till;
@@ -173,6 +174,11 @@ pub fn what_if(till: &Till, ctx: &Context, a: &Ask<'_>, at_ms: Option<i64>) -> (
 /// instrument: its channel did not take it by its own fault, it is final without money, nothing else of the payment is
 /// open, and nobody wants the payment gone. Gives what was tried for this instrument.
 pub fn failover(p: &Payment, ctx: &Context) -> Option<Vec<(String, u32)>> {
+    if planted!(FailoverEarly)
+        && let Some(open) = p.open_attempt().filter(|a| a.unknown.is_some())
+    {
+        return Some(vec![(open.channel.clone(), open.ids.attempt)]);
+    }
     let waits = matches!(p.state, PaymentState::Ready | PaymentState::PartPaid) && !p.parked;
     let wanted = !p.cancel_requested && !p.training && p.returning.is_none();
     if !ctx.rules.routing.policy.failover || !waits || !wanted || p.open_attempt().is_some() {

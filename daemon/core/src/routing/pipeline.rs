@@ -11,6 +11,7 @@ use super::view::{RouteHealth, RouteView};
 use crate::batch::{Now, Rules};
 use crate::limits::LimitHit;
 use crate::payment::LegKind;
+use crate::planted::planted;
 use crate::profile::Profile;
 use crate::suspension::Suspension;
 use crate::windows::{self, Standing};
@@ -160,9 +161,9 @@ fn window(q: &Question<'_>, standing: Standing) -> Option<Exclusion> {
     let utc_offset_min = q.now.utc_offset_min;
     let hit = |from_ms, until_ms| Some(Exclusion::Window(WindowHit { from_ms, until_ms, utc_offset_min }));
     match standing {
-        Standing::Closed { until_ms } => hit(None, until_ms),
-        Standing::Draining { from_ms, until_ms } => hit(Some(from_ms), until_ms),
-        Standing::Open | Standing::Degraded { .. } | Standing::Unsure => None,
+        Standing::Closed { until_ms } if !planted!(WindowIgnored) => hit(None, until_ms),
+        Standing::Draining { from_ms, until_ms } if !planted!(DrainIgnored) => hit(Some(from_ms), until_ms),
+        _ => None,
     }
 }
 
@@ -185,7 +186,9 @@ fn now(q: &Question<'_>, r: &RouteView) -> Option<Exclusion> {
     if r.resolve.single_slot && q.slot_taken.contains(&r.id) {
         return Some(Exclusion::Unresolved);
     }
-    if let Some(tripped) = q.rules.routing.breakers.tripped(&r.id, q.kind) {
+    if let Some(tripped) = q.rules.routing.breakers.tripped(&r.id, q.kind)
+        && !planted!(BreakerIgnored)
+    {
         return Some(Exclusion::Breaker(tripped));
     }
     q.limited.iter().find(|(id, _)| *id == r.id).map(|(_, hit)| Exclusion::Limit(hit.clone()))

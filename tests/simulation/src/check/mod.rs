@@ -3,6 +3,7 @@
 
 mod batch;
 mod desk;
+mod doors;
 mod money;
 mod rest;
 mod send;
@@ -20,6 +21,7 @@ pub(crate) use batch::{
     before_settling, details_are_there, i12_shredded_is_closed, w05_closed_before_its_slip,
 };
 pub(crate) use desk::nobody;
+pub(crate) use doors::{Doors, Wall};
 pub(crate) use rest::at_rest;
 pub(crate) use send::{
     before_sending, w05_on_disk_before_anybody_hears, w06_the_job_is_on_disk_before_the_paper,

@@ -11,6 +11,7 @@ use crate::world::World;
 
 /// Everything that must hold at the end of a world.
 pub(crate) fn at_rest(w: &mut World) {
+    super::doors::s10_no_breaker_waits_for_ever(w);
     assert!(w.up, "the till is down");
     super::i07_replay_gives_the_live_state(w);
     i04_nothing_is_under_way(w);

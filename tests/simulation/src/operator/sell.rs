@@ -243,6 +243,8 @@ pub(super) fn under_way(w: &mut World, p: Sight) {
             refused(&w.asked(&leg), "W3: a leg began while another is under way", busy);
         }
         9 => super::after::clear_up(w),
+        // Nothing goes on to the next channel while nobody knows.
+        11 if p.unknown => fail_over(w, payment),
         10 if w.rng.chance(30) => super::close::close_day(w),
         _ => {}
     }
