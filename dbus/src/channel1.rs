@@ -26,7 +26,7 @@ pub trait Channel1 {
     #[zbus(property)]
     fn operations(&self) -> Result<Vec<String>, Error>;
 
-    /// ready, starting, signed-off, failed, suspended, disabled.
+    /// ready, starting, signed-off, failed, suspended, power (nothing new is sent: the power is about to go), disabled.
     #[zbus(property)]
     fn state(&self) -> Result<String, Error>;
 
