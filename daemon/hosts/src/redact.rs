@@ -15,6 +15,8 @@ pub fn redact(line: &str, max: usize) -> String {
     let mut run = String::new();
     let mut digits = 0;
     for c in line.chars() {
+        // First of all: digits with tabs or line ends between them are as good a number as with the blanks that they become.
+        let c = if c.is_control() { ' ' } else { c };
         if c.is_ascii_digit() {
             digits += 1;
             run.push(c);
@@ -22,7 +24,7 @@ pub fn redact(line: &str, max: usize) -> String {
             run.push(c);
         } else {
             flush(&mut out, &mut run, &mut digits);
-            out.push(if c.is_control() { ' ' } else { c });
+            out.push(c);
         }
     }
     flush(&mut out, &mut run, &mut digits);
@@ -66,6 +68,7 @@ mod tests {
         assert_eq!(redact("4111 1111 1111 1111", 200), "41** **** **** 1111");
         assert_eq!(redact("code=280123456789012345", 200), "code=28************2345");
         assert!(!redact(";6200000000000005=30122010000012345?", 200).contains("3012"));
+        assert_eq!(redact("6200\t0000\n0000\r0005", 200), "62** **** **** 0005");
     }
 
     #[test]
