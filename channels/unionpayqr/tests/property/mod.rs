@@ -1,4 +1,4 @@
-//! What holds of any bytes that come as an answer. Shared by the tests and by the fuzz target.
+//! What holds of any bytes that come as an answer. Shared by the tests and by the fuzz target unionpayqr_reply.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)] // what fails here fails the test
 
 use std::sync::LazyLock;
