@@ -146,7 +146,7 @@ pub fn verify_evidence(bytes: &[u8], key: Option<&PublicKey>) -> Result<Report> 
         let (line, what) = (signed.len().min(seal.lines.len()) + 1, "lines were removed or added".into());
         return Err(EvidenceError::Altered { line, what });
     }
-    read(signed, key.is_some())
+    read(signed, key)
 }
 
 /// The signature over the digests, and that the last line has one form only.
@@ -189,7 +189,7 @@ fn what(line: &str, number: usize) -> String {
 }
 
 /// Whether what was signed holds together.
-fn read(lines: &[&str], key_was_given: bool) -> Result<Report> {
+fn read(lines: &[&str], given: Option<&PublicKey>) -> Result<Report> {
     let mut parsed = lines.iter().zip(1usize..).map(|(text, line)| match serde_json::from_str(text) {
         Ok(parsed) => Ok((parsed, line)),
         Err(e) => Err(EvidenceError::Content { line, detail: e.to_string() }),
@@ -202,6 +202,10 @@ fn read(lines: &[&str], key_was_given: bool) -> Result<Report> {
     let (Some(key), Some(payment)) = (named_key(&head), bytes::<16>(&head.payment)) else {
         return fail(1, "the key or the payment is not hexadecimal");
     };
+    // The report says whose the file is: what the head names must be what signed.
+    if given.is_some_and(|given| *given != key) {
+        return fail(1, "it names another key than the one that signed");
+    }
     let mut stretches: Vec<StretchLine> = Vec::new();
     let mut records: Vec<(Frame, ReportRecord)> = Vec::new();
     let mut used: BTreeSet<u64> = BTreeSet::new();
@@ -244,7 +248,7 @@ fn read(lines: &[&str], key_was_given: bool) -> Result<Report> {
         terminal: head.terminal,
         software: head.software,
         key: key.fingerprint(),
-        key_was_given,
+        key_was_given: given.is_some(),
         exported_ms: head.exported_ms,
         journal: head.journal,
         records: records.into_iter().map(|(_, record)| record).collect(),
