@@ -15,7 +15,7 @@ use crate::frame::{FIRST_RESERVED_KIND, Hash, MAX_PAYLOAD};
 use crate::key::DeviceKey;
 use crate::landmarks::{self, Landmarks};
 use crate::options::{MAX_GROUP, Options};
-use crate::recover::{self, Deep};
+use crate::recover::{self, Begin, Deep};
 use crate::report::{OpenEvent, OpenReport};
 use crate::retain;
 use crate::segment::Image;
@@ -252,18 +252,21 @@ fn spawn(shared: &Arc<Shared>, name: &str, run: impl FnOnce() + Send + 'static) 
 
 /// Finds the landmarks, then settles the epochs that are no longer written.
 fn bring_up_old(shared: &Arc<Shared>, deep: &Deep, report: &mut OpenReport) -> Result<Landmarks> {
-    let find = || landmarks::before(shared, shared.head().0);
+    let find = || {
+        let found = landmarks::before(shared, shared.head().0)?;
+        shared.last_snapshot.store(found.snapshot, Ordering::Release);
+        shared.last_summary.store(found.summary, Ordering::Release);
+        Ok((found, retain::newest(shared)?))
+    };
     let mut found = find();
     if matches!(found, Err(JournalError::Damaged { .. })) {
-        // They stand in an older epoch (the live one has just begun), and that is damaged: repaired first.
-        report.events.append(&mut recover::settle_old(shared, deep, None)?);
+        // They, or what they name, stand in an older epoch that is damaged: repaired first.
+        report.events.append(&mut recover::settle_old(shared, deep, &Begin::WithWhatIsThere)?);
         found = find();
     }
-    let found = found?;
-    shared.last_snapshot.store(found.snapshot, Ordering::Release);
-    shared.last_summary.store(found.summary, Ordering::Release);
-    let summary = retain::newest(shared)?;
-    report.events.append(&mut recover::settle_old(shared, deep, summary.as_ref())?);
+    let (found, summary) = found?;
+    let begin = summary.as_ref().map_or(Begin::First, Begin::After);
+    report.events.append(&mut recover::settle_old(shared, deep, &begin)?);
     Deep::done(&shared.options.dir)?;
     Ok(found)
 }

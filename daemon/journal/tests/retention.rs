@@ -187,6 +187,47 @@ fn an_interrupted_removal_is_finished_at_the_next_open() {
     assert!(open_at(small(&root), &clock).1.events.is_empty());
 }
 
+/// The summary in the last record of one epoch and a checkpoint with its place two epochs on: a start finds where it
+/// stands, and must repair that epoch to read it.
+#[test]
+fn an_epoch_with_the_summary_is_repaired_like_any_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("model");
+    let (journal, clock) = grown(&model);
+    let summary = journal.compact(KEEP, |_| Vec::new()).unwrap().unwrap();
+    let epoch = journal.get(summary.seq).unwrap().epoch;
+    fill(&journal, 2000, 3200);
+    let live = journal.stats().epoch;
+    assert!(summary.kept_epoch <= epoch && epoch + 1 < live, "{summary:?} in {epoch}, live {live}");
+    let all = numbers(&journal);
+    drop(journal);
+    let named = |epoch: u32| format!("segments/{epoch:08}-000001.log");
+    for (name, harmed) in [("its own", epoch), ("the next", epoch + 1), ("the live", live)] {
+        for gone in [true, false] {
+            let root = dir.path().join(format!("{name} {gone}"));
+            copy(&model, &root);
+            let path = root.join(named(harmed));
+            if gone {
+                fs::remove_file(&path).unwrap();
+            } else {
+                let mut bytes = fs::read(&path).unwrap();
+                bytes[3] ^= 4;
+                fs::write(&path, bytes).unwrap();
+            }
+            let (journal, report) = open_at(small(&root), &clock);
+            assert_eq!(numbers(&journal), all, "{name}, gone: {gone}");
+            assert_eq!(journal.summary().unwrap().as_ref(), Some(&summary), "{name}, gone: {gone}");
+            assert!(journal.verify().unwrap().is_whole(), "{name}, gone: {gone}");
+            // Told, and nothing that was removed long ago is told to be lost.
+            let repaired = |e: &OpenEvent| matches!(e, OpenEvent::SegmentRepaired { path: p, .. } if *p == path);
+            assert!(report.events.iter().any(repaired), "{name}, gone: {gone}: {report:?}");
+            assert_eq!(report.events.len(), 1, "{name}, gone: {gone}: {report:?}");
+            drop(journal);
+            assert!(open_at(small(&root), &clock).1.events.is_empty(), "{name}, gone: {gone}");
+        }
+    }
+}
+
 #[test]
 fn more_gone_than_the_summary_says_is_found() {
     let dir = tempfile::tempdir().unwrap();

@@ -28,7 +28,7 @@ use crate::store::Store;
 use segments::Known;
 
 pub(crate) use mark::Deep;
-pub(crate) use old::{remove_epochs, settle_old, store_epochs};
+pub(crate) use old::{Begin, remove_epochs, settle_old, store_epochs};
 pub(crate) use stores::{Checked, create_store, open_checked};
 
 /// What the parts of opening share.

@@ -57,6 +57,16 @@ pub(crate) fn store_epochs(dir: &Path) -> Result<Vec<u32>> {
     Ok(out)
 }
 
+/// Where the records begin that must be there.
+pub(crate) enum Begin<'a> {
+    /// Nothing was ever removed.
+    First,
+    /// What stands for those that were removed.
+    After(&'a Summary),
+    /// Not known yet, because the summary itself is in a damaged epoch: what is there is repaired.
+    WithWhatIsThere,
+}
+
 /// Finishes a removal, repairs what is damaged in older epochs, and says what is gone. Returns what was done.
 ///
 /// An older epoch that is lost in both copies does not stop the till: its state is in the snapshots. It is told as
@@ -64,10 +74,14 @@ pub(crate) fn store_epochs(dir: &Path) -> Result<Vec<u32>> {
 pub(crate) fn settle_old(
     shared: &Arc<Shared>,
     deep: &Deep,
-    summary: Option<&Summary>,
+    begin: &Begin<'_>,
 ) -> Result<Vec<OpenEvent>> {
     let options = &shared.options;
     let live = lock(&shared.map).live;
+    let summary = match begin {
+        Begin::After(summary) => Some(*summary),
+        Begin::First | Begin::WithWhatIsThere => None,
+    };
     let mut recovery = Recovery {
         options,
         key: &shared.key,
@@ -80,7 +94,11 @@ pub(crate) fn settle_old(
             entry.store = None;
         }
     }
-    let first_kept = summary.map_or(1, |s| s.kept_epoch);
+    let first_kept = match begin {
+        Begin::First => 1,
+        Begin::After(summary) => summary.kept_epoch,
+        Begin::WithWhatIsThere => first_there(options)?.unwrap_or(live).clamp(1, live),
+    };
     if summary.is_some() && remove_epochs(options, first_kept)? {
         recovery.report.add(OpenEvent::RemovalFinished { below: first_kept });
     }
@@ -96,6 +114,10 @@ pub(crate) fn settle_old(
     // Seq and hash of the last record of the epoch before.
     let mut end = summary.map_or((0, [0; 32]), |s| (s.last, s.head_hash));
     let mut lost: BTreeSet<u32> = BTreeSet::new();
+    if summary.is_none() && first_kept > 1 {
+        // Nothing says what the first one follows.
+        lost.insert(first_kept - 1);
+    }
     for epoch in first_kept..live {
         let found: Vec<Found> =
             segment::find(&options.segments())?.into_iter().filter(|f| f.epoch == epoch).collect();
@@ -136,6 +158,12 @@ pub(crate) fn settle_old(
         *lock(&shared.map) = map;
     }
     Ok(recovery.report.events)
+}
+
+/// The oldest epoch of which there is anything.
+fn first_there(options: &Options) -> Result<Option<u32>> {
+    let segments = segment::find(&options.segments())?.into_iter().map(|f| f.epoch);
+    Ok(segments.chain(store_epochs(&options.dir)?).min())
 }
 
 impl Recovery<'_> {
