@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use till_powercut::Rng;
@@ -107,6 +108,22 @@ fn in_journal(path: &Path) -> bool {
 /// Begins a word about recovery data whose key is lost: right where a key was harmed, and nowhere else.
 const SEALED: &str = "recovery data";
 
+/// The recorded state once both copies hold everything. What the last kill found on its way is in the segments alone until
+/// the next start: a bit that flips there while the till is dead has no other copy to be served from.
+fn settled(recorded: &Recorded, programs: &Programs) -> Result<tempfile::TempDir, LabError> {
+    let scratch = crate::scratch()?;
+    let state = scratch.path().join("state");
+    copy_tree(&recorded.root(), &state).map_err(LabError::file("copy of the recorded state"))?;
+    let mut command = Command::new(&programs.lab);
+    command.arg("recover").arg(recorded.config_file()).arg(&state);
+    let out = command.output().map_err(LabError::file("start of the recorded state"))?;
+    if !out.status.success() {
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        return Err(LabError::Lab(format!("the recorded state does not start: {said}")));
+    }
+    Ok(scratch)
+}
+
 /// Judges a damaged disk: every record is served; what opening and checking said comes back.
 pub fn judge(config: &Config, truth: &Truth, dir: &Path, question: &Question) -> Result<String, String> {
     let config = check::at(config, dir);
@@ -147,9 +164,8 @@ pub fn in_process(
     seed: u64,
 ) -> Result<Line, LabError> {
     let begun = Instant::now();
-    let scratch = crate::scratch()?;
-    let whole = scratch.path().join("whole");
-    copy_tree(&recorded.root(), &whole).map_err(LabError::file("copy of the recorded state"))?;
+    let scratch = settled(recorded, programs)?;
+    let whole = scratch.path().join("state");
     let recipe = Recipe {
         program: programs.lab.clone(),
         args: vec![
@@ -206,13 +222,19 @@ pub fn in_process(
 }
 
 /// Harms files under the real daemon, `each` ways a file: it starts, its log says so, and a front-end reads every record.
-pub async fn on_daemon(recorded: &Recorded, each: usize, seed: u64) -> Result<Line, LabError> {
+pub async fn on_daemon(
+    recorded: &Recorded,
+    programs: &Programs,
+    each: usize,
+    seed: u64,
+) -> Result<Line, LabError> {
     let begun = Instant::now();
     let mut rng = Rng(seed);
     let mut rig = Rig::stand(RigOptions::default())?;
     crate::scenario::drop_in(&rig, crate::scenario::LAB_JOURNAL)?;
     let state = rig.dir.join("state");
-    let whole = recorded.root();
+    let scratch = settled(recorded, programs)?;
+    let whole = scratch.path().join("state");
     let (mut failed, mut tried) = (Vec::new(), 0);
     for path in files(&whole) {
         let name = path.strip_prefix(&whole).unwrap_or(&path).to_owned();

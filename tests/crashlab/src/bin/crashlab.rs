@@ -184,7 +184,7 @@ async fn all(args: &Args) -> Result<Vec<Line>, LabError> {
             }
             if seed == args.seed && wants(Part::Damage) {
                 add(&mut lines, damage::in_process(&recorded, &programs, args.flips, args.seed)?);
-                add(&mut lines, damage::on_daemon(&recorded, args.harms, args.seed).await?);
+                add(&mut lines, damage::on_daemon(&recorded, &programs, args.harms, args.seed).await?);
             }
             if !wants(Part::Cuts) || rounds.are_over() {
                 for line in rounds.lines(wants(Part::Cuts)) {
