@@ -103,6 +103,9 @@ mod switch {
         BreakerIgnored = "breaker-ignored", "A sale goes to a channel whose breaker is open.";
         BreakerProbesWithMoney = "breaker-probes-with-money", "A breaker lets a sale through to see whether the network answers.";
         FailoverEarly = "failover-early", "An instrument goes to the next channel before the last one has said a final no.";
+        FullIgnored = "full-ignored", "More goes into a batch than its network counts.";
+        FullOfBooked = "full-of-booked", "What is under way is not counted when a batch fills.";
+        FullKept = "full-kept", "A batch that is full stays open.";
         SettlementForgotten = "settlement-forgotten", "A restart forgets settlements that were under way.";
     }
 

@@ -219,7 +219,8 @@ fn an_epoch_with_the_summary_is_repaired_like_any_other() {
             assert_eq!(journal.summary().unwrap().as_ref(), Some(&summary), "{name}, gone: {gone}");
             assert!(journal.verify().unwrap().is_whole(), "{name}, gone: {gone}");
             // Told, and nothing that was removed long ago is told to be lost.
-            let repaired = |e: &OpenEvent| matches!(e, OpenEvent::SegmentRepaired { path: p, .. } if *p == path);
+            let repaired =
+                |e: &OpenEvent| matches!(e, OpenEvent::SegmentRepaired { path: p, .. } if *p == path);
             assert!(report.events.iter().any(repaired), "{name}, gone: {gone}: {report:?}");
             assert_eq!(report.events.len(), 1, "{name}, gone: {gone}: {report:?}");
             drop(journal);

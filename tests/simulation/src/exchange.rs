@@ -232,6 +232,9 @@ impl World {
             What::Pay(_, PayFate::Slow(_) | PayFate::VeryLate(_)) => 0,
             _ => self.faults.lag(&mut self.rng),
         };
+        if matches!(m.what, What::Pay(..)) {
+            check::i12_its_network_can_count_it(self, m);
+        }
         let host = &mut self.hosts[m.channel];
         let (payment, attempt) = (PaymentId(m.ids.payment), m.ids.attempt);
         let (first, second) = match m.what {

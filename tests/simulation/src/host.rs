@@ -79,6 +79,8 @@ pub(crate) struct Host {
     pub(crate) batches: BTreeMap<u32, NetworkBatch>,
     /// Batches that the till closed without it.
     pub(crate) left: BTreeSet<u32>,
+    /// Most that it counts on a side of one batch: its message has so many digits.
+    pub(crate) limit: Option<u32>,
 }
 
 /// A no, of the channel's own fault or for a reason of the customer's.
@@ -95,8 +97,9 @@ pub(crate) fn doubt(reason: UnknownReason) -> Unknown {
 }
 
 impl Host {
-    pub(crate) fn new(channel: usize) -> Self {
-        Self { keeps_order: profile::keeps_order(channel), channel, ..Self::default() }
+    pub(crate) fn new(channel: usize, batch_limit: Option<u32>) -> Self {
+        let limit = batch_limit.filter(|_| profile::settles(channel));
+        Self { keeps_order: profile::keeps_order(channel), channel, limit, ..Self::default() }
     }
 
     /// How often what an order asked for was done and stands.

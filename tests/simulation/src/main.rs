@@ -88,7 +88,7 @@ fn faults(first: u64, only: &str) -> ExitCode {
         let mut worst = 0;
         let mut by = std::collections::BTreeSet::new();
         for start in 0..8 {
-            let caught = till_simulation::planted::caught(*fault, first + start * 10_000, 40_000);
+            let caught = till_simulation::planted::caught(*fault, first + start * 10_000, 200_000);
             if let Some((payments, failure)) = caught {
                 worst = worst.max(payments);
                 let text = failure.text.lines().nth(1).unwrap_or_default();

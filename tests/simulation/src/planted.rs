@@ -61,6 +61,9 @@ pub const WITHIN: &[(Fault, u64)] = &[
     (Fault::BreakerIgnored, 10_000),
     (Fault::BreakerProbesWithMoney, 10_000),
     (Fault::FailoverEarly, 2_000),
+    (Fault::FullIgnored, 10_000),
+    (Fault::FullOfBooked, 100_000),
+    (Fault::FullKept, 20_000),
 ];
 
 /// Lives worlds with a fault planted until one of them notices; `None` when none does within so many payments.

@@ -116,7 +116,8 @@ impl World {
     pub(crate) fn settlement(&mut self, effect: Effect) {
         match effect {
             Effect::SettleAfter { batch, part, after_ms } => {
-                self.clock.inside(after_ms, Input::GoOnSettling { batch, part });
+                let busy = if part.is_none() { self.busy() } else { 0 };
+                self.clock.inside(after_ms + busy, Input::GoOnSettling { batch, part });
             }
             Effect::Settle { batch, part, ids, again, totals, .. } => {
                 check::before_settling(self, batch, &part, &ids);
@@ -134,6 +135,12 @@ impl World {
             Effect::Shred { below } => check::i12_shredded_is_closed(self, below),
             _ => {}
         }
+    }
+
+    /// Where batches fill, the till has something else to do now and then before it closes one, ms: others try meanwhile.
+    fn busy(&mut self) -> u64 {
+        let fills = self.hosts.iter().any(|host| host.limit.is_some());
+        if fills { self.rng.pick(&[0, 0, 4_000, 20_000]) } else { 0 }
     }
 
     /// The order number of a record that goes up. Its recovery data (the account) must still be there.

@@ -142,6 +142,10 @@ impl World {
                 rule.agreed.mcc = Some(profile::MCC.into());
             }
         }
+        let batch_limit = profile::batch_limit(seed);
+        for rule in rules.channels.values_mut() {
+            rule.batch_limit = batch_limit;
+        }
         let mut clock = Clock::default();
         clock.after(0, Event::Operator);
         if wild_clock {
@@ -168,7 +172,7 @@ impl World {
             disk: Disk::new(),
             replayed: Till::new(),
             snapshot: None,
-            hosts: (0..profile::CHANNELS.len()).map(Host::new).collect(),
+            hosts: (0..profile::CHANNELS.len()).map(|channel| Host::new(channel, batch_limit)).collect(),
             line_free: [0; profile::CHANNELS.len()],
             vault: BTreeSet::new(),
             armed_for: None,

@@ -60,7 +60,14 @@ fn books_agree_whatever_happens() {
             tally.payment
         );
     }
-    for alarm in ["answer-mismatch", "cancelled-but-paid", "late-approval", "recovered-approval", "review"] {
+    for alarm in [
+        "answer-mismatch",
+        "batch-full",
+        "cancelled-but-paid",
+        "late-approval",
+        "recovered-approval",
+        "review",
+    ] {
         assert!(tally.alarm.get(alarm).is_some_and(|n| *n >= 3), "no alarm {alarm}: {:?}", tally.alarm);
     }
     for what in [

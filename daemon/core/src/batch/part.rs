@@ -234,6 +234,9 @@ impl Part {
     pub fn side_count(&self) -> u32 {
         let fuller = |(_, line): (_, super::totals::Line)| line.debits.count.max(line.credits.count);
         let counted = self.totals.lines().map(fuller).fold(0, u32::saturating_add);
+        if planted!(FullOfBooked) {
+            return counted;
+        }
         counted.saturating_add(u32::try_from(self.open.len()).unwrap_or(u32::MAX))
     }
 

@@ -515,6 +515,34 @@ fn the_networks_own_number_is_taken_for_what_comes_and_never_for_what_is_frozen(
     assert_eq!(shop.till.batch("bank"), 1, "999999 is followed by 1");
 }
 
+/// I13: the network went back by one while the batch was open. The number after it is this batch's own already, and what
+/// is sold under it tomorrow would be lost in a batch that is settled today.
+#[test]
+fn i13_a_number_that_the_batch_has_used_is_not_the_next_one() {
+    let signed_in = |batch| Input::SignedIn { channel: "bank".into(), batch: Some(batch) };
+    let mut shop = Shop::new();
+    shop.take(&signed_in(7));
+    shop.sell("bank", 1_000);
+    shop.take(&signed_in(6));
+    shop.sell("bank", 2_000);
+    shop.close();
+    assert_eq!(shop.till.batch("bank"), 8);
+    // Nor one of a batch before it, settled or not.
+    shop.take(&signed_in(5));
+    shop.sell("bank", 3_000);
+    shop.close();
+    assert_eq!(shop.till.batch("bank"), 8);
+    shop.run();
+    shop.take(&signed_in(4));
+    shop.sell("bank", 4_000);
+    shop.close();
+    assert_eq!(shop.till.batch("bank"), 8);
+    shop.run();
+    for (batch, network) in [(1, 7), (1, 6), (2, 5), (3, 4)] {
+        assert_eq!(shop.part(batch, "bank", network).agreed, Some(true), "{batch} {network}");
+    }
+}
+
 /// I13 and idle days: an empty batch is closed by the clock without asking any network.
 #[test]
 fn an_empty_day_asks_no_network_and_keeps_its_number() {

@@ -71,11 +71,7 @@ pub(crate) enum Begin<'a> {
 ///
 /// An older epoch that is lost in both copies does not stop the till: its state is in the snapshots. It is told as
 /// an alarm, and reading it is refused with `Damaged`.
-pub(crate) fn settle_old(
-    shared: &Arc<Shared>,
-    deep: &Deep,
-    begin: &Begin<'_>,
-) -> Result<Vec<OpenEvent>> {
+pub(crate) fn settle_old(shared: &Arc<Shared>, deep: &Deep, begin: &Begin<'_>) -> Result<Vec<OpenEvent>> {
     let options = &shared.options;
     let live = lock(&shared.map).live;
     let summary = match begin {

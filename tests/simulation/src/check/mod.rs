@@ -18,7 +18,8 @@ use till_core::{AttemptState, PaymentId, PaymentState, Record, Verdict};
 use till_plugin::channel::AttemptIds;
 
 pub(crate) use batch::{
-    before_settling, details_are_there, i12_shredded_is_closed, w05_closed_before_its_slip,
+    before_settling, details_are_there, i12_its_network_can_count_it, i12_shredded_is_closed,
+    w05_closed_before_its_slip,
 };
 pub(crate) use desk::nobody;
 pub(crate) use doors::{Doors, Wall};

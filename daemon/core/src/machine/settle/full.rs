@@ -8,6 +8,7 @@ use crate::effect::Effect;
 use crate::input::Context;
 use crate::limits::{Instrument, LimitHit, Scope, Use, check_one};
 use crate::machine::Step;
+use crate::planted::planted;
 use crate::routing::RouteView;
 use crate::till::Till;
 
@@ -15,6 +16,9 @@ use crate::till::Till;
 pub(super) fn roll(till: &Till, ctx: &Context) -> Step {
     let book = till.batches();
     let fuller = |(id, part): &(PartId, &Part)| {
+        if planted!(FullKept) {
+            return false;
+        }
         let rule = ctx.rules.channel(&id.channel);
         !id.is_carried() && rule.roll_at().is_some_and(|at| part.side_count() >= at)
     };
@@ -35,6 +39,9 @@ pub(super) fn roll(till: &Till, ctx: &Context) -> Step {
 /// Whether an item more would be more than the channel's network counts in the open batch.
 pub(in crate::machine) fn batch_is_full(till: &Till, ctx: &Context, channel: &str) -> bool {
     let Some(limit) = ctx.rules.batch_limit(channel) else { return false };
+    if planted!(FullIgnored) {
+        return false;
+    }
     let id = PartId { channel: channel.into(), network: till.batch(channel) };
     let part = till.batches().open().and_then(|b| b.part(&id));
     part.is_some_and(|part| part.side_count() >= limit.max(1))
