@@ -158,6 +158,7 @@ fn of_payment(p: &mut Payment, record: &Record) -> bool {
                 recovery.clone_from(sealed);
             }
         }
+        Record::Resealed { .. } if planted!(ResealForgotten) => {}
         Record::Resealed { attempt, recovery, .. } => {
             if let Some(a) = p.attempts.iter_mut().find(|a| a.ids.attempt == *attempt) {
                 a.recovery = Some(recovery.clone());

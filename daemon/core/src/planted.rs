@@ -103,6 +103,10 @@ mod switch {
         BreakerIgnored = "breaker-ignored", "A sale goes to a channel whose breaker is open.";
         BreakerProbesWithMoney = "breaker-probes-with-money", "A breaker lets a sale through to see whether the network answers.";
         FailoverEarly = "failover-early", "An instrument goes to the next channel before the last one has said a final no.";
+        NoticesForgotten = "notices-forgotten", "A rebuild forgets which notices a receiver has taken.";
+        CancelledPrinted = "cancelled-printed", "A print job that was cancelled is printed.";
+        DrawerUnrecorded = "drawer-unrecorded", "The drawer opens without a sale, and nothing says who and why.";
+        ResealForgotten = "reseal-forgotten", "Recovery data that was sealed anew is kept under its old key.";
         FullIgnored = "full-ignored", "More goes into a batch than its network counts.";
         FullOfBooked = "full-of-booked", "What is under way is not counted when a batch fills.";
         FullKept = "full-kept", "A batch that is full stays open.";

@@ -169,6 +169,10 @@ impl Shell {
         if planted!(SuspensionForgotten) {
             self.till.forget_suspensions();
         }
+        #[cfg(feature = "planted")]
+        if planted!(NoticesForgotten) {
+            self.till.forget_notices();
+        }
         Ok(())
     }
 

@@ -89,6 +89,7 @@ impl World {
                 self.clock.inside(ms, Input::SendJob { job });
             }
             Effect::Print { job, payment, copy, restarted, .. } => {
+                check::s64_what_is_over_is_not_printed(self, job);
                 check::w05_on_disk_before_anybody_hears(self, payment, "a receipt is printed");
                 check::w06_the_job_is_on_disk_before_the_paper(self, job);
                 self.i20_printed(job, payment, copy, restarted);
@@ -100,6 +101,7 @@ impl World {
                 self.clock.inside(500, Input::Printed { job, state });
             }
             Effect::PrintSlip { job, batch, copy, restarted, .. } => {
+                check::s64_what_is_over_is_not_printed(self, job);
                 check::w05_closed_before_its_slip(self, batch);
                 self.i20_printed(job, check::nobody(batch), copy, restarted);
                 check::w06_the_job_is_on_disk_before_the_paper(self, job);
@@ -113,6 +115,8 @@ impl World {
             Effect::OpenDrawer { reason } => {
                 if let Ok(payment) = reason.parse() {
                     check::w05_on_disk_before_anybody_hears(self, payment, "the drawer opens");
+                } else {
+                    check::s23_the_drawer_leaves_a_record(self, &reason);
                 }
             }
             Effect::Alarm { code, payment, .. } => {

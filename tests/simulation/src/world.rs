@@ -188,6 +188,7 @@ impl World {
             standing: if wild_clock { Standing::of(seed) } else { None },
             trace: trace.then(String::new),
         };
+        world.operator.office = seed % 16 == 9;
         world.announce();
         world
     }

@@ -168,6 +168,7 @@ impl Till {
                     job.sent = true;
                 }
             }
+            Record::JobEnded { how, .. } if planted!(CancelledPrinted) && how == "cancelled" => {}
             Record::JobEnded { job, .. } => {
                 self.jobs.remove(job);
             }
@@ -219,6 +220,12 @@ impl Till {
     #[cfg(feature = "planted")]
     pub(crate) fn forget_suspensions(&mut self) {
         self.suspensions = crate::suspension::Suspensions::default();
+    }
+
+    /// The same.
+    #[cfg(feature = "planted")]
+    pub(crate) fn forget_notices(&mut self) {
+        self.notices.clear();
     }
 
     /// The same.

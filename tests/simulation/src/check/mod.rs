@@ -5,6 +5,7 @@ mod batch;
 mod desk;
 mod doors;
 mod money;
+mod office;
 mod rest;
 mod send;
 mod step;
@@ -23,6 +24,7 @@ pub(crate) use batch::{
 };
 pub(crate) use desk::nobody;
 pub(crate) use doors::{Doors, Wall};
+pub(crate) use office::{s23_the_drawer_leaves_a_record, s64_what_is_over_is_not_printed};
 pub(crate) use rest::at_rest;
 pub(crate) use send::{
     before_sending, w05_on_disk_before_anybody_hears, w06_the_job_is_on_disk_before_the_paper,
@@ -67,6 +69,7 @@ pub(crate) struct Watch {
     suspended: BTreeSet<String>,
     books: batch::Books,
     desk: desk::Desk,
+    office: office::Office,
 }
 
 impl Watch {
@@ -108,6 +111,14 @@ impl Watch {
         let data = data.into_bytes();
         self.recoveries.insert(ids.order.clone(), (channel, data.clone()));
         data
+    }
+
+    /// It is sealed anew: a follow-up gets what it is now.
+    fn sealed_anew(&mut self, order: &str, recovery: &[u8]) {
+        if let Some((_, data)) = self.recoveries.get_mut(order) {
+            data.clear();
+            data.extend_from_slice(recovery);
+        }
     }
 
     /// I22: a query or undo goes to the channel of its original, with the numbers and recovery data of it.

@@ -2,7 +2,7 @@
 
 use till_core::{Attempt, AttemptState, Payment, PaymentId, PaymentState, Record};
 
-use super::{Seen, batch, desk, inner, money, suspend, training};
+use super::{Seen, batch, desk, inner, money, office, suspend, training};
 use crate::profile;
 use crate::world::World;
 
@@ -16,6 +16,7 @@ pub(crate) fn after_record(w: &mut World, record: &Record) {
     batch::after_record(w, record);
     desk::after_record(w, record);
     suspend::after_record(w, record);
+    office::after_record(w, record);
     let Some(id) = record.payment() else { return };
     let till = w.shell.till();
     let Some(p) = till.payment(id) else { panic!("the payment of a record that was just folded in is gone") };
@@ -277,4 +278,5 @@ pub(crate) fn after_restart(w: &World) {
     assert!(free, "I4: a request of before the restart is taken as still on its way");
     batch::i16_limit_counters_are_the_fold(w);
     suspend::s11_what_is_suspended_stays_so(w);
+    office::s48_what_was_taken_stays_taken(w);
 }

@@ -4,6 +4,7 @@
 mod after;
 mod close;
 mod desk;
+mod office;
 mod sell;
 mod suspend;
 mod train;
@@ -36,6 +37,8 @@ pub(crate) struct Operator {
     pub(crate) trains: bool,
     /// A supervisor comes by who suspends channels and resumes them.
     pub(crate) suspends: bool,
+    /// Somebody is in the office.
+    pub(crate) office: bool,
 }
 
 /// A request to open a payment.
@@ -104,6 +107,7 @@ impl Operator {
             closes,
             trains,
             suspends,
+            office: false,
         }
     }
 
@@ -119,6 +123,9 @@ impl Operator {
 
     pub(crate) fn act(w: &mut World) {
         if w.operator.suspends && suspend::turn(w) {
+            return;
+        }
+        if w.operator.office && office::turn(w) {
             return;
         }
         let Some(p) = w.till().foreground().map(Sight::of) else { return Self::free(w) };
