@@ -170,6 +170,10 @@ impl Shell {
             self.till.forget_suspensions();
         }
         #[cfg(feature = "planted")]
+        if planted!(AnnouncementsForgotten) {
+            self.till.forget_announcements();
+        }
+        #[cfg(feature = "planted")]
         if planted!(NoticesForgotten) {
             self.till.forget_notices();
         }

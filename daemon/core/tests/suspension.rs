@@ -7,6 +7,7 @@ mod samples;
 use samples::{Bench, ID, approval, bank, context, fen, open, presented};
 use till_core::routing::LegTerms;
 use till_core::suspension::{ACTS, By};
+use till_core::windows::{Kind, Span, When, Window};
 use till_core::{
     AttemptState, Effect, Input, LegKind, PaymentId, PaymentState, Purpose, Refusal, Till, decide,
 };
@@ -98,6 +99,37 @@ fn s11_what_a_request_is_prepared_for_does_not_leave_once_its_channel_is_suspend
     assert!(!step.effects.iter().any(|e| matches!(e, Effect::Authorise { .. })), "{:?}", step.effects);
     let a = &b.payment().unwrap().attempts[0];
     assert_eq!((a.state, a.decline.as_ref().unwrap().code.as_str()), (AttemptState::NotSent, "suspended"));
+}
+
+/// The same of maintenance that is announced while a request is prepared. What it cuts into without beginning yet was let in
+/// with its time, and a clock that nobody believes closes nothing.
+#[test]
+fn s9_what_a_request_is_prepared_for_does_not_leave_once_its_channel_is_in_maintenance() {
+    let mut b = ready();
+    b.take(&Input::Present { payment: ID, presented: presented() });
+    let (id, now) = (channel(&b), b.ctx.wall_ms);
+    let window = |from_ms| Window {
+        channel: id.clone(),
+        when: When::Once(Span { from_ms, until_ms: now + 60_000 }),
+        kind: Kind::Down,
+        lead_ms: Some(30_000),
+        reason: "line work".into(),
+    };
+    let prepared = Input::Prepared { payment: ID, attempt: 1, result: Ok((vec![9; 60], String::new())) };
+    for (from_ms, trusted, leaves) in [(now, true, false), (now + 1, true, true), (now, false, true)] {
+        let mut b = b.clone();
+        std::sync::Arc::make_mut(&mut b.ctx.rules.routing.policy).windows = vec![window(from_ms)];
+        b.ctx.clock_trusted = trusted;
+        let step = b.take(&prepared);
+        let left = step.effects.iter().any(|e| matches!(e, Effect::Authorise { .. }));
+        assert_eq!(left, leaves, "from {}, trusted: {trusted}: {:?}", from_ms - now, step.effects);
+        if !leaves {
+            let a = &b.payment().unwrap().attempts[0];
+            let decline = a.decline.as_ref().unwrap();
+            assert_eq!((a.state, decline.code.as_str()), (AttemptState::NotSent, "maintenance"));
+            assert!(decline.text.contains("in maintenance until") && decline.text_zh.contains("维护中"));
+        }
+    }
 }
 
 #[test]

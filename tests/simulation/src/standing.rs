@@ -38,6 +38,7 @@ struct Outage {
 pub(crate) struct Standing {
     rng: Rng,
     outages: Vec<Outage>,
+    configured: Vec<Window>,
     pub(crate) doors: Doors,
 }
 
@@ -61,7 +62,7 @@ impl Standing {
             Outage { channel, from, until: from + rng.range(20_000, 240_000) }
         });
         let outages = outages.collect();
-        Some(Box::new(Self { rng, outages, doors: Doors::default() }))
+        Some(Box::new(Self { rng, outages, configured: Vec::new(), doors: Doors::default() }))
     }
 
     /// Windows of this world, and breakers that open.
@@ -88,6 +89,7 @@ impl Standing {
         });
         policy.windows = windows.collect();
         self.doors.windows.clone_from(&policy.windows);
+        self.configured.clone_from(&policy.windows);
     }
 
     /// The network of a channel is away.
@@ -146,6 +148,9 @@ impl World {
     pub(crate) fn note(&mut self, record: &Record, noted: Option<Noted>) {
         let Some(standing) = &mut self.standing else { return };
         standing.doors.after_record(record);
+        if matches!(record, Record::Maintenance { .. }) {
+            self.plan();
+        }
         match noted {
             Some(Noted::Tendered(channel, kind, who)) => self.breakers().tendered(&channel, kind, who),
             Some(Noted::Outcome(told)) => {
@@ -162,6 +167,14 @@ impl World {
             }
             None => {}
         }
+    }
+
+    /// What is announced comes to what is configured.
+    fn plan(&mut self) {
+        let Some(standing) = &self.standing else { return };
+        let announced = self.shell.till().announced().windows();
+        let windows = standing.configured.iter().chain(announced).cloned().collect();
+        Arc::make_mut(&mut self.ctx.rules.routing.policy).windows = windows;
     }
 
     /// Comes back when the next network is to be asked.
@@ -218,6 +231,7 @@ impl World {
         if self.standing.is_none() {
             return;
         }
+        self.plan();
         let (now, head) = (self.clock.now, self.disk.len());
         let mut breakers = Breakers::new(SETTINGS);
         let mut reader = Reader::default();

@@ -14,6 +14,7 @@ use crate::planted::planted;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::till::Till;
+use crate::windows::{self, Standing};
 
 pub(super) fn prepared(
     till: &Till,
@@ -35,6 +36,8 @@ pub(super) fn prepared(
         {
             till.suspended(&a.channel).map_or_else(cancelled_before_sending, super::suspend::decline)
         }
+        // Its maintenance was announced, or began, while this one was being prepared.
+        Ok(_) if let Some(decline) = in_maintenance(ctx, p, a) => decline,
         // Another payment took the channel's reversal slot while this one was being prepared.
         Ok(_)
             if a.resolve.single_slot
@@ -65,6 +68,24 @@ pub(super) fn cancelled_before_sending() -> Decline {
         text_zh: "发送前已取消".into(),
         next: NextStep::PresentAgain,
     }
+}
+
+/// S9: nothing new goes into maintenance. What only drains was let in before, and has its time.
+fn in_maintenance(ctx: &Context, p: &Payment, a: &Attempt) -> Option<Decline> {
+    let windows = &ctx.rules.routing.policy.windows;
+    if windows.is_empty() || !a.kind.is_tender() || p.training || planted!(WindowIgnored) {
+        return None;
+    }
+    let now = ctx.rules.now(ctx.wall_ms, ctx.clock_trusted);
+    let Standing::Closed { until_ms } = windows::outlook(windows, &a.channel, now, 0).standing else {
+        return None;
+    };
+    let until = windows::local_text(until_ms, now.utc_offset_min);
+    let text = format!("not sent: {} is in maintenance until {until}", a.channel);
+    let mut decline = Decline::local(DeclineClass::Channel, "maintenance", text);
+    decline.text_zh = format!("未发送：该通道维护中，至 {until}");
+    decline.next = NextStep::OtherMethod;
+    Some(decline)
 }
 
 fn slot_taken(channel: &str) -> Decline {

@@ -224,6 +224,12 @@ impl Till {
 
     /// The same.
     #[cfg(feature = "planted")]
+    pub(crate) fn forget_announcements(&mut self) {
+        self.announced = crate::announce::Announced::default();
+    }
+
+    /// The same.
+    #[cfg(feature = "planted")]
     pub(crate) fn forget_notices(&mut self) {
         self.notices.clear();
     }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use till_core::announce::AnnounceEvent;
 use till_core::routing::{Candidate, Decision, Exclusion, Verdict};
 use till_core::windows::{Kind, When, Window};
 use till_core::{LegKind, PaymentId, Record, training};
@@ -50,6 +51,8 @@ enum Said {
 #[derive(Default)]
 pub(crate) struct Doors {
     pub(crate) windows: Vec<Window>,
+    /// What was announced while the till ran, by name.
+    announced: BTreeMap<String, Vec<Window>>,
     lines: BTreeMap<(String, LegKind), Line>,
     /// The newest attempt of each payment, until its first outcome.
     waits: BTreeMap<PaymentId, (String, LegKind, u32)>,
@@ -132,6 +135,19 @@ impl Doors {
         }
     }
 
+    /// Maintenance was announced or taken back: it is on disk, and holds over every restart.
+    pub(crate) fn announced(&mut self, id: &str, event: &AnnounceEvent) {
+        match event {
+            AnnounceEvent::Announced { announcement, over } => {
+                self.announced.retain(|known, _| !over.contains(known));
+                self.announced.insert(id.to_owned(), announcement.windows.clone());
+            }
+            AnnounceEvent::Withdrawn => {
+                self.announced.remove(id);
+            }
+        }
+    }
+
     /// A network answered without money.
     pub(crate) fn answered(&mut self, channel: &str) {
         for ((of, _), line) in &mut self.lines {
@@ -149,7 +165,8 @@ impl Doors {
     }
 
     fn spans(&self, channel: &str, wall: Wall) -> impl Iterator<Item = (i64, i64, i64)> {
-        let mine = self.windows.iter().filter(move |w| w.channel == channel && w.kind == Kind::Down);
+        let all = self.windows.iter().chain(self.announced.values().flatten());
+        let mine = all.filter(move |w| w.channel == channel && w.kind == Kind::Down);
         mine.flat_map(move |w| spans(w.when, wall).into_iter().map(|(f, u)| (f, u, w.lead_ms.unwrap_or(0))))
     }
 

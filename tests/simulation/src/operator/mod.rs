@@ -4,6 +4,7 @@
 mod after;
 mod close;
 mod desk;
+mod maintenance;
 mod office;
 mod sell;
 mod suspend;
@@ -125,7 +126,7 @@ impl Operator {
         if w.operator.suspends && suspend::turn(w) {
             return;
         }
-        if w.operator.office && office::turn(w) {
+        if (w.operator.office && office::turn(w)) || maintenance::turn(w) {
             return;
         }
         let Some(p) = w.till().foreground().map(Sight::of) else { return Self::free(w) };
