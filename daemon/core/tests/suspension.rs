@@ -5,11 +5,12 @@
 mod samples;
 
 use samples::{Bench, ID, approval, bank, context, fen, open, presented};
+use till_core::breaker::{Signal, signal};
 use till_core::routing::LegTerms;
 use till_core::suspension::{ACTS, By};
 use till_core::windows::{Kind, Span, When, Window};
 use till_core::{
-    AttemptState, Effect, Input, LegKind, PaymentId, PaymentState, Purpose, Refusal, Till, decide,
+    AttemptState, Effect, Input, LegKind, PaymentId, PaymentState, Purpose, Record, Refusal, Till, decide,
 };
 use till_plugin::channel::{Operation, Outcome, UndoOutcome, Unknown, UnknownReason};
 
@@ -128,6 +129,9 @@ fn s9_what_a_request_is_prepared_for_does_not_leave_once_its_channel_is_in_maint
             let decline = a.decline.as_ref().unwrap();
             assert_eq!((a.state, decline.code.as_str()), (AttemptState::NotSent, "maintenance"));
             assert!(decline.text.contains("in maintenance until") && decline.text_zh.contains("维护中"));
+            // Nobody was asked: no breaker hears of it.
+            let record = Record::NotSent { payment: ID, decline: decline.clone() };
+            assert_eq!(signal(&record), Some(Signal::Nothing));
         }
     }
 }

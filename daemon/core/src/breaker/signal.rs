@@ -34,7 +34,7 @@ pub struct Told {
 }
 
 /// Codes of attempts that the till itself did not send; the network was not asked.
-const OUR_OWN: [&str; 7] = [
+const OUR_OWN: [&str; 8] = [
     "unresolved",
     "recovery-too-large",
     "sealing",
@@ -42,6 +42,7 @@ const OUR_OWN: [&str; 7] = [
     "not-possible",
     "cancelled",
     "suspended",
+    "maintenance",
 ];
 
 /// What a record says that is about to be taken in, seen by the till of before.
