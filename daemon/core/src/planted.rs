@@ -103,6 +103,7 @@ mod switch {
         BreakerIgnored = "breaker-ignored", "A sale goes to a channel whose breaker is open.";
         BreakerProbesWithMoney = "breaker-probes-with-money", "A breaker lets a sale through to see whether the network answers.";
         FailoverEarly = "failover-early", "An instrument goes to the next channel before the last one has said a final no.";
+        BreakerCountsRows = "breaker-counts-rows", "A channel that fails every second time is never kept away.";
         AnnouncementsForgotten = "announcements-forgotten", "A rebuild forgets what maintenance is announced.";
         NoticesForgotten = "notices-forgotten", "A rebuild forgets which notices a receiver has taken.";
         CancelledPrinted = "cancelled-printed", "A print job that was cancelled is printed.";

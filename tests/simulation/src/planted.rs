@@ -61,6 +61,7 @@ pub const WITHIN: &[(Fault, u64)] = &[
     (Fault::BreakerIgnored, 10_000),
     (Fault::BreakerProbesWithMoney, 10_000),
     (Fault::FailoverEarly, 2_000),
+    (Fault::BreakerCountsRows, 20_000),
     (Fault::AnnouncementsForgotten, 10_000),
     (Fault::NoticesForgotten, 2_000),
     (Fault::CancelledPrinted, 20_000),

@@ -18,14 +18,12 @@ use crate::world::{BEGIN_MS, World, log};
 /// Records that are read back after a restart, as the daemon does.
 pub(crate) const READ_BACK: u64 = 512;
 
-/// Faults in a row that open a breaker here.
-pub(crate) const IN_A_ROW: u32 = 2;
-
 const MINUTE_MS: i64 = 60_000;
 
 /// When breakers open and are asked: quick, for a world of minutes.
-const SETTINGS: Settings =
-    Settings { in_a_row: IN_A_ROW, faults: 0, of: 6, pause_ms: 3_000, pause_max_ms: 20_000 };
+const IN_A_ROW: Settings = Settings { in_a_row: 2, faults: 0, of: 6, pause_ms: 3_000, pause_max_ms: 20_000 };
+/// In every second such world faults with sales between them open it, too.
+const OFTEN: Settings = Settings { in_a_row: 4, faults: 3, of: 5, ..IN_A_ROW };
 
 /// A network that is away.
 struct Outage {
@@ -39,6 +37,7 @@ pub(crate) struct Standing {
     rng: Rng,
     outages: Vec<Outage>,
     configured: Vec<Window>,
+    settings: Settings,
     pub(crate) doors: Doors,
 }
 
@@ -62,7 +61,8 @@ impl Standing {
             Outage { channel, from, until: from + rng.range(20_000, 240_000) }
         });
         let outages = outages.collect();
-        Some(Box::new(Self { rng, outages, configured: Vec::new(), doors: Doors::default() }))
+        let settings = if seed % 32 == 5 { IN_A_ROW } else { OFTEN };
+        Some(Box::new(Self { rng, outages, configured: Vec::new(), settings, doors: Doors::new(settings) }))
     }
 
     /// Windows of this world, and breakers that open.
@@ -113,7 +113,7 @@ impl World {
         let Some(standing) = &mut self.standing else { return };
         let routing = &mut self.ctx.rules.routing;
         standing.announce(Arc::make_mut(&mut routing.policy));
-        routing.breakers = Arc::new(Breakers::new(SETTINGS));
+        routing.breakers = Arc::new(Breakers::new(standing.settings));
     }
 
     /// The wall clock as the till sees it now.
@@ -228,12 +228,10 @@ impl World {
 
     /// After a restart: what the newest records say.
     pub(crate) fn read_breakers(&mut self) {
-        if self.standing.is_none() {
-            return;
-        }
+        let Some(settings) = self.standing.as_ref().map(|s| s.settings) else { return };
         self.plan();
         let (now, head) = (self.clock.now, self.disk.len());
-        let mut breakers = Breakers::new(SETTINGS);
+        let mut breakers = Breakers::new(settings);
         let mut reader = Reader::default();
         let mut records = Vec::new();
         for seq in head.saturating_sub(READ_BACK).max(1)..=head {

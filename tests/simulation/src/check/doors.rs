@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 
 use till_core::announce::AnnounceEvent;
+use till_core::breaker::Settings;
 use till_core::routing::{Candidate, Decision, Exclusion, Verdict};
 use till_core::windows::{Kind, When, Window};
 use till_core::{LegKind, PaymentId, Record, training};
 use till_plugin::channel::{Decline, DeclineClass, UnknownReason};
 
 use crate::profile;
-use crate::standing::IN_A_ROW;
 use crate::world::World;
 
 const DAY_MS: i64 = 86_400_000;
@@ -28,6 +28,8 @@ pub(crate) struct Wall {
 #[derive(Debug, Default)]
 struct Line {
     in_a_row: u32,
+    /// Outcomes since it closed, the newest last: whether it was a fault.
+    outcomes: Vec<bool>,
     open: bool,
     /// It opened, and its network has answered without money since.
     answered: bool,
@@ -48,8 +50,8 @@ enum Said {
 }
 
 /// What is known of doors.
-#[derive(Default)]
 pub(crate) struct Doors {
+    settings: Settings,
     pub(crate) windows: Vec<Window>,
     /// What was announced while the till ran, by name.
     announced: BTreeMap<String, Vec<Window>>,
@@ -61,6 +63,17 @@ pub(crate) struct Doors {
 }
 
 impl Doors {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            windows: Vec::new(),
+            announced: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            waits: BTreeMap::new(),
+            decided: BTreeMap::new(),
+        }
+    }
+
     /// S9, S10: before it is even written where a tender goes.
     pub(crate) fn before_a_tender(&self, decision: &Decision, kind: LegKind, wall: Wall) {
         for Candidate { channel, verdict } in &decision.candidates {
@@ -130,7 +143,7 @@ impl Doors {
                 else {
                     return;
                 };
-                self.lines.entry((channel, kind)).or_default().outcome(attempt, said);
+                self.lines.entry((channel, kind)).or_default().outcome(&self.settings, attempt, said);
             }
         }
     }
@@ -201,20 +214,29 @@ fn spans(when: When, wall: Wall) -> Vec<(i64, i64)> {
 }
 
 impl Line {
-    fn outcome(&mut self, who: (PaymentId, u32), said: Said) {
+    fn outcome(&mut self, settings: &Settings, who: (PaymentId, u32), said: Said) {
         match said {
             Said::Fault => self.in_a_row += 1,
             Said::Well => self.in_a_row = 0,
             Said::Nothing => {}
         }
         if !self.open {
-            self.open = said == Said::Fault && self.in_a_row >= IN_A_ROW;
+            let fault = said == Said::Fault;
+            if said != Said::Nothing {
+                self.outcomes.push(fault);
+            }
+            let newest = self.outcomes.iter().rev().take(settings.of as usize);
+            let often = settings.faults > 0 && newest.filter(|f| **f).count() >= settings.faults as usize;
+            self.open = fault && (often || self.in_a_row >= settings.in_a_row);
             (self.answered, self.trial) = (false, None);
         } else if self.trial == Some(who) {
             self.trial = None;
             match said {
                 Said::Fault => self.answered = false,
-                Said::Well => self.open = false,
+                Said::Well => {
+                    self.open = false;
+                    self.outcomes.clear();
+                }
                 Said::Nothing => {}
             }
         }
