@@ -243,6 +243,9 @@ pub struct Pay {
     /// `-`: read the customer's payment code from standard input, without echo. A code is never an argument.
     #[arg(long, value_name = "-", allow_hyphen_values = true, value_parser = code())]
     pub code: Option<Sensitive<String>>,
+    /// Show the customer a code to scan: of --channel, or of whichever wallet this till would choose.
+    #[arg(long, conflicts_with_all = ["cash", "code"])]
+    pub show_code: bool,
     /// What the code is, when the till cannot tell (qr-alipay, qr-wechat …).
     #[arg(long, requires = "code")]
     pub family: Option<String>,
@@ -253,12 +256,12 @@ pub struct Pay {
     #[arg(long)]
     pub key: Option<String>,
     /// Hold the money only (pre-authorisation): `capture` takes it, `release` gives it back.
-    #[arg(long, conflicts_with_all = ["cash", "part"])]
+    #[arg(long, conflicts_with_all = ["cash", "part", "show_code"])]
     pub hold: bool,
     /// Practise: the till must be in training, and no money moves.
     #[arg(long)]
     pub training: bool,
-    /// What --cash or --code brings pays this much of what is owed; the payment stays part-paid.
+    /// What --cash, --code or --show-code brings pays this much of what is owed; the payment stays part-paid.
     #[arg(long, value_name = "AMOUNT")]
     pub part: Option<String>,
     /// The payment of --key is part-paid, and this is another part. Without it a repeated call takes nothing twice.

@@ -25,6 +25,7 @@ pub(crate) struct Order {
     tendered: Option<Money>,
     part: Option<Money>,
     wants_code: bool,
+    shows_code: bool,
 }
 
 /// What is opened.
@@ -56,14 +57,16 @@ pub(crate) fn order(args: &Pay) -> Result<Order, Failure> {
     }
     let part = args.part.as_deref().map(read).transpose()?;
     if let Some(part) = part {
-        if tendered.is_none() && args.code.is_none() {
-            return Err(Failure::usage("--part says how much --cash or --code pays: give one of them"));
+        if tendered.is_none() && args.code.is_none() && !args.show_code {
+            return Err(Failure::usage(
+                "--part says how much --cash, --code or --show-code pays: give one of them",
+            ));
         }
         if !part.is_positive() || part.minor() > amount.minor() {
             return Err(Failure::usage(format!("a part is more than nothing and at most {amount}")));
         }
     }
-    Ok(Order { amount, tendered, part, wants_code: args.code.is_some() })
+    Ok(Order { amount, tendered, part, wants_code: args.code.is_some(), shows_code: args.show_code })
 }
 
 /// Pays.
@@ -97,7 +100,7 @@ pub(crate) async fn run(session: &Session, args: &Pay, order: Order, open: Open<
         id: id.clone(),
         follower: Follower::new(&session.look, path.clone(), currency),
         asked_to_cancel: false,
-        one_shot: order.tendered.is_some() || order.wants_code,
+        one_shot: order.tendered.is_some() || order.wants_code || order.shows_code,
         refused: None,
         part: order.part.is_some(),
         paid_before: 0,
@@ -185,6 +188,8 @@ impl Run<'_> {
         }
         let result = if let Some(tendered) = order.tendered {
             self.payment.pay_cash(tendered.minor(), options).await
+        } else if order.shows_code {
+            self.payment.pay_shown_code(options).await
         } else if order.wants_code {
             if let Some(family) = &args.family {
                 options.insert("family", family.as_str().into());

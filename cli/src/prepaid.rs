@@ -59,6 +59,7 @@ fn order(command: &PrepaidCommand, currency: &str) -> Result<Option<(Pay, Order)
         subject: None,
         cash: cash.clone(),
         code: None,
+        show_code: false,
         family: None,
         channel: None,
         key: key.clone(),

@@ -91,6 +91,12 @@ pub trait Payment1 {
     /// instrument is another purchase.
     fn pay_code(&self, code: Fd<'_>, options: Options<'_>) -> Result<(), Error>;
 
+    /// Shows the customer a code to scan (S20): the network is asked for one, which comes as ShowCode and in Prompt, and the
+    /// payment ends when the network says that it was paid. Nobody need tell the till: it asks. A code that nobody scans in
+    /// the channel's time is taken back. Errors: NoRoute (no channel shows codes now), WrongState, TooMuch,
+    /// JournalUnavailable. Options: channel (s): whose code, else as routing chooses; amount (x): a part of what is owed.
+    fn pay_shown_code(&self, options: Options<'_>) -> Result<(), Error>;
+
     /// Gives the payment up. Before anything was sent: cancelled at once. Afterwards the request is resolved first; if
     /// it turns out paid it is undone. Errors: WrongState. Options: operator (s).
     fn cancel(&self, options: Options<'_>) -> Result<(), Error>;

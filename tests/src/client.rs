@@ -233,6 +233,20 @@ impl PaymentClient {
         self.proxy().await?.call("PayCash", &(tendered, Options::new())).await
     }
 
+    /// Shows a code of a channel; waits until it is there to be scanned, and gives the order that it is for.
+    pub async fn show_code(&self, channel: &str) -> zbus::Result<String> {
+        let options = Options::from([("channel", channel.into())]);
+        self.proxy().await?.call::<_, _, ()>("PayShownCode", &options).await?;
+        self.wait_attempt(&["querying"]).await?;
+        let typed = till_dbus::Payment1Proxy::builder(&self.client.connection)
+            .path(self.path.clone())
+            .build()
+            .await?;
+        let told = typed.describe(Options::new()).await.map_err(|e| zbus::Error::Failure(e.to_string()))?;
+        let order = told.attempts.last().and_then(|a| a.order.clone());
+        order.ok_or_else(|| zbus::Error::Failure("the attempt has no order".into()))
+    }
+
     /// Pays with a code that the front-end has.
     pub async fn pay_code(&self, code: &str) -> zbus::Result<()> {
         self.pay_code_with(code, Options::new()).await

@@ -137,6 +137,7 @@ pub const TABLE: &[(&str, &str, Verb)] = &[
     ("org.tilld.Payment1", "ConfirmAmount", Verb::Sell),
     ("org.tilld.Payment1", "PayCash", Verb::Sell),
     ("org.tilld.Payment1", "PayCode", Verb::Sell),
+    ("org.tilld.Payment1", "PayShownCode", Verb::Sell),
     ("org.tilld.Payment1", "Cancel", Verb::Sell),
     ("org.tilld.Payment1", "Describe", Verb::View),
     ("org.tilld.Payment1", "ReceiptText", Verb::View),

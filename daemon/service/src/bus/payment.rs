@@ -175,6 +175,22 @@ impl Payment1 {
         Ok(())
     }
 
+    async fn pay_shown_code(
+        &self,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(), Error> {
+        self.world.access.check(connection, &header).await?;
+        options::only(&options, &["channel", "amount"])?;
+        let channel = options::text(&options, "channel", 32)?;
+        let currency = self.view()?.payment.amount.currency();
+        let amount = options::amount(&options, "amount", currency)?;
+        let said = Said { channel, amount, ..Said::default() };
+        self.world.handle.present(self.id, Instrument::ShowCode, said).await?;
+        Ok(())
+    }
+
     async fn cancel(
         &self,
         options: Options,
