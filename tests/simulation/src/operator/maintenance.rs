@@ -22,15 +22,15 @@ pub(super) fn turn(w: &mut World) -> bool {
         (Source::Signed, SIGNED),
     ]);
     if w.rng.chance(30) {
-        take_back(w, source, id)
+        take_back(w, source, id);
     } else {
-        announce(w, source, id)
+        announce(w, source, id);
     }
     true
 }
 
 fn announce(w: &mut World, source: Source, id: &str) {
-    let windows = (0..1 + w.rng.below(2)).map(|_| window(w)).collect();
+    let windows = (0..=w.rng.below(2)).map(|_| window(w)).collect();
     let newest = w.till().announced().issue();
     let old = source == Source::Signed && newest > 0 && w.rng.chance(30);
     let issue = match source {
