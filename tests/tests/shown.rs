@@ -17,7 +17,7 @@ fn options() -> RigOptions {
 async fn s20_a_shown_code_is_paid_when_the_customer_has_paid_also_over_a_kill() {
     let mut rig = Rig::start(options()).await.unwrap();
     let client = rig.client().await.unwrap();
-    let watch = Watch::new(&rig.bus.address()).await.unwrap();
+    let watch = Watch::new(rig.bus.address()).await.unwrap();
     let payment = client.ready(1_200).await.unwrap();
     let order = payment.show_code("alipay").await.unwrap();
     // The front-end is told what to show, and the prompt says it to one that comes later.
