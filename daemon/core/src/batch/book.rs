@@ -122,6 +122,14 @@ impl Batches {
             .any(|p| p.state.is_closed() && (p.agreed.is_some() || p.count() > 0))
     }
 
+    /// Whether this batch number of the channel's network is a batch's already: of the open one, of one that is being settled,
+    /// or of one that is over.
+    pub fn has_used(&self, channel: &str, network: u32) -> bool {
+        let id = PartId { channel: channel.into(), network };
+        let open = self.open().and_then(|b| b.part(&id)).is_some_and(Part::matters);
+        open || self.unsettled(channel, network) || self.is_over(channel, network)
+    }
+
     /// An attempt of a payment is where it was not before.
     pub(crate) fn attempt_changed(&mut self, p: &Payment, a: &Attempt, seq: u64) {
         let item = Item { payment: p.id, attempt: a.ids.attempt };

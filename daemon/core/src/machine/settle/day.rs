@@ -2,7 +2,7 @@
 
 use super::{again, is_known, route, step};
 use crate::batch::clock::{Due, after_manual_close, due};
-use crate::batch::{Batch, BatchEvent, BusinessDate, Part, PartId};
+use crate::batch::{Batch, BatchEvent, BusinessDate, PartId};
 use crate::bounds;
 use crate::effect::Effect;
 use crate::input::Context;
@@ -13,8 +13,6 @@ use till_plugin::channel::Operation;
 
 /// Channels whose numbers one record can move on.
 const CHANNELS: usize = 64;
-/// More numbers of one network than the batches in memory can have.
-const PARTS: usize = 10_000;
 
 /// Time has passed: the clock may give the open batch a date, or end its day.
 pub(in crate::machine) fn tick(till: &Till, ctx: &Context) -> Step {
@@ -64,13 +62,7 @@ pub(super) fn freeze(
         part.matters() && id.network == till.batch(&id.channel) && might_settle(ctx, &id.channel)
     });
     let most = if planted!(NetworkNumberReused) { 0 } else { CHANNELS };
-    let moved = moved
-        .map(|(id, _)| {
-            let next = next_number(till, &id);
-            (id.channel, next)
-        })
-        .take(most)
-        .collect();
+    let moved = moved.map(|(id, _)| (id.channel.clone(), next_number(till, &id))).take(most).collect();
     let event = BatchEvent::Frozen {
         batch: number,
         date: book.date(),
@@ -94,17 +86,9 @@ pub(super) fn freeze(
 /// The network's number after this one. Its network may have gone back to an older number while this batch was open: then
 /// the numbers that follow are taken, by this batch or by one before it.
 fn next_number(till: &Till, id: &PartId) -> u32 {
-    let book = till.batches();
-    let channel = &id.channel;
-    let in_this = |network: u32| {
-        let id = PartId { channel: channel.clone(), network };
-        book.open().and_then(|b| b.part(&id)).is_some_and(Part::matters)
-    };
-    let taken = |n: &u32| in_this(*n) || book.unsettled(channel, *n) || book.is_over(channel, *n);
     let after = |n: &u32| Some(n % MAX_NUMBER + 1);
-    let first = id.network % MAX_NUMBER + 1;
-    // One that is free comes soon: there are not so many batches in memory.
-    std::iter::successors(Some(first), after).take(PARTS).find(|n| !taken(n)).unwrap_or(first)
+    let mut all = std::iter::successors(after(&id.network), after).take(MAX_NUMBER as usize);
+    all.find(|n| !till.batches().has_used(&id.channel, *n)).unwrap_or(id.network)
 }
 
 /// The channel settles, or nobody knows right now whether it does.
