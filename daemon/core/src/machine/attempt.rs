@@ -28,14 +28,7 @@ pub(super) fn prepared(
         Ok(_) if unwanted(p, a) => cancelled_before_sending(),
         Ok((recovery, _)) if recovery.len() > bounds::MAX_RECOVERY => too_large(recovery.len()),
         // It was suspended while this one was being prepared.
-        Ok(_)
-            if super::suspend::begins(a.kind)
-                && !p.training
-                && !planted!(SuspendedSent)
-                && till.suspended(&a.channel).is_some() =>
-        {
-            till.suspended(&a.channel).map_or_else(cancelled_before_sending, super::suspend::decline)
-        }
+        Ok(_) if let Some(decline) = suspended(till, p, a) => decline,
         // Its maintenance was announced, or began, while this one was being prepared.
         Ok(_) if let Some(decline) = in_maintenance(ctx, p, a) => decline,
         // Another payment took the channel's reversal slot while this one was being prepared.
@@ -68,6 +61,14 @@ pub(super) fn cancelled_before_sending() -> Decline {
         text_zh: "发送前已取消".into(),
         next: NextStep::PresentAgain,
     }
+}
+
+/// S11: nothing new goes to a suspended channel.
+fn suspended(till: &Till, p: &Payment, a: &Attempt) -> Option<Decline> {
+    if !super::suspend::begins(a.kind) || p.training || planted!(SuspendedSent) {
+        return None;
+    }
+    till.suspended(&a.channel).map(super::suspend::decline)
 }
 
 /// S9: nothing new goes into maintenance. What only drains was let in before, and has its time.
