@@ -25,7 +25,6 @@ pub(crate) struct Order {
     tendered: Option<Money>,
     part: Option<Money>,
     wants_code: bool,
-    shows_code: bool,
 }
 
 /// What is opened.
@@ -66,7 +65,7 @@ pub(crate) fn order(args: &Pay) -> Result<Order, Failure> {
             return Err(Failure::usage(format!("a part is more than nothing and at most {amount}")));
         }
     }
-    Ok(Order { amount, tendered, part, wants_code: args.code.is_some(), shows_code: args.show_code })
+    Ok(Order { amount, tendered, part, wants_code: args.code.is_some() })
 }
 
 /// Pays.
@@ -100,7 +99,7 @@ pub(crate) async fn run(session: &Session, args: &Pay, order: Order, open: Open<
         id: id.clone(),
         follower: Follower::new(&session.look, path.clone(), currency),
         asked_to_cancel: false,
-        one_shot: order.tendered.is_some() || order.wants_code || order.shows_code,
+        one_shot: order.tendered.is_some() || order.wants_code || args.show_code,
         refused: None,
         part: order.part.is_some(),
         paid_before: 0,
@@ -188,7 +187,7 @@ impl Run<'_> {
         }
         let result = if let Some(tendered) = order.tendered {
             self.payment.pay_cash(tendered.minor(), options).await
-        } else if order.shows_code {
+        } else if args.show_code {
             self.payment.pay_shown_code(options).await
         } else if order.wants_code {
             if let Some(family) = &args.family {

@@ -94,7 +94,8 @@ pub trait Payment1 {
     /// Shows the customer a code to scan (S20): the network is asked for one, which comes as ShowCode and in Prompt, and the
     /// payment ends when the network says that it was paid. Nobody need tell the till: it asks. A code that nobody scans in
     /// the channel's time is taken back. Errors: NoRoute (no channel shows codes now), WrongState, TooMuch,
-    /// JournalUnavailable. Options: channel (s): whose code, if it shows any, else as routing chooses; amount (x): a part of what is owed.
+    /// JournalUnavailable. Options: channel (s): whose code, if it shows any, else as routing chooses;
+    /// amount (x): a part of what is owed.
     fn pay_shown_code(&self, options: Options<'_>) -> Result<(), Error>;
 
     /// Gives the payment up. Before anything was sent: cancelled at once. Afterwards the request is resolved first; if

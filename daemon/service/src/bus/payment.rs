@@ -30,6 +30,14 @@ impl Payment1 {
             .ok_or_else(|| Error::NotFound(format!("payment {} has left the bus", self.id)))
     }
 
+    /// What every way to pay may say, and the currency it is said in.
+    fn said(&self, options: &Options) -> Result<(Said, Currency), Error> {
+        let currency = self.view()?.payment.amount.currency();
+        let channel = options::text(options, "channel", 32)?;
+        let amount = options::amount(options, "amount", currency)?;
+        Ok((Said { channel, amount, ..Said::default() }, currency))
+    }
+
     /// Property getters cannot give typed errors; a view that is just being given up is shown as it was opened.
     fn seen<T: Default>(&self, f: impl FnOnce(&PaymentView) -> T) -> T {
         self.view().map_or_else(|_| T::default(), |v| f(&v))
@@ -145,11 +153,8 @@ impl Payment1 {
     ) -> Result<(), Error> {
         self.world.access.check(connection, &header).await?;
         options::only(&options, &["channel", "amount"])?;
-        let channel = options::text(&options, "channel", 32)?;
-        let currency = self.view()?.payment.amount.currency();
-        let amount = options::amount(&options, "amount", currency)?;
+        let (said, currency) = self.said(&options)?;
         let instrument = Instrument::Cash { tendered: Money::new(tendered, currency) };
-        let said = Said { channel, amount, ..Said::default() };
         self.world.handle.present(self.id, instrument, said).await?;
         Ok(())
     }
@@ -163,14 +168,12 @@ impl Payment1 {
     ) -> Result<(), Error> {
         self.world.access.check(connection, &header).await?;
         options::only(&options, &["channel", "family", "amount", "duplicate-reason"])?;
-        let channel = options::text(&options, "channel", 32)?;
+        let (said, _) = self.said(&options)?;
         let family = options::text(&options, "family", 32)?;
-        let currency = self.view()?.payment.amount.currency();
-        let amount = options::amount(&options, "amount", currency)?;
         let duplicate_reason = options::text(&options, "duplicate-reason", 128)?.unwrap_or_default();
         let text = super::code::read(code.into()).await?;
         let instrument = Instrument::Code(ScannedCode { text, symbology: None });
-        let said = Said { family, channel, amount, duplicate_reason };
+        let said = Said { family, duplicate_reason, ..said };
         self.world.handle.present(self.id, instrument, said).await?;
         Ok(())
     }
@@ -183,10 +186,7 @@ impl Payment1 {
     ) -> Result<(), Error> {
         self.world.access.check(connection, &header).await?;
         options::only(&options, &["channel", "amount"])?;
-        let channel = options::text(&options, "channel", 32)?;
-        let currency = self.view()?.payment.amount.currency();
-        let amount = options::amount(&options, "amount", currency)?;
-        let said = Said { channel, amount, ..Said::default() };
+        let (said, _) = self.said(&options)?;
         self.world.handle.present(self.id, Instrument::ShowCode, said).await?;
         Ok(())
     }
