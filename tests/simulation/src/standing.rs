@@ -36,8 +36,6 @@ struct Outage {
 pub(crate) struct Standing {
     rng: Rng,
     outages: Vec<Outage>,
-    configured: Vec<Window>,
-    settings: Settings,
     pub(crate) doors: Doors,
 }
 
@@ -62,7 +60,7 @@ impl Standing {
         });
         let outages = outages.collect();
         let settings = if seed % 32 == 5 { IN_A_ROW } else { OFTEN };
-        Some(Box::new(Self { rng, outages, configured: Vec::new(), settings, doors: Doors::new(settings) }))
+        Some(Box::new(Self { rng, outages, doors: Doors::new(settings) }))
     }
 
     /// Windows of this world, and breakers that open.
@@ -89,7 +87,6 @@ impl Standing {
         });
         policy.windows = windows.collect();
         self.doors.windows.clone_from(&policy.windows);
-        self.configured.clone_from(&policy.windows);
     }
 
     /// The network of a channel is away.
@@ -113,7 +110,7 @@ impl World {
         let Some(standing) = &mut self.standing else { return };
         let routing = &mut self.ctx.rules.routing;
         standing.announce(Arc::make_mut(&mut routing.policy));
-        routing.breakers = Arc::new(Breakers::new(standing.settings));
+        routing.breakers = Arc::new(Breakers::new(standing.doors.settings));
     }
 
     /// The wall clock as the till sees it now.
@@ -173,7 +170,7 @@ impl World {
     fn plan(&mut self) {
         let Some(standing) = &self.standing else { return };
         let announced = self.shell.till().announced().windows();
-        let windows = standing.configured.iter().chain(announced).cloned().collect();
+        let windows = standing.doors.windows.iter().chain(announced).cloned().collect();
         Arc::make_mut(&mut self.ctx.rules.routing.policy).windows = windows;
     }
 
@@ -228,7 +225,7 @@ impl World {
 
     /// After a restart: what the newest records say.
     pub(crate) fn read_breakers(&mut self) {
-        let Some(settings) = self.standing.as_ref().map(|s| s.settings) else { return };
+        let Some(settings) = self.standing.as_ref().map(|s| s.doors.settings) else { return };
         self.plan();
         let (now, head) = (self.clock.now, self.disk.len());
         let mut breakers = Breakers::new(settings);

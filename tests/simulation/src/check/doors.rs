@@ -50,8 +50,11 @@ enum Said {
 }
 
 /// What is known of doors.
+#[derive(Default)]
 pub(crate) struct Doors {
-    settings: Settings,
+    /// When breakers open here.
+    pub(crate) settings: Settings,
+    /// As configured.
     pub(crate) windows: Vec<Window>,
     /// What was announced while the till ran, by name.
     announced: BTreeMap<String, Vec<Window>>,
@@ -64,14 +67,7 @@ pub(crate) struct Doors {
 
 impl Doors {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self {
-            settings,
-            windows: Vec::new(),
-            announced: BTreeMap::new(),
-            lines: BTreeMap::new(),
-            waits: BTreeMap::new(),
-            decided: BTreeMap::new(),
-        }
+        Self { settings, ..Self::default() }
     }
 
     /// S9, S10: before it is even written where a tender goes.
@@ -148,8 +144,8 @@ impl Doors {
         }
     }
 
-    /// Maintenance was announced or taken back: it is on disk, and holds over every restart.
-    pub(crate) fn announced(&mut self, id: &str, event: &AnnounceEvent) {
+    /// Maintenance was announced or taken back.
+    fn announced(&mut self, id: &str, event: &AnnounceEvent) {
         match event {
             AnnounceEvent::Announced { announcement, over } => {
                 self.announced.retain(|known, _| !over.contains(known));
@@ -272,6 +268,18 @@ fn said(record: &Record) -> Option<Said> {
         Record::NotSent { .. } | Record::BecameUnknown { .. } => Said::Nothing,
         _ => return None,
     })
+}
+
+/// After every record: what is announced is on disk, and holds over every restart.
+pub(super) fn after_record(w: &mut World, record: &Record) {
+    let Record::Maintenance { id, event, .. } = record else { return };
+    if let Some(standing) = &mut w.standing {
+        standing.doors.announced(id, event);
+    }
+    w.tally.see(match event {
+        AnnounceEvent::Announced { .. } => "maintenance announced",
+        AnnounceEvent::Withdrawn => "maintenance taken back",
+    });
 }
 
 /// S9: before the bytes of a tender leave.

@@ -4,6 +4,7 @@
 mod batch;
 mod desk;
 mod doors;
+mod full;
 mod money;
 mod office;
 mod rest;
@@ -19,11 +20,11 @@ use till_core::{AttemptState, PaymentId, PaymentState, Record, Verdict};
 use till_plugin::channel::AttemptIds;
 
 pub(crate) use batch::{
-    before_settling, details_are_there, i12_its_network_can_count_it, i12_shredded_is_closed,
-    w05_closed_before_its_slip,
+    before_settling, details_are_there, i12_shredded_is_closed, w05_closed_before_its_slip,
 };
 pub(crate) use desk::nobody;
 pub(crate) use doors::{Doors, Wall};
+pub(crate) use full::i12_its_network_can_count_it;
 pub(crate) use office::{s23_the_drawer_leaves_a_record, s64_what_is_over_is_not_printed};
 pub(crate) use rest::at_rest;
 pub(crate) use send::{

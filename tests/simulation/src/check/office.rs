@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use till_core::Record;
-use till_core::announce::AnnounceEvent;
 
 use crate::world::World;
 
@@ -30,15 +29,6 @@ pub(super) fn after_record(w: &mut World, record: &Record) {
             let taken = w.watch.office.taken.entry(sink.clone()).or_default();
             *taken = (*taken).max(*seq);
             w.tally.see("notices taken");
-        }
-        Record::Maintenance { id, event, .. } => {
-            if let Some(standing) = &mut w.standing {
-                standing.doors.announced(id, event);
-            }
-            w.tally.see(match event {
-                AnnounceEvent::Announced { .. } => "maintenance announced",
-                AnnounceEvent::Withdrawn => "maintenance taken back",
-            });
         }
         Record::DrawerOpened { .. } => w.tally.see("drawer opened without a sale"),
         Record::Resealed { payment, attempt, recovery, .. } => {

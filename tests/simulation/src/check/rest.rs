@@ -3,7 +3,7 @@
 use rustc_hash::FxHashSet;
 use till_core::{AttemptState, LegKind, Payment, PaymentState, Purpose};
 
-use super::{Watch, batch, money};
+use super::{Watch, batch, full, money};
 use crate::host::Host;
 
 use crate::profile;
@@ -66,6 +66,7 @@ fn books_agree(w: &mut World) {
         payments.push(p);
     }
     batch::at_rest(w, &payments);
+    full::i12_what_is_full_is_closed(w);
     w.tally.payments = payments.len() as u64 + trained;
     w.tally.see_many("attempts left to review", reviews);
     let strangers = w.hosts.iter().flat_map(|h| h.book.keys()).filter(|o| !known.contains(*o)).count();

@@ -40,7 +40,7 @@ pub(crate) fn before_sending(w: &mut World, payment: PaymentId, attempt: u32, ch
         assert_eq!(original, Some(channel), "I22: a leg goes by another channel than what it follows");
     }
     super::doors::s09_nothing_new_goes_into_maintenance(w, a.kind, (payment, attempt), &a.channel);
-    super::batch::i12_its_batch_has_room(w, &a.channel, a.ids.batch);
+    super::full::i12_its_batch_has_room(w, &a.channel, a.ids.batch);
     super::suspend::s11_nothing_begins_on_a_suspended_channel(w, a.kind, &a.channel);
     if a.resolve.single_slot {
         let others = w.till().open_payments().flat_map(|o| o.attempts.iter().map(move |x| (o.id, x)));

@@ -2,7 +2,7 @@
 
 use till_core::{Attempt, AttemptState, Payment, PaymentId, PaymentState, Record};
 
-use super::{Seen, batch, desk, inner, money, office, suspend, training};
+use super::{Seen, batch, desk, doors, inner, money, office, suspend, training};
 use crate::profile;
 use crate::world::World;
 
@@ -15,6 +15,7 @@ pub(crate) fn after_record(w: &mut World, record: &Record) {
 
     batch::after_record(w, record);
     desk::after_record(w, record);
+    doors::after_record(w, record);
     suspend::after_record(w, record);
     office::after_record(w, record);
     let Some(id) = record.payment() else { return };
