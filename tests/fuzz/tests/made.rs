@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use till_channel_prepaid::ledger::{Action, Class, Clock, Ledger, Limits, Medium, MemoryLog, Request};
 use till_evidence::{Entry, Evidence, Identity, verify_evidence};
-use till_journal::{
-    DeviceKey, Journal, KeyringError, NewRecord, Options, RecordKeys, SystemClock, Urgency, restore,
-    verify_export,
-};
+use till_journal::{DeviceKey, Journal, NewRecord, Options, SystemClock, Urgency, restore, verify_export};
 use till_plugin::proto::{FromHost, encode_frame};
 use till_plugin::{Currency, Money};
-use zeroize::Zeroizing;
+
+#[path = "../../../daemon/journal/tests/common/any_epoch.rs"]
+mod any_epoch;
+
+use any_epoch::AnyEpoch;
 
 fn update() -> bool {
     std::env::var_os("UPDATE").is_some()
@@ -135,25 +136,6 @@ fn ledgers() {
     let with = entries();
     let first = u8::try_from(before.len() + 1).unwrap();
     is("prepaid_ledger", "checkpoint", &[&[first << 1][..], &joined(&with[1..])].concat());
-}
-
-/// A key for every epoch, without a keyring on the disk.
-struct AnyEpoch;
-
-impl RecordKeys for AnyEpoch {
-    fn record_key(&self, epoch: u32) -> Result<Option<Zeroizing<[u8; 32]>>, KeyringError> {
-        self.make_record_key(epoch).map(Some)
-    }
-
-    fn make_record_key(&self, epoch: u32) -> Result<Zeroizing<[u8; 32]>, KeyringError> {
-        let mut secret = [0x6b; 32];
-        secret[..4].copy_from_slice(&epoch.to_le_bytes());
-        Ok(Zeroizing::new(secret))
-    }
-
-    fn destroy_record_keys_below(&self, _: u32) -> Result<(), KeyringError> {
-        Ok(())
-    }
 }
 
 fn key(sealed: bool) -> DeviceKey {

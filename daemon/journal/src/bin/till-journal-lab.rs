@@ -13,10 +13,13 @@ use std::sync::Arc;
 use std::thread;
 
 use till_journal::{
-    DeviceKey, Journal, KeyringError, NewRecord, Options, Probe, Record, RecordKeys, Retention, SystemClock,
-    Urgency, probe_main,
+    DeviceKey, Journal, NewRecord, Options, Probe, Record, Retention, SystemClock, Urgency, probe_main,
 };
-use zeroize::Zeroizing;
+
+#[path = "../../tests/common/any_epoch.rs"]
+mod any_epoch;
+
+use any_epoch::AnyEpoch;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -42,24 +45,6 @@ fn main() -> ExitCode {
             println!("FAILED {e}");
             ExitCode::FAILURE
         }
-    }
-}
-
-struct AnyEpoch;
-
-impl RecordKeys for AnyEpoch {
-    fn record_key(&self, epoch: u32) -> Result<Option<Zeroizing<[u8; 32]>>, KeyringError> {
-        self.make_record_key(epoch).map(Some)
-    }
-
-    fn make_record_key(&self, epoch: u32) -> Result<Zeroizing<[u8; 32]>, KeyringError> {
-        let mut secret = [0x6b; 32];
-        secret[..4].copy_from_slice(&epoch.to_le_bytes());
-        Ok(Zeroizing::new(secret))
-    }
-
-    fn destroy_record_keys_below(&self, _: u32) -> Result<(), KeyringError> {
-        Ok(())
     }
 }
 

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use till_journal::{
-    Clock, DeviceKey, Journal, JournalError, KeyringError, NewRecord, OpenReport, Options, Probe, RecordKeys,
-    Stamp, Subject, Urgency,
+    Clock, DeviceKey, Journal, JournalError, NewRecord, OpenReport, Options, Probe, Stamp, Subject, Urgency,
 };
-use zeroize::Zeroizing;
+
+mod any_epoch;
+pub(crate) use any_epoch::AnyEpoch;
 
 /// A clock that goes one millisecond a look.
 #[derive(Debug, Default)]
@@ -99,25 +100,6 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 /// The device key of these tests, with keys of the records: everything is sealed, as in a till.
 pub(crate) fn key() -> DeviceKey {
     DeviceKey::new(&[42; 32]).sealing(AnyEpoch)
-}
-
-/// A key for every epoch, without a keyring on the disk.
-pub(crate) struct AnyEpoch;
-
-impl RecordKeys for AnyEpoch {
-    fn record_key(&self, epoch: u32) -> Result<Option<Zeroizing<[u8; 32]>>, KeyringError> {
-        self.make_record_key(epoch).map(Some)
-    }
-
-    fn make_record_key(&self, epoch: u32) -> Result<Zeroizing<[u8; 32]>, KeyringError> {
-        let mut secret = [0x6b; 32];
-        secret[..4].copy_from_slice(&epoch.to_le_bytes());
-        Ok(Zeroizing::new(secret))
-    }
-
-    fn destroy_record_keys_below(&self, _: u32) -> Result<(), KeyringError> {
-        Ok(())
-    }
 }
 
 pub(crate) fn options(dir: &Path) -> Options {
