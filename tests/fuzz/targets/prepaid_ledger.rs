@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use till_channel_prepaid::ledger::{
     Action, Clock, Entry, Event, FORMAT, Ledger, Limits, Log, MemoryLog, NO_HASH, Request, Token, hash,
 };
+use till_fuzz::behind_lengths;
 use till_plugin::{Currency, Money};
 
 const KEY_CHECK: Token = [1; 16];
@@ -70,15 +71,13 @@ fn begin() -> Entry {
 }
 
 pub(crate) fn run(data: &[u8]) {
-    let Some((&head, mut rest)) = data.split_first() else { return };
+    let Some((&head, rest)) = data.split_first() else { return };
     let mut linked = Linked::default();
     let links = head & 1 == 0;
     if links {
         linked.add(begin());
     }
-    while let Some((length, tail)) = rest.split_first_chunk::<2>() {
-        let (bytes, tail) = tail.split_at(usize::from(u16::from_le_bytes(*length)).min(tail.len()));
-        rest = tail;
+    for bytes in behind_lengths(rest) {
         match Entry::from_bytes(1, bytes) {
             Ok(entry) if links => linked.add(entry),
             _ => linked.log.push(bytes.to_vec()),

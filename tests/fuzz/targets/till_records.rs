@@ -3,14 +3,12 @@
 #![cfg_attr(feature = "libfuzzer", no_main)]
 
 use till_core::{Record, Till};
+use till_fuzz::behind_lengths;
 
 pub(crate) fn run(data: &[u8]) {
     let _ = Record::decode(data);
-    let (mut till, mut rest) = (Till::new(), data);
-    let mut seq = 0;
-    while let Some((length, tail)) = rest.split_first_chunk::<2>() {
-        let (bytes, tail) = tail.split_at(usize::from(u16::from_le_bytes(*length)).min(tail.len()));
-        rest = tail;
+    let (mut till, mut seq) = (Till::new(), 0);
+    for bytes in behind_lengths(data) {
         let Ok(record) = Record::decode(bytes) else { continue };
         let written = record.encode().expect("what was read can be written");
         assert_eq!(Record::decode(&written).as_ref(), Ok(&record));

@@ -83,6 +83,20 @@ targets! {
     wechatpay_xml "../targets/wechatpay_xml.rs"
 }
 
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let all = fs::read_dir(folder("seeds").join(target)).unwrap();
+    all.map(|seed| fs::read(seed.unwrap().path()).unwrap()).collect()
+}
+
+/// Targets that return at once when the beginning is wrong: their seeds reach what is behind it.
+#[test]
+fn seeds_are_what_they_are_named_after() {
+    let frames = seeds("journal_frame").iter().filter(|bytes| till_journal::decode(bytes).is_ok()).count();
+    assert_eq!(frames, 3);
+    let answers = seeds("unionpayqr_reply").len();
+    assert!(answers >= 8, "only {answers} answers of UnionPay");
+}
+
 /// A target that is not built, a program without a test and seeds of nothing would be seen by nobody.
 #[test]
 fn what_is_built_what_is_tested_and_what_has_seeds_is_the_same() {
