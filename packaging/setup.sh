@@ -30,6 +30,11 @@ need_packages() {
     DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# mirror_of LABEL : the mirror of a Debian archive (Debian, Debian-Security) that this machine's apt uses; empty without one.
+mirror_of() {
+    apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' | sed -n "s,^$1 \\(.*[^/]\\)/*\$,\\1,p" | head -n 1
+}
+
 # A linker and libc for Rust, and for the few C parts (ring, test-only aws-lc and SQLite); a CJK font for pictures of receipts.
 NEEDED=(gcc libc6-dev fonts-wqy-microhei openssl)
 
