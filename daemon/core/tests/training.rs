@@ -9,9 +9,10 @@ use till_core::limits::{Limit, Scope};
 use till_core::postings::postings;
 use till_core::receipt::{Facts, Language, Shop, TRAINING, slip, text};
 use till_core::{
-    Context, Effect, Input, LegKind, Payment, PaymentId, PaymentState, Purpose, Record, Refusal, Step, Till,
-    decide, recover, training,
+    AttemptState, Context, Effect, Input, LegKind, Payment, PaymentId, PaymentState, Purpose, Record,
+    Refusal, Step, Till, decide, recover, training,
 };
+use till_plugin::channel::UndoOutcome;
 
 const ID: PaymentId = PaymentId([9; 16]);
 
@@ -257,6 +258,43 @@ fn s63_the_flag_survives_a_crash_at_every_record() {
         }
         assert!(b.till.foreground().is_none());
     }
+}
+
+/// However often the till dies before its training host has answered: no people are asked what became of practice.
+#[test]
+fn s63_i17_restarts_bring_no_training_payment_to_review() {
+    let mut b = Bench::new();
+    b.set(true);
+    b.open(true, Purpose::Sale, "k", 12_850).expect("opened");
+    let script = [
+        Input::Confirm { payment: ID, amount: fen(12_850) },
+        Input::Present { payment: ID, presented: presented() },
+        Input::Prepared { payment: ID, attempt: 1, result: Ok((Vec::new(), String::new())) },
+    ];
+    let cut_off = |b: &mut Bench, input: &Input| {
+        let step = decide(&b.till, input, &b.ctx).expect("a step");
+        b.apply(&step);
+    };
+    for input in &script {
+        cut_off(&mut b, input);
+    }
+    for restart in 0..20 {
+        let steps = recover(&b.till);
+        for step in &steps {
+            b.apply(step);
+        }
+        cut_off(&mut b, &Input::Resolve { payment: ID, attempt: 1 });
+        let state = b.payment().attempts[0].state;
+        let goes_on = matches!(state, AttemptState::Querying | AttemptState::Reversing);
+        assert!(goes_on, "after {restart} restarts: {state:?}");
+    }
+    let answer = Input::Undone {
+        payment: ID,
+        attempt: 1,
+        outcome: UndoOutcome::Undone { money_moved: false, reference: None },
+    };
+    b.take(&answer).expect("answered at last");
+    assert_eq!(b.payment().state, PaymentState::Cancelled);
 }
 
 /// A decline can be practised too.

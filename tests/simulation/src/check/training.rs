@@ -19,6 +19,8 @@ pub(super) fn i17_a_payment_is_training_from_its_first_record_on(
         assert_eq!(seen.training, till.is_training(), "I17: opened as what the till is not in: {p:?}");
     }
     assert_eq!(p.training, seen.training, "I17: training became real, or the other way round: {p:?}");
+    let asks = p.training && matches!(record, Record::WentToReview { .. });
+    assert!(!asks, "I17: people are asked what became of a training payment: {p:?}");
 }
 
 /// Batches, limits, numbers, cases, what is owed to networks: all as if there had been no training.
