@@ -88,14 +88,20 @@ fn target<'a>(p: &'a Payment, ask: &Ask<'_>) -> Result<(&'a Attempt, Money), Ref
         LegKind::Void | LegKind::Refund => false,
         LegKind::Sale | LegKind::Hold | LegKind::Load => return Err(Refusal::Stale),
     };
-    let mut found = p.returnable().filter(|(a, _)| (a.kind == LegKind::Hold) == holds);
-    if ask.of != 0 {
-        return found
-            .find(|(a, _)| a.ids.attempt == ask.of)
-            .ok_or_else(|| no(&format!("nothing is left of attempt {} that could be given back", ask.of)));
-    }
+    let fits = |(a, _): &(&Attempt, Money)| {
+        (a.kind == LegKind::Hold) == holds && (ask.of == 0 || ask.of == a.ids.attempt)
+    };
+    // What was given up is given back, and never taken (I2).
+    let given_up = |a: &Attempt| ask.kind == LegKind::Capture && a.abandoned;
+    let mut found = p.returnable().filter(fits).filter(|(a, _)| !given_up(a));
     match (found.next(), found.next()) {
         (Some(only), None) => Ok(only),
+        (None, _) if p.returnable().any(|a| fits(&a)) => {
+            Err(no("that hold was given up for another way to pay: release it"))
+        }
+        (None, _) if ask.of != 0 => {
+            Err(no(&format!("nothing is left of attempt {} that could be given back", ask.of)))
+        }
         (None, _) if holds => Err(no("no hold stands")),
         (None, _) => Err(no("nothing was taken that could still be given back")),
         (Some(_), Some(_)) => Err(no("it was paid in parts: say which attempt")),

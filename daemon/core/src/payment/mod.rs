@@ -109,15 +109,11 @@ impl Payment {
     /// Attempts that were given up and, as people found out, took or hold money all the same, with what is left of it.
     pub fn surplus(&self) -> impl Iterator<Item = (&Attempt, Money)> {
         self.attempts.iter().filter(|a| a.abandoned && a.stands()).filter_map(|a| {
-            let released = self
-                .attempts
-                .iter()
-                .any(|l| l.of == a.ids.attempt && l.stands() && l.kind == LegKind::Release);
             let left = match a.kind {
                 LegKind::Sale | LegKind::Capture => {
                     a.amount.checked_sub(self.returned_of(a.ids.attempt)).ok()?
                 }
-                LegKind::Hold if !a.expired && !released => a.amount,
+                LegKind::Hold if self.holds(a) => a.amount,
                 _ => return None,
             };
             left.is_positive().then_some((a, left))
@@ -141,17 +137,16 @@ impl Payment {
 
     /// The hold that stands: approved, not completed, released or run out.
     pub fn hold(&self) -> Option<&Attempt> {
-        let ended = |n: u32| {
-            self.attempts
-                .iter()
-                .any(|a| a.of == n && a.stands() && matches!(a.kind, LegKind::Capture | LegKind::Release))
+        self.attempts.iter().rev().find(|a| self.holds(a))
+    }
+
+    /// It is a hold, and it stands.
+    fn holds(&self, a: &Attempt) -> bool {
+        let ends = |l: &Attempt| {
+            l.of == a.ids.attempt && l.stands() && matches!(l.kind, LegKind::Capture | LegKind::Release)
         };
-        self.attempts.iter().rev().find(|a| {
-            a.kind == LegKind::Hold
-                && a.stands()
-                && !a.expired
-                && (!ended(a.ids.attempt) || planted!(HoldTakenTwice))
-        })
+        let ended = || self.attempts.iter().any(ends);
+        a.kind == LegKind::Hold && a.stands() && !a.expired && (!ended() || planted!(HoldTakenTwice))
     }
 
     /// What is held.
@@ -166,14 +161,13 @@ impl Payment {
 
     /// Attempts whose money can still go back, newest first, with how much: taken and not given back, or held.
     pub fn returnable(&self) -> impl Iterator<Item = (&Attempt, Money)> {
-        let hold = self.hold().map(|a| a.ids.attempt);
-        self.attempts.iter().rev().filter_map(move |a| {
+        self.attempts.iter().rev().filter_map(|a| {
             let left = match a.kind {
                 _ if !a.stands() => return None,
                 LegKind::Sale | LegKind::Capture => {
                     a.amount.checked_sub(self.returned_of(a.ids.attempt)).ok()?
                 }
-                LegKind::Hold if hold == Some(a.ids.attempt) => a.amount,
+                LegKind::Hold if self.holds(a) => a.amount,
                 _ => return None,
             };
             left.is_positive().then_some((a, left))

@@ -1,15 +1,16 @@
 //! Pre-authorisations: completed, released, run out.
 
-use till_core::{Input, LegKind, PaymentState, Refusal};
+use till_core::{AttemptState, Input, LegKind, Payment, PaymentState, Purpose, Refusal, Verdict};
+use till_plugin::channel::{Decline, DeclineClass, NextStep, UndoOutcome};
 
-use crate::samples::{ID, fen};
-use crate::scene::{approve, ask, go_on, held, money, refused};
+use crate::samples::{Bench, ID, fen};
+use crate::scene::{approve, ask, go_on, held, lost, money, prepared, refused, till};
 
 #[test]
 fn a_hold_is_completed_once_in_whole_or_in_part() {
     for amount in [100, 60] {
         let mut b = held();
-        assert_eq!((b.payment().map(till_core::Payment::held), money(&b)), (Some(fen(100)), (0, 0, 100)));
+        assert_eq!((b.payment().map(Payment::held), money(&b)), (Some(fen(100)), (0, 0, 100)));
         assert!(b.till.foreground().is_none(), "other customers can pay while it stands");
         let over = refused(&b, &ask(LegKind::Capture, 0, Some(101)));
         assert!(matches!(over, Refusal::TooMuch { .. }), "{over}");
@@ -54,4 +55,83 @@ fn a_hold_is_released_cancelled_or_runs_out_and_takes_nothing() {
         (PaymentState::Cancelled, Some("hold-expired".into()))
     );
     assert!(matches!(refused(&b, &ask(LegKind::Capture, 0, None)), Refusal::NoLeg { .. }));
+}
+
+/// A hold that was given up, and maybe replaced, and could not be undone: in review.
+fn given_up(replaced: bool) -> Bench {
+    let mut b = till();
+    b.take(&Input::Open {
+        payment: ID,
+        purpose: Purpose::Hold,
+        key: String::new(),
+        amount: fen(100),
+        subject: "room".into(),
+        operator: None,
+        training: false,
+    });
+    b.take(&Input::Confirm { payment: ID, amount: fen(100) });
+    b.present();
+    prepared(&mut b);
+    lost(&mut b);
+    b.take(&Input::Abandon {
+        payment: ID,
+        reason: "pays by another card".into(),
+        operator: Some("li".into()),
+    });
+    if replaced {
+        b.present();
+        approve(&mut b);
+    }
+    b.take(&Input::Resolve { payment: ID, attempt: 1 });
+    let settled = Decline {
+        class: DeclineClass::Customer,
+        code: "settled".into(),
+        text: "settled already".into(),
+        text_zh: "已结算".into(),
+        next: NextStep::OtherMethod,
+    };
+    b.take(&Input::Undone { payment: ID, attempt: 1, outcome: UndoOutcome::Refused(settled) });
+    assert_eq!(b.payment().map(|p| p.attempts[0].state), Some(AttemptState::Review));
+    b
+}
+
+fn two_people_say(b: &mut Bench, attempt: u32) {
+    let verdict = Verdict::Happened;
+    let reason = "statement".into();
+    b.take(&Input::ProposeReview { payment: ID, attempt, verdict, reason, operator: "li".into() });
+    b.take(&Input::ConfirmReview { payment: ID, attempt, verdict, operator: "wang".into() });
+}
+
+#[test]
+fn i02_a_hold_that_was_given_up_is_released_and_never_completed() {
+    for accepted in [false, true] {
+        let mut b = given_up(false);
+        two_people_say(&mut b, 1);
+        assert_eq!(b.state(), PaymentState::Review);
+        if accepted {
+            two_people_say(&mut b, 0);
+        }
+        for of in [0, 1] {
+            let said = refused(&b, &ask(LegKind::Capture, of, Some(60))).to_string();
+            assert!(said.contains("given up") && said.contains("release it"), "{said}");
+        }
+        b.take(&ask(LegKind::Release, 0, None));
+        approve(&mut b);
+        assert_eq!(money(&b), (0, 0, 100), "accepted: {accepted}");
+        assert!(matches!(refused(&b, &ask(LegKind::Release, 0, None)), Refusal::NoLeg { .. }));
+    }
+}
+
+/// Both stand: the one that was given up does not wait for the end of the other.
+#[test]
+fn i02_the_hold_that_was_given_up_is_released_beside_the_one_that_replaced_it() {
+    let mut b = given_up(true);
+    two_people_say(&mut b, 1);
+    assert_eq!(b.payment().and_then(Payment::hold).map(|a| a.ids.attempt), Some(2));
+    b.take(&ask(LegKind::Release, 1, None));
+    approve(&mut b);
+    assert_eq!((b.state(), b.payment().map(Payment::held)), (PaymentState::Authorised, Some(fen(100))));
+    b.take(&ask(LegKind::Capture, 0, None));
+    approve(&mut b);
+    assert_eq!((b.state(), money(&b).0), (PaymentState::Paid, 100));
 }

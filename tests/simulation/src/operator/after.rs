@@ -16,11 +16,13 @@ const STATEMENT_AFTER_MS: u64 = 60_000;
 pub(super) fn look_back(w: &mut World) {
     let Some(payment) = one_of(w).filter(|id| super::train::fits(w, *id)) else { return };
     let Some(p) = seen(w, payment) else { return };
-    let holds = p.hold().is_some();
-    let returnable: Vec<(u32, i64)> = p.returnable().map(|(a, left)| (a.ids.attempt, left.minor())).collect();
+    let returnable: Vec<(u32, i64, bool, bool)> = p
+        .returnable()
+        .map(|(a, left)| (a.ids.attempt, left.minor(), a.kind == LegKind::Hold, a.abandoned))
+        .collect();
     let settled = p.is_settled() && p.paid().is_positive();
     drop(p);
-    let Some(&(of, left)) = returnable.get(w.rng.index(returnable.len().max(1))) else {
+    let Some(&(of, left, holds, given_up)) = returnable.get(w.rng.index(returnable.len().max(1))) else {
         if settled {
             nothing_left(w, payment);
         }
@@ -56,6 +58,9 @@ pub(super) fn look_back(w: &mut World) {
     let told = w.asked(&leg);
     if amount.is_some_and(|minor| minor > left) && of != 0 {
         refused(&told, "I10: more went back than was taken", |_| true);
+    }
+    if kind == LegKind::Capture && given_up && of != 0 {
+        refused(&told, "I2: a hold that was given up is completed", |_| true);
     }
     match told {
         Ok(Ok(_)) => w.tally.see(match kind {
