@@ -84,17 +84,20 @@ pub(super) fn fits(w: &World, payment: PaymentId) -> bool {
 }
 
 impl Operator {
-    /// Training has keys of its own: some are those of real payments.
+    /// Training has keys of its own: some are those of real payments. None means two things, even if the till died before it
+    /// had heard of the first.
     pub(super) fn training_key(w: &mut World) -> String {
         let n = w.operator.asked.len();
         let old = w.rng.index(n + 1);
         match w.operator.asked.get(old) {
-            Some(real)
-                if !real.training && w.rng.chance(20) && w.till().training_by_key(&real.key).is_none() =>
-            {
+            Some(real) if !real.training && w.rng.chance(20) && !w.operator.practised(&real.key) => {
                 real.key.clone()
             }
             _ => format!("key-{n}"),
         }
+    }
+
+    fn practised(&self, key: &str) -> bool {
+        self.asked.iter().any(|asked| asked.training && asked.key == key)
     }
 }
