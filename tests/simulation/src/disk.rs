@@ -86,6 +86,11 @@ impl Disk {
         self.frames.len() as u64
     }
 
+    /// It takes nothing any more, until the process starts anew.
+    pub(crate) const fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+
     /// Appends one record as the committer does, or not.
     pub(crate) fn append(
         &mut self,

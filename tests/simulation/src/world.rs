@@ -300,9 +300,12 @@ impl World {
         }
     }
 
-    /// The clock may close a day. What finds no room now does at the next tick.
+    /// The clock may close a day. What finds no room now does at the next tick; a journal that takes nothing any more finds
+    /// none ever, and the process has ended by then, as the daemon's does.
     fn tick(&mut self) {
-        if self.up {
+        if self.up && self.disk.is_poisoned() {
+            self.die("without a journal");
+        } else if self.up {
             let _told = self.input(&Input::Tick);
         }
         if !self.faults.calm {
