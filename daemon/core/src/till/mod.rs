@@ -5,6 +5,7 @@
 
 mod apply;
 mod job;
+mod needed;
 mod snapshot;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -307,15 +308,6 @@ impl Till {
         self.open.values().filter(|p| !p.training).flat_map(|p| {
             p.attempts.iter().filter(|a| a.state.is_open() && a.kind.is_tender()).map(|a| use_of(p, a))
         })
-    }
-
-    /// The oldest batch whose sealed data somebody may still need: it is not closed (but for one that is about to be),
-    /// or a payment with an attempt in it is not finished.
-    pub fn needed_from(&self, closing: Option<u32>) -> u32 {
-        let batches = self.batches.oldest_needed(closing);
-        let sealed = self.open.values().filter(|p| !p.training);
-        let attempts = sealed.flat_map(|p| &p.attempts).map(|a| a.batch);
-        attempts.fold(batches, u32::min)
     }
 
     /// The payment that a record or input is about is finished and has left memory: the shell brings it back from the

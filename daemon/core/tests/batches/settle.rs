@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use till_core::batch::{BatchState, Item, PartId, PartState, Why};
+use till_core::dispute::DisputeEvent;
 use till_core::payment::{LegKind, PaymentState, Purpose, Verdict};
 use till_core::{Effect, Input, PaymentId, Record, Refusal};
 use till_plugin::channel::{Outcome, UndoOutcome, Unknown, UnknownReason};
@@ -465,6 +466,32 @@ fn voids_refunds_and_completions_are_counted_on_their_side_and_holds_on_none() {
 }
 
 /// An open hold keeps what its completion needs over any number of closes (S66 says after retention, not before).
+/// What the journal keeps whatever its age: a sale until its batch is closed, and again while it is disputed.
+#[test]
+fn a_sale_is_unfinished_until_its_batch_is_closed_and_while_it_is_disputed() {
+    let mut shop = Shop::new();
+    assert!(shop.till.unfinished().is_empty());
+    let id = shop.sell("bank", 1_000);
+    let only = BTreeSet::from([id]);
+    assert_eq!(shop.till.unfinished(), only, "in the open batch");
+    shop.close();
+    assert_eq!(shop.till.unfinished(), only, "while it is settled");
+    shop.run();
+    assert!(shop.till.unfinished().is_empty(), "its batch is closed");
+
+    let case = |event| Input::Dispute { payment: id, number: 1, event, operator: "li".into() };
+    shop.take(&case(DisputeEvent::Opened {
+        attempt: 1,
+        amount: fen(1_000),
+        reason: "not received".into(),
+        reference: String::new(),
+        answer_by_ms: 0,
+    }));
+    assert_eq!(shop.till.unfinished(), only, "its records are the answer");
+    shop.take(&case(DisputeEvent::Closed { won: true, text: String::new() }));
+    assert!(shop.till.unfinished().is_empty(), "the case is closed");
+}
+
 #[test]
 fn nothing_is_shredded_that_an_open_hold_needs() {
     let mut shop = Shop::new();

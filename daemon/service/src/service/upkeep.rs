@@ -44,12 +44,20 @@ pub(super) fn begin<T, E: std::fmt::Display>(
     Ok((empty(), 1))
 }
 
+/// A snapshot to be kept.
+struct Order {
+    covers: u64,
+    state: Vec<u8>,
+    /// Payments whose records must stay.
+    unfinished: BTreeSet<PaymentId>,
+}
+
 /// Keeps snapshots coming and lets old records go, on a thread of its own behind everything else.
 pub struct Upkeep {
     every: u64,
     /// The next snapshot is due at this record.
     due: AtomicU64,
-    work: SyncSender<(u64, Vec<u8>)>,
+    work: SyncSender<Order>,
 }
 
 impl Upkeep {
@@ -61,19 +69,19 @@ impl Upkeep {
         covered: u64,
     ) -> std::io::Result<Self> {
         // One in the works, none waiting: a state that is not taken is replaced by the next one.
-        let (work, orders) = sync_channel::<(u64, Vec<u8>)>(1);
+        let (work, orders) = sync_channel::<Order>(1);
         let keep =
             (config.keep_months > 0).then(|| Retention::months(config.keep_months, config.keep_records));
         let (journal, logs) = (journal.clone(), logs.clone());
         thread::Builder::new().name("till-upkeep".into()).spawn(move || {
             let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
-            while let Ok((covers, state)) = orders.recv() {
+            while let Ok(Order { covers, state, unfinished }) = orders.recv() {
                 match journal.write_snapshot(covers, &state) {
                     Ok(seal) => tracing::debug!(covers, seal, bytes = state.len(), "snapshot kept"),
                     Err(e) => tracing::warn!("no snapshot of the state was kept: {e}"),
                 }
                 if let Some(keep) = keep {
-                    let_go(&journal, &logs, keep);
+                    let_go(&journal, &logs, keep, &unfinished);
                 }
             }
         })?;
@@ -91,7 +99,7 @@ impl Upkeep {
         match till.to_snapshot() {
             // The state holds this record, and whatever of other kinds came before it.
             Ok(state) => {
-                if self.work.try_send((seq, state)).is_err() {
+                if self.work.try_send(Order { covers: seq, state, unfinished: till.unfinished() }).is_err() {
                     tracing::debug!("the snapshot before is still being written, this one is left out");
                 }
             }
@@ -100,11 +108,13 @@ impl Upkeep {
     }
 }
 
-fn let_go(journal: &Journal, logs: &JournalLog, keep: Retention) {
+fn let_go(journal: &Journal, logs: &JournalLog, keep: Retention, unfinished: &BTreeSet<PaymentId>) {
     // Asked first: looking for what ledgers still need reads all that would go.
     let removed = journal.removable(keep).and_then(|last| match last {
         Some(last) => {
-            let keep = Retention { keep_from: logs.needed_from(last.saturating_add(1))?, ..keep };
+            let ledgers = logs.needed_from(last.saturating_add(1))?;
+            let payments = first_of(journal, unfinished)?;
+            let keep = Retention { keep_from: ledgers.into_iter().chain(payments).min(), ..keep };
             journal.compact(keep, |removal| totals(journal, removal))
         }
         None => Ok(None),
@@ -120,6 +130,16 @@ fn let_go(journal: &Journal, logs: &JournalLog, keep: Retention) {
         Err(e @ JournalError::Damaged { .. }) => tracing::error!("old records are kept: {e}"),
         Err(e) => tracing::warn!("old records are kept for now: {e}"),
     }
+}
+
+/// The first record of any of these payments.
+fn first_of(journal: &Journal, payments: &BTreeSet<PaymentId>) -> Result<Option<u64>, JournalError> {
+    let mut first = None;
+    for id in payments {
+        let own = journal.frames_by_subject(&id.0)?.first().map(|frame| frame.seq);
+        first = first.into_iter().chain(own).min();
+    }
+    Ok(first)
 }
 
 /// What removed records came to, as JSON: kept for good in the summary that stands for them.
@@ -229,13 +249,24 @@ mod tests {
                 subject: String::new(),
                 operator: None,
             };
-            let payload = record.encode().unwrap();
-            journal
-                .append(vec![NewRecord { kind: KIND, subject: id, payload }], Urgency::New)
-                .unwrap()
-                .wait()
-                .unwrap();
+            write(journal, &record);
+            let reason = "changed mind".into();
+            write(journal, &Record::Cancelled { payment: PaymentId(id), reason, operator: None });
         }
+    }
+
+    fn write(journal: &Journal, record: &Record) {
+        let (subject, payload) = (record.payment().unwrap().0, record.encode().unwrap());
+        journal
+            .append(vec![NewRecord { kind: KIND, subject, payload }], Urgency::New)
+            .unwrap()
+            .wait()
+            .unwrap();
+    }
+
+    fn after_months(journal: &Journal) {
+        let unfinished = fold(journal).unwrap().unfinished();
+        let_go(journal, &JournalLog::new(journal.clone()), Retention::months(18, 0), &unfinished);
     }
 
     fn snapshot(journal: &Journal) {
@@ -252,7 +283,7 @@ mod tests {
         snapshot(&journal);
         sell(&journal, 120, 160);
         let (_, from) = begin(&journal, Till::new, Till::from_snapshot).unwrap();
-        assert!(from > 120 && from < 126, "{from}");
+        assert!(from > 240 && from < 246, "{from}");
         let short = fold(&journal).unwrap();
         let mut long = Till::new();
         journal
@@ -282,11 +313,11 @@ mod tests {
         snapshot(&journal);
         snapshot(&journal);
         clock.0.store(700, Ordering::Relaxed);
-        let_go(&journal, &JournalLog::new(journal.clone()), Retention::months(18, 0));
+        after_months(&journal);
         let summary = journal.summary().unwrap().expect("nothing was removed");
         let said: Totals = serde_json::from_slice(&summary.totals).unwrap();
         assert!(said.payments > 250 && said.payments <= 350, "{said:?}");
-        assert_eq!((said.states["draft"], said.unreadable), (said.payments, 0));
+        assert_eq!((said.states["cancelled"], said.unreadable), (said.payments, 0));
         drop(journal);
         let journal = open(dir.path(), &clock);
         assert_eq!(fold(&journal).unwrap(), before, "a payment was forgotten with its record");
@@ -299,10 +330,35 @@ mod tests {
         snapshot(&journal);
         snapshot(&journal);
         clock.0.store(1400, Ordering::Relaxed);
-        let_go(&journal, &JournalLog::new(journal.clone()), Retention::months(18, 0));
+        after_months(&journal);
         let second: Totals = serde_json::from_slice(&journal.summary().unwrap().unwrap().totals).unwrap();
         assert!(second.payments > 600 && second.payments <= 700, "{second:?}");
         assert_eq!(second.first_ms, said.first_ms);
+    }
+
+    #[test]
+    fn records_of_what_is_not_over_stay_however_old_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Days(AtomicI64::new(0)));
+        let journal = open(dir.path(), &clock);
+        sell(&journal, 0, 100);
+        let id = PaymentId([9; 16]);
+        let amount = Money::new(100, "CNY".parse().unwrap());
+        let (key, subject) = (String::new(), String::new());
+        write(&journal, &Record::Opened { payment: id, key, amount, subject, operator: None });
+        let first = journal.head().seq;
+        sell(&journal, 100, 400);
+        snapshot(&journal);
+        snapshot(&journal);
+        clock.0.store(700, Ordering::Relaxed);
+        after_months(&journal);
+        let from = journal.stats().first_seq;
+        assert!(from > 100 && from <= first, "the journal begins at {from}, the open payment at {first}");
+        assert!(history::find(&journal, id).unwrap().is_some(), "nobody can say any more what it was");
+
+        write(&journal, &Record::Cancelled { payment: id, reason: "restarted".into(), operator: None });
+        after_months(&journal);
+        assert!(journal.stats().first_seq > first, "what is over stays for ever");
     }
 
     #[test]
@@ -321,7 +377,7 @@ mod tests {
         };
         assert_eq!(history::gone(&journal, id(first)), None, "nothing was removed yet");
         clock.0.store(700, Ordering::Relaxed);
-        let_go(&journal, &JournalLog::new(journal.clone()), Retention::months(18, 0));
+        after_months(&journal);
         assert!(journal.stats().first_seq > 1);
         let text = history::gone(&journal, id(first)).expect("it is gone");
         assert!(text.contains("evidence file") && text.contains("tillctl evidence verify"), "{text}");
