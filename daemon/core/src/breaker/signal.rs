@@ -34,7 +34,7 @@ pub struct Told {
 }
 
 /// Codes of attempts that the till itself did not send; the network was not asked.
-const OUR_OWN: [&str; 8] = [
+const OUR_OWN: [&str; 9] = [
     "unresolved",
     "recovery-too-large",
     "sealing",
@@ -43,6 +43,7 @@ const OUR_OWN: [&str; 8] = [
     "cancelled",
     "suspended",
     "maintenance",
+    "batch-full",
 ];
 
 /// What a record says that is about to be taken in, seen by the till of before.

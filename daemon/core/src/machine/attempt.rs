@@ -39,6 +39,8 @@ pub(super) fn prepared(
         {
             slot_taken(&a.channel)
         }
+        // So late an answer came to another one that the batch has no room for both.
+        Ok(_) if super::settle::is_one_too_many(till, ctx, a) => batch_full(&a.channel),
         Ok((recovery, masked)) => {
             let timeout_ms =
                 ctx.routes.iter().find(|r| r.id == a.channel).map_or(60_000, |r| r.authorise_timeout_ms);
@@ -93,6 +95,13 @@ fn slot_taken(channel: &str) -> Decline {
     let text = format!("not sent: an earlier payment on {channel} is not resolved yet");
     let mut decline = Decline::local(DeclineClass::Channel, "unresolved", text);
     decline.text_zh = "未发送：上一笔交易尚未处理完毕".into();
+    decline
+}
+
+fn batch_full(channel: &str) -> Decline {
+    let text = format!("not sent: the batch of {channel} is full, a new one opens in a moment");
+    let mut decline = Decline::local(DeclineClass::Channel, "batch-full", text);
+    decline.text_zh = "未发送：该通道批次已满，新批次即将开启".into();
     decline
 }
 

@@ -1,5 +1,6 @@
 //! Voids and refunds.
 
+use till_core::batch::SettleRule;
 use till_core::input::Presented;
 use till_core::{
     AttemptState, Effect, Input, LegKind, PaymentId, PaymentState, Purpose, Record, Refusal, Step, Till,
@@ -12,6 +13,35 @@ use crate::samples::{ID, approval, decline, fen, open, presented};
 use crate::scene::{
     answered, approve, ask, go_on, held, lost, money, number, paid, part, prepared, refused, till,
 };
+
+/// Its network counts two items in a batch: a void that was undone is under way again by its late yes, and there is no room
+/// any more for the refund that was let in instead.
+#[test]
+fn i12_what_a_late_answer_left_no_room_for_is_not_sent() {
+    for late in [false, true] {
+        let mut b = paid();
+        let rule = SettleRule { batch_limit: Some(2), ..SettleRule::default() };
+        b.ctx.rules.channels.insert("channel".into(), rule);
+        b.take(&ask(LegKind::Void, 0, None));
+        prepared(&mut b);
+        lost(&mut b);
+        b.take(&Input::Resolve { payment: ID, attempt: 2 });
+        let outcome = UndoOutcome::Undone { money_moved: true, reference: None };
+        b.take(&Input::Undone { payment: ID, attempt: 2, outcome });
+        b.take(&ask(LegKind::Refund, 0, None));
+        if late {
+            let outcome = Outcome::Approved(approval(fen(100)));
+            b.take(&Input::Answered { payment: ID, attempt: 2, outcome });
+        }
+        match prepared(&mut b).record {
+            Some(Record::Sent { .. }) => assert!(!late, "one more than the network counts was sent"),
+            Some(Record::NotSent { decline, .. }) => {
+                assert!(late && decline.code == "batch-full", "{decline:?}")
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
 
 #[test]
 fn a_void_that_is_refused_becomes_a_refund_and_what_cannot_go_back_goes_to_people() {

@@ -8,6 +8,7 @@ use crate::effect::Effect;
 use crate::input::Context;
 use crate::limits::{Instrument, LimitHit, Scope, Use, check_one};
 use crate::machine::Step;
+use crate::payment::Attempt;
 use crate::planted::planted;
 use crate::routing::RouteView;
 use crate::till::Till;
@@ -39,12 +40,23 @@ pub(super) fn roll(till: &Till, ctx: &Context) -> Step {
 /// Whether an item more would be more than the channel's network counts in the open batch.
 pub(in crate::machine) fn batch_is_full(till: &Till, ctx: &Context, channel: &str) -> bool {
     let Some(limit) = ctx.rules.batch_limit(channel) else { return false };
+    counted(till, channel, till.batch(channel)) >= limit.max(1)
+}
+
+/// Whether this item, which is under way in the open batch, is more than its network counts: something that was over by the
+/// time it was let in is under way again.
+pub(in crate::machine) fn is_one_too_many(till: &Till, ctx: &Context, a: &Attempt) -> bool {
+    let Some(limit) = ctx.rules.batch_limit(&a.channel) else { return false };
+    counted(till, &a.channel, a.ids.batch) > limit.max(1)
+}
+
+/// What the network of a channel may come to count under a number of the open batch.
+fn counted(till: &Till, channel: &str, network: u32) -> u32 {
     if planted!(FullIgnored) {
-        return false;
+        return 0;
     }
-    let id = PartId { channel: channel.into(), network: till.batch(channel) };
-    let part = till.batches().open().and_then(|b| b.part(&id));
-    part.is_some_and(|part| part.side_count() >= limit.max(1))
+    let id = PartId { channel: channel.into(), network };
+    till.batches().open().and_then(|b| b.part(&id)).map_or(0, Part::side_count)
 }
 
 /// Looks at once, and not at the next tick, whether the batch that an item was just counted in is full.

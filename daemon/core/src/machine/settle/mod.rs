@@ -29,7 +29,7 @@ pub(super) use close::{close_anyway, settle_again};
 pub(super) use day::{close, tick};
 pub(super) use exchange::{settled, uploaded};
 pub(crate) use full::limits_hit;
-pub(super) use full::{batch_is_full, look_whether_full};
+pub(super) use full::{batch_is_full, is_one_too_many, look_whether_full};
 
 /// Waits for items under way, or for a channel that does not work, before people hear of it: 35 minutes in all.
 const WAITS: u32 = 12;
