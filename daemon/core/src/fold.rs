@@ -362,6 +362,8 @@ fn of_attempt(p: &mut Payment, at: usize, record: &Record, wall_ms: i64, seq: u6
         _ => {}
     }
     if p.attempts[at].state.is_final() {
+        // A card that came for what a given-up attempt took came for nothing else.
+        p.parked |= p.attempt(p.attempts[at].of).is_some_and(|of| of.abandoned);
         // The reversal is disarmed only by this (W2).
         if !p.attempts[at].abandoned || p.open_attempt().is_none() {
             standing(p);
@@ -505,7 +507,8 @@ fn standing(p: &mut Payment) {
     } else if p.parked {
         // The customer has left long ago: nothing waits for another attempt.
         p.state = PaymentState::Cancelled;
-        p.reason = p.attempts.last().map_or("", |a| a.state.as_str()).into();
+        let last = p.attempts.last();
+        p.reason = last.map_or("", |a| if a.stands() { "returned" } else { a.state.as_str() }).into();
     } else {
         p.state = PaymentState::Ready;
         p.reason = why(p);

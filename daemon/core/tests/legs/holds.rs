@@ -1,10 +1,11 @@
 //! Pre-authorisations: completed, released, run out.
 
-use till_core::{AttemptState, Input, LegKind, Payment, PaymentState, Purpose, Refusal, Verdict};
-use till_plugin::channel::{Decline, DeclineClass, NextStep, UndoOutcome};
+use till_core::{Input, LegKind, Payment, PaymentState, Purpose, Refusal};
 
 use crate::samples::{Bench, ID, fen};
-use crate::scene::{approve, ask, go_on, held, lost, money, prepared, refused, till};
+use crate::scene::{
+    approve, ask, go_on, held, lost, money, not_undone, prepared, refused, till, two_people_say,
+};
 
 #[test]
 fn a_hold_is_completed_once_in_whole_or_in_part() {
@@ -82,24 +83,8 @@ fn given_up(replaced: bool) -> Bench {
         b.present();
         approve(&mut b);
     }
-    b.take(&Input::Resolve { payment: ID, attempt: 1 });
-    let settled = Decline {
-        class: DeclineClass::Customer,
-        code: "settled".into(),
-        text: "settled already".into(),
-        text_zh: "已结算".into(),
-        next: NextStep::OtherMethod,
-    };
-    b.take(&Input::Undone { payment: ID, attempt: 1, outcome: UndoOutcome::Refused(settled) });
-    assert_eq!(b.payment().map(|p| p.attempts[0].state), Some(AttemptState::Review));
+    not_undone(&mut b);
     b
-}
-
-fn two_people_say(b: &mut Bench, attempt: u32) {
-    let verdict = Verdict::Happened;
-    let reason = "statement".into();
-    b.take(&Input::ProposeReview { payment: ID, attempt, verdict, reason, operator: "li".into() });
-    b.take(&Input::ConfirmReview { payment: ID, attempt, verdict, operator: "wang".into() });
 }
 
 #[test]

@@ -4,7 +4,10 @@ use till_core::{Effect, Input, LegKind, PaymentState, Record, Refusal, Verdict};
 use till_plugin::channel::QueryOutcome;
 
 use crate::samples::{Bench, ID, approval, fen};
-use crate::scene::{approve, ask, go_on, going_on, lost, money, number, paid, prepared, refused, till};
+use crate::scene::{
+    approve, ask, cash, go_on, going_on, lost, money, not_undone, number, paid, part, prepared, refused,
+    till, two_people_say,
+};
 
 fn in_review() -> Bench {
     let mut b = paid();
@@ -88,5 +91,36 @@ fn a_sale_found_after_a_restart_is_given_back_unless_somebody_acknowledges_it() 
             approve(&mut b);
             assert_eq!((b.state(), money(&b)), (PaymentState::Returned, (100, 100, 100)));
         }
+    }
+}
+
+/// What a given-up attempt took all the same goes back onto its card. The card came for that: the till waits for nobody, and is
+/// free for the next customer.
+#[test]
+fn a_card_that_came_for_its_money_does_not_bring_the_payment_back_to_the_till() {
+    for part_paid in [false, true] {
+        let mut b = till();
+        b.ctx.routes[0].legs[1].instrument = true;
+        b.open_and_confirm();
+        b.present();
+        prepared(&mut b);
+        lost(&mut b);
+        b.take(&Input::Abandon { payment: ID, reason: "pays otherwise".into(), operator: Some("li".into()) });
+        if part_paid {
+            b.take(&Input::Present { payment: ID, presented: part(cash(), 40) });
+            approve(&mut b);
+        }
+        not_undone(&mut b);
+        two_people_say(&mut b, 1);
+        assert_eq!(b.state(), PaymentState::Review);
+        let step = b.take(&ask(LegKind::Refund, 1, None));
+        assert!(step.effects.iter().any(|e| matches!(e, Effect::Arm { .. })), "the card is wanted");
+        b.present();
+        let step = approve(&mut b);
+        assert!(!step.effects.iter().any(|e| matches!(e, Effect::Arm { .. })));
+        let (state, kept) =
+            if part_paid { (PaymentState::PartPaid, 40) } else { (PaymentState::Cancelled, 0) };
+        assert_eq!((b.state(), b.payment().map(|p| p.kept())), (state, Some(fen(kept))));
+        assert!(b.till.foreground().is_none(), "nobody else can pay, and no reader is on");
     }
 }

@@ -2,9 +2,13 @@
 
 use till_core::input::{Context, Presented};
 use till_core::routing::LegTerms;
-use till_core::{Effect, Input, LegKind, PaymentState, Purpose, Refusal, Step, decide};
+use till_core::{
+    AttemptState, Effect, Input, LegKind, PaymentState, Purpose, Refusal, Step, Verdict, decide,
+};
 use till_plugin::Family;
-use till_plugin::channel::{Operation, Outcome, ResolveProfile, Unknown, UnknownReason};
+use till_plugin::channel::{
+    Decline, DeclineClass, Operation, Outcome, ResolveProfile, UndoOutcome, Unknown, UnknownReason,
+};
 
 use crate::samples::{Bench, ID, approval, bank, context, fen, presented, wallet};
 
@@ -121,4 +125,20 @@ pub(crate) fn held() -> Bench {
 
 pub(crate) fn going_on(step: &Step) -> bool {
     step.effects.iter().any(|e| matches!(e, Effect::GoOn { .. }))
+}
+
+/// The network refuses to undo the first attempt, which was given up: people must find out.
+pub(crate) fn not_undone(b: &mut Bench) {
+    b.take(&Input::Resolve { payment: ID, attempt: 1 });
+    let settled = Decline::local(DeclineClass::Customer, "settled", "settled already");
+    b.take(&Input::Undone { payment: ID, attempt: 1, outcome: UndoOutcome::Refused(settled) });
+    assert_eq!(b.payment().map(|p| p.attempts[0].state), Some(AttemptState::Review));
+}
+
+/// That it happened, or that the payment is as it is (attempt 0).
+pub(crate) fn two_people_say(b: &mut Bench, attempt: u32) {
+    let verdict = Verdict::Happened;
+    let reason = "statement".into();
+    b.take(&Input::ProposeReview { payment: ID, attempt, verdict, reason, operator: "li".into() });
+    b.take(&Input::ConfirmReview { payment: ID, attempt, verdict, operator: "wang".into() });
 }
