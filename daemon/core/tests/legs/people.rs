@@ -1,6 +1,6 @@
 //! What two people decide, and what somebody acknowledges.
 
-use till_core::{Effect, Input, LegKind, PaymentState, Record, Refusal, Verdict};
+use till_core::{Effect, Input, LegKind, Payment, PaymentState, Record, Refusal, Verdict};
 use till_plugin::channel::QueryOutcome;
 
 use crate::samples::{Bench, ID, approval, fen};
@@ -120,7 +120,7 @@ fn a_card_that_came_for_its_money_does_not_bring_the_payment_back_to_the_till() 
         assert!(!step.effects.iter().any(|e| matches!(e, Effect::Arm { .. })));
         let (state, kept) =
             if part_paid { (PaymentState::PartPaid, 40) } else { (PaymentState::Cancelled, 0) };
-        assert_eq!((b.state(), b.payment().map(|p| p.kept())), (state, Some(fen(kept))));
+        assert_eq!((b.state(), b.payment().map(Payment::kept)), (state, Some(fen(kept))));
         assert!(b.till.foreground().is_none(), "nobody else can pay, and no reader is on");
     }
 }

@@ -36,7 +36,7 @@ fn i12_what_a_late_answer_left_no_room_for_is_not_sent() {
         match prepared(&mut b).record {
             Some(Record::Sent { .. }) => assert!(!late, "one more than the network counts was sent"),
             Some(Record::NotSent { decline, .. }) => {
-                assert!(late && decline.code == "batch-full", "{decline:?}")
+                assert!(late && decline.code == "batch-full", "{decline:?}");
             }
             other => panic!("{other:?}"),
         }
