@@ -1,10 +1,10 @@
 //! Pre-authorisations: completed, released, run out.
 
-use till_core::{Input, LegKind, Payment, PaymentState, Purpose, Refusal};
+use till_core::{Input, LegKind, Payment, PaymentState, Refusal};
 
 use crate::samples::{Bench, ID, fen};
 use crate::scene::{
-    approve, ask, go_on, held, lost, money, not_undone, prepared, refused, till, two_people_say,
+    approve, ask, give_up, go_on, held, hold_begun, money, not_undone, refused, two_people_say,
 };
 
 #[test]
@@ -60,25 +60,8 @@ fn a_hold_is_released_cancelled_or_runs_out_and_takes_nothing() {
 
 /// A hold that was given up, and maybe replaced, and could not be undone: in review.
 fn given_up(replaced: bool) -> Bench {
-    let mut b = till();
-    b.take(&Input::Open {
-        payment: ID,
-        purpose: Purpose::Hold,
-        key: String::new(),
-        amount: fen(100),
-        subject: "room".into(),
-        operator: None,
-        training: false,
-    });
-    b.take(&Input::Confirm { payment: ID, amount: fen(100) });
-    b.present();
-    prepared(&mut b);
-    lost(&mut b);
-    b.take(&Input::Abandon {
-        payment: ID,
-        reason: "pays by another card".into(),
-        operator: Some("li".into()),
-    });
+    let mut b = hold_begun();
+    give_up(&mut b);
     if replaced {
         b.present();
         approve(&mut b);

@@ -5,8 +5,8 @@ use till_plugin::channel::QueryOutcome;
 
 use crate::samples::{Bench, ID, approval, fen};
 use crate::scene::{
-    approve, ask, cash, go_on, going_on, lost, money, not_undone, number, paid, part, prepared, refused,
-    till, two_people_say,
+    approve, ask, cash, give_up, go_on, going_on, lost, money, not_undone, number, paid, part, prepared,
+    refused, till, two_people_say,
 };
 
 fn in_review() -> Bench {
@@ -103,9 +103,7 @@ fn a_card_that_came_for_its_money_does_not_bring_the_payment_back_to_the_till() 
         b.ctx.routes[0].legs[1].instrument = true;
         b.open_and_confirm();
         b.present();
-        prepared(&mut b);
-        lost(&mut b);
-        b.take(&Input::Abandon { payment: ID, reason: "pays otherwise".into(), operator: Some("li".into()) });
+        give_up(&mut b);
         if part_paid {
             b.take(&Input::Present { payment: ID, presented: part(cash(), 40) });
             approve(&mut b);

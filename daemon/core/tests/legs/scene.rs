@@ -104,7 +104,8 @@ pub(crate) fn paid() -> Bench {
     b
 }
 
-pub(crate) fn held() -> Bench {
+/// A card for a hold over CNY 1.00 was presented.
+pub(crate) fn hold_begun() -> Bench {
     let mut b = till();
     b.take(&Input::Open {
         payment: ID,
@@ -118,6 +119,11 @@ pub(crate) fn held() -> Bench {
     b.take(&Input::Confirm { payment: ID, amount: fen(100) });
     b.present();
     assert_eq!(b.attempt().kind, LegKind::Hold);
+    b
+}
+
+pub(crate) fn held() -> Bench {
+    let mut b = hold_begun();
     approve(&mut b);
     assert_eq!(b.state(), PaymentState::Authorised);
     b
@@ -125,6 +131,13 @@ pub(crate) fn held() -> Bench {
 
 pub(crate) fn going_on(step: &Step) -> bool {
     step.effects.iter().any(|e| matches!(e, Effect::GoOn { .. }))
+}
+
+/// No answer to the attempt under way, and nobody waits for one: the customer pays otherwise.
+pub(crate) fn give_up(b: &mut Bench) {
+    prepared(b);
+    lost(b);
+    b.take(&Input::Abandon { payment: ID, reason: "pays otherwise".into(), operator: Some("li".into()) });
 }
 
 /// The network refuses to undo the first attempt, which was given up: people must find out.
