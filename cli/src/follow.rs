@@ -50,6 +50,8 @@ pub struct Follower {
     attempt_state: String,
     /// An attempt ended without money; its reason is still to come.
     came_back: bool,
+    /// What was presented last is a code that the till shows: the customer reads, and takes the time for it.
+    shows_code: bool,
 }
 
 impl Follower {
@@ -63,6 +65,7 @@ impl Follower {
             channel: String::new(),
             attempt_state: String::new(),
             came_back: false,
+            shows_code: false,
         }
     }
 
@@ -88,6 +91,10 @@ impl Follower {
                 self.properties(changed)
             }
             Change::Presented { device, family, masked } if mine => {
+                self.shows_code = family == "qr-shown";
+                if self.shows_code {
+                    return Vec::new();
+                }
                 let device = if device.is_empty() { say("tillctl", "tillctl") } else { clean(device) };
                 let read = say("read", "读到");
                 vec![Step::Line(format!("{device}: {read} {} {}", clean(family), clean(masked)))]
@@ -212,6 +219,10 @@ impl Follower {
             "approved" => ("approved", "已批准"),
             "declined" => ("declined", "已拒绝"),
             "not-sent" => ("not sent: nothing left the till", "未发送"),
+            "querying" if self.shows_code => (
+                "waiting until the customer has scanned the code and paid; take no other money for this payment",
+                "等待顾客扫码付款；请勿重复收款",
+            ),
             "querying" => (
                 "no sure answer: asking the network; take no other money for this payment",
                 "结果未知：正在查询；请勿重复收款",

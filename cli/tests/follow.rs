@@ -114,6 +114,27 @@ fn a_decline_is_told_with_its_reason_before_the_next_try() {
     );
 }
 
+/// The till asks the network from the first moment on: that is no doubt, the customer is only slower than a network.
+#[test]
+fn a_code_that_is_shown_is_waited_for_and_was_read_by_nobody() {
+    let presented = |family: &str| {
+        let (device, masked) = (String::new(), String::new());
+        at(MINE, Change::Presented { device, family: family.into(), masked })
+    };
+    let told = tell(&[presented("qr-shown"), properties("tendering", "alipay", "querying", "")]);
+    let waits = "alipay: waiting until the customer has scanned the code and paid; take no other money for this payment";
+    assert_eq!(told, [line(waits)]);
+    let told = tell(&[
+        presented("qr-shown"),
+        presented("qr-alipay"),
+        properties("tendering", "alipay", "querying", ""),
+    ]);
+    assert_eq!(
+        told[1..],
+        [line("alipay: no sure answer: asking the network; take no other money for this payment")]
+    );
+}
+
 #[test]
 fn other_payments_say_nothing_here() {
     assert_eq!(tell(&[state(OTHER, "tendering", "paid"), state(OTHER, "draft", "cancelled")]), []);
