@@ -136,8 +136,8 @@ fn let_go(journal: &Journal, logs: &JournalLog, keep: Retention, unfinished: &BT
 fn first_of(journal: &Journal, payments: &BTreeSet<PaymentId>) -> Result<Option<u64>, JournalError> {
     let mut first = None;
     for id in payments {
-        let own = journal.frames_by_subject(&id.0)?.first().map(|frame| frame.seq);
-        first = first.into_iter().chain(own).min();
+        let own = journal.by_subject_after(&id.0, 0, 1)?;
+        first = first.into_iter().chain(own.first().map(|record| record.seq)).min();
     }
     Ok(first)
 }
@@ -237,6 +237,12 @@ mod tests {
         Journal::open(options, DeviceKey::new(&[3; 32]), Arc::<Days>::clone(clock)).unwrap().0
     }
 
+    fn fresh() -> (tempfile::TempDir, Arc<Days>, Journal) {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Arc::new(Days(AtomicI64::new(0))));
+        let journal = open(dir.path(), &clock);
+        (dir, clock, journal)
+    }
+
     fn sell(journal: &Journal, from: u64, to: u64) {
         for n in from..to {
             let mut id = [5; 16];
@@ -264,6 +270,12 @@ mod tests {
             .unwrap();
     }
 
+    /// What is older than the second newest may go.
+    fn two_snapshots(journal: &Journal) {
+        snapshot(journal);
+        snapshot(journal);
+    }
+
     fn after_months(journal: &Journal) {
         let unfinished = fold(journal).unwrap().unfinished();
         let_go(journal, &JournalLog::new(journal.clone()), Retention::months(18, 0), &unfinished);
@@ -276,9 +288,7 @@ mod tests {
 
     #[test]
     fn a_start_from_a_snapshot_is_a_start_from_all_records() {
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(Days(AtomicI64::new(0)));
-        let journal = open(dir.path(), &clock);
+        let (_dir, _, journal) = fresh();
         sell(&journal, 0, 120);
         snapshot(&journal);
         sell(&journal, 120, 160);
@@ -305,13 +315,10 @@ mod tests {
 
     #[test]
     fn after_old_records_went_the_state_is_the_same_and_their_money_is_in_the_summary() {
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(Days(AtomicI64::new(0)));
-        let journal = open(dir.path(), &clock);
+        let (dir, clock, journal) = fresh();
         sell(&journal, 0, 350);
         let before = fold(&journal).unwrap();
-        snapshot(&journal);
-        snapshot(&journal);
+        two_snapshots(&journal);
         clock.0.store(700, Ordering::Relaxed);
         after_months(&journal);
         let summary = journal.summary().unwrap().expect("nothing was removed");
@@ -327,8 +334,7 @@ mod tests {
 
         // A second removal counts the first one's payments too, each once.
         sell(&journal, 350, 700);
-        snapshot(&journal);
-        snapshot(&journal);
+        two_snapshots(&journal);
         clock.0.store(1400, Ordering::Relaxed);
         after_months(&journal);
         let second: Totals = serde_json::from_slice(&journal.summary().unwrap().unwrap().totals).unwrap();
@@ -338,9 +344,7 @@ mod tests {
 
     #[test]
     fn records_of_what_is_not_over_stay_however_old_they_are() {
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(Days(AtomicI64::new(0)));
-        let journal = open(dir.path(), &clock);
+        let (_dir, clock, journal) = fresh();
         sell(&journal, 0, 100);
         let id = PaymentId([9; 16]);
         let amount = Money::new(100, "CNY".parse().unwrap());
@@ -348,8 +352,7 @@ mod tests {
         write(&journal, &Record::Opened { payment: id, key, amount, subject, operator: None });
         let first = journal.head().seq;
         sell(&journal, 100, 400);
-        snapshot(&journal);
-        snapshot(&journal);
+        two_snapshots(&journal);
         clock.0.store(700, Ordering::Relaxed);
         after_months(&journal);
         let from = journal.stats().first_seq;
@@ -363,12 +366,9 @@ mod tests {
 
     #[test]
     fn s46_of_a_payment_whose_records_were_removed_the_answer_names_its_evidence_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(Days(AtomicI64::new(0)));
-        let journal = open(dir.path(), &clock);
+        let (_dir, clock, journal) = fresh();
         sell(&journal, 0, 350);
-        snapshot(&journal);
-        snapshot(&journal);
+        two_snapshots(&journal);
         let first = journal.range(1, 1).unwrap()[0].stamp.wall_ms - 86_400_000;
         let id = |ms: i64| {
             let seconds = u64::try_from(ms / 1_000).unwrap();
@@ -391,9 +391,7 @@ mod tests {
 
     #[test]
     fn snapshots_come_by_themselves_and_a_ledgers_log_keeps_its_begin() {
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(Days(AtomicI64::new(0)));
-        let journal = open(dir.path(), &clock);
+        let (dir, clock, journal) = fresh();
         let entry = NewRecord { kind: KIND_INSTANCE_LOG, subject: [8; 16], payload: vec![1] };
         journal.append(vec![entry], Urgency::Finish).unwrap().wait().unwrap();
         let config = JournalConfig {
