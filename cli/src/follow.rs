@@ -52,6 +52,8 @@ pub struct Follower {
     came_back: bool,
     /// What was presented last is a code that the till shows: the customer reads, and takes the time for it.
     shows_code: bool,
+    /// Who follows brings what pays: see [`Follower::with_brought`].
+    brought: bool,
 }
 
 impl Follower {
@@ -66,7 +68,15 @@ impl Follower {
             attempt_state: String::new(),
             came_back: false,
             shows_code: false,
+            brought: false,
         }
+    }
+
+    /// What pays is brought by who follows, not by the customer: nobody is asked to present anything.
+    #[must_use]
+    pub fn with_brought(mut self, brought: bool) -> Self {
+        self.brought = brought;
+        self
     }
 
     /// The state that was heard of last.
@@ -139,6 +149,7 @@ impl Follower {
         let reason = if reason.is_empty() { String::new() } else { format!(" ({})", clean(reason)) };
         let line = |en: &str, zh: &str| Step::Line(format!("{}{reason}", self.look.say(en, zh)));
         match new {
+            "ready" if old == "draft" && self.brought => Vec::new(),
             "ready" if old == "draft" => vec![line(
                 "ready: ask the customer for card, code or cash",
                 "就绪：请顾客刷卡、出示付款码或付现金",

@@ -93,13 +93,14 @@ pub(crate) async fn run(session: &Session, args: &Pay, order: Order, open: Open<
     };
     let id = paths::payment_id(&path).unwrap_or_default().to_owned();
     let payment = session.payment(&path).await?;
+    let one_shot = order.tendered.is_some() || order.wants_code || args.show_code;
     let mut run = Run {
         session,
         payment: &payment,
         id: id.clone(),
-        follower: Follower::new(&session.look, path.clone(), currency),
+        follower: Follower::new(&session.look, path.clone(), currency).with_brought(one_shot),
         asked_to_cancel: false,
-        one_shot: order.tendered.is_some() || order.wants_code || args.show_code,
+        one_shot,
         refused: None,
         part: order.part.is_some(),
         paid_before: 0,

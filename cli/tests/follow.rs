@@ -135,6 +135,18 @@ fn a_code_that_is_shown_is_waited_for_and_was_read_by_nobody() {
     );
 }
 
+/// `tillctl pay --cash`, `--code` and `--show-code` bring what pays: a cashier who then asks the customer for a card has two ways
+/// to be paid in hand.
+#[test]
+fn who_brings_what_pays_is_not_told_to_ask_for_it() {
+    let mut brings = follower().with_brought(true);
+    assert_eq!(brings.hear(&state(MINE, "draft", "ready")), []);
+    assert_eq!(
+        follower().hear(&state(MINE, "draft", "ready")),
+        [line("ready: ask the customer for card, code or cash")]
+    );
+}
+
 #[test]
 fn other_payments_say_nothing_here() {
     assert_eq!(tell(&[state(OTHER, "tendering", "paid"), state(OTHER, "draft", "cancelled")]), []);

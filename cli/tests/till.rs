@@ -26,7 +26,10 @@ fn cash_is_paid_listed_shown_and_journalled() {
     let text = out(&paid);
     assert_eq!(code(&paid), 0, "{text}{}", err(&paid));
     assert!(text.starts_with("CNY 128.50"), "{text}");
-    assert!(text.contains("ready: ask the customer") && text.contains("\npaid\n"), "{text}");
+    assert!(
+        !text.contains("ask the customer") && text.contains("\npaid\n"),
+        "the cashier has the cash: {text}"
+    );
     assert!(text.contains("change: CNY 21.50"), "{text}");
     assert!(text.contains("好味小馆"), "no receipt: {text}");
 

@@ -6,6 +6,7 @@
 pub mod books;
 pub mod client;
 pub mod login1;
+pub mod memory;
 mod mortal;
 pub mod polkit;
 pub mod rig;

@@ -1,8 +1,10 @@
 //! Looks for secrets where they must not be, in every shape in which a program could have left them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use aho_corasick::AhoCorasick;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -88,6 +90,39 @@ impl Needle {
     /// All shapes, for a control that must find each.
     pub fn shapes(&self) -> &[(&'static str, Vec<u8>)] {
         &self.shapes
+    }
+}
+
+/// All shapes of all secrets, looked for in one pass: for megabytes.
+pub struct Search<'n> {
+    automaton: AhoCorasick,
+    /// Of each pattern: its secret and its shape.
+    patterns: Vec<(&'n str, &'static str)>,
+}
+
+impl<'n> Search<'n> {
+    /// Looks for these.
+    ///
+    /// # Errors
+    /// They are too many.
+    pub fn new(needles: &'n [Needle]) -> std::io::Result<Self> {
+        let shapes = || needles.iter().flat_map(|n| n.shapes.iter().map(move |s| (n, s)));
+        let automaton = AhoCorasick::new(shapes().map(|(_, (_, bytes))| bytes));
+        Ok(Self {
+            automaton: automaton.map_err(std::io::Error::other)?,
+            patterns: shapes().map(|(needle, (shape, _))| (needle.name.as_str(), *shape)).collect(),
+        })
+    }
+
+    /// Looks through bytes; each secret is told once a place and shape.
+    pub fn bytes(&self, place: &str, hay: &[u8], found: &mut Vec<Found>) {
+        let mut seen = BTreeSet::new();
+        for hit in self.automaton.find_overlapping_iter(hay) {
+            let number = hit.pattern().as_usize();
+            if let Some((what, shape)) = self.patterns.get(number).filter(|_| seen.insert(number)) {
+                found.push(Found { what: (*what).to_owned(), shape, place: place.to_owned() });
+            }
+        }
     }
 }
 

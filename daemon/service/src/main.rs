@@ -1,11 +1,18 @@
 //! `tilld`: the payment-terminal service.
 
+use std::alloc::System;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tilld::config::{self, Sources};
 use tilld::{logging, service};
+use zeroizing_alloc::ZeroAlloc;
+
+/// What is given back is wiped first: by the bus, the parsers and the buffers of every library, too. In the plugins' processes
+/// `till-plugin-host` does the same.
+#[global_allocator]
+static MEMORY: ZeroAlloc<System> = ZeroAlloc(System);
 
 // The simulation's planted faults are never in a till.
 const _: () = assert!(!till_core::planted::PLANTED, "tilld cannot be built with till-core's planted faults");

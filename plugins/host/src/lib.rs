@@ -20,6 +20,7 @@ mod tap;
 mod transport;
 mod verify;
 mod wake;
+mod wipe;
 
 use std::process::ExitCode;
 
@@ -78,6 +79,7 @@ pub fn run(options: &Options) -> ExitCode {
     };
     layers.push(confine::files(options));
     layers.push(confine::calls(options));
+    layers.push(wipe::layer_of_wiping());
     link.send(&FromHost::Hello(Hello {
         protocol: PROTOCOL,
         plugin: loaded.id,

@@ -11,6 +11,6 @@ pub(crate) use calls::calls;
 pub(crate) use files::files;
 pub(crate) use process::process;
 
-fn layer(name: &str, level: impl Into<String>) -> Layer {
+pub(crate) fn layer(name: &str, level: impl Into<String>) -> Layer {
     Layer { name: name.into(), level: level.into() }
 }

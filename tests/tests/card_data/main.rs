@@ -1,6 +1,8 @@
 //! Card numbers, track data, wallet codes and keys are nowhere but where they must be: not in the journal, the logs, on
 //! D-Bus, on receipts, in the environment, in arguments, and no process may leave a core.
 
+mod memory;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
