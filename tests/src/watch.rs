@@ -43,6 +43,11 @@ impl Watch {
         Ok(Self { seen, grew, task })
     }
 
+    /// Nothing more will come: the bus has ended, or has sent a listener away that fell behind.
+    pub fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Everything so far.
     pub fn all(&self) -> Vec<Event> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()

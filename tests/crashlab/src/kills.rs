@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use till_dbus::events::Change;
+use till_dbus::events::{Change, Event};
 use till_dbus::{Journal1Proxy, Options, Settlement1Proxy};
 use till_powercut::Rng;
 use till_tests::{Client, Rig, RigOptions, Watch};
@@ -28,6 +28,8 @@ pub struct Shop {
     watch: Watch,
     /// Record → payment and state that it was told to have made.
     told: BTreeMap<u64, (String, String)>,
+    /// How much of what the front-end heard has gone into `told`.
+    read: usize,
     number: u64,
     /// Lines of the log that are no false alarms: said while its disk went away.
     forgiven: usize,
@@ -45,7 +47,7 @@ impl Shop {
         let watch = Watch::new(rig.bus.address()).await?;
         rig.start_till()?;
         let client = rig.wait_ready().await?;
-        Ok(Self { rig, client, watch, told: BTreeMap::new(), number: 0, forgiven: 0 })
+        Ok(Self { rig, client, watch, told: BTreeMap::new(), read: 0, number: 0, forgiven: 0 })
     }
 
     /// Sales until something stops it.
@@ -63,25 +65,39 @@ impl Shop {
     }
 
     /// How many records it was told of.
-    pub fn heard(&self) -> usize {
-        let seq = |e: &till_dbus::events::Event| match e.change {
-            Change::PaymentState { seq, .. } => Some(seq),
+    ///
+    /// # Errors
+    /// Nobody listens any more: the bus has sent the front-end away.
+    pub fn heard(&mut self) -> Result<usize, LabError> {
+        if self.watch.is_over() {
+            return Err(LabError::Lab("the bus has sent away the front-end that listens".into()));
+        }
+        self.remember();
+        Ok(self.told.len())
+    }
+
+    /// Takes over what has been told since the last time: each event once, as a front-end that falls behind is sent away.
+    fn remember(&mut self) {
+        let told = |event: &Event| match &event.change {
+            Change::PaymentState { new, seq, .. } => {
+                let payment = event.path.as_str().rsplit("/p").next().unwrap_or_default().to_owned();
+                Some((*seq, (payment, new.clone())))
+            }
             _ => None,
         };
-        let new: std::collections::BTreeSet<u64> =
-            self.watch.look(|seen| seen.iter().filter_map(seq).collect());
-        self.told.len() + new.iter().filter(|seq| !self.told.contains_key(seq)).count()
+        let read = self.read;
+        let (new, count) = self.watch.look(|seen| {
+            let new: Vec<_> = seen.iter().skip(read).filter_map(told).collect();
+            (new, seen.len())
+        });
+        self.told.extend(new);
+        self.read = count;
     }
 
     /// Kills the daemon, and remembers what had been told by then.
     pub fn kill(&mut self) {
         self.rig.kill_till();
-        for event in self.watch.all() {
-            if let Change::PaymentState { new, seq, .. } = event.change {
-                let payment = event.path.as_str().rsplit("/p").next().unwrap_or_default().to_owned();
-                self.told.insert(seq, (payment, new));
-            }
-        }
+        self.remember();
     }
 
     /// What the log says up to now is no false alarm: the disk was taken from under the daemon.
@@ -92,6 +108,7 @@ impl Shop {
     /// Starts it again, and waits until all works.
     pub async fn start(&mut self) -> Result<(), LabError> {
         self.watch = Watch::new(self.rig.bus.address()).await?;
+        self.read = 0;
         self.rig.start_till()?;
         self.client = self.rig.wait_ready().await?;
         Ok(())

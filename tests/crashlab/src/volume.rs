@@ -110,8 +110,8 @@ pub async fn run(rounds: usize, acks: usize, seed: u64) -> Result<Line, LabError
     let mut rng = Rng(seed);
     let mut failed = Vec::new();
     for round in 0..rounds {
-        let owed = shop.heard() + acks;
-        while shop.heard() < owed {
+        let owed = shop.heard()? + acks;
+        while shop.heard()? < owed {
             // Mostly cash: it is the fastest way to promises.
             let sale = if rng.below(20) == 0 { Sale::any(&mut rng) } else { Sale::Cash };
             shop.sell(sale).await?;
@@ -136,7 +136,7 @@ pub async fn run(rounds: usize, acks: usize, seed: u64) -> Result<Line, LabError
         let wrong = shop.faults().await?;
         failed.extend(wrong.into_iter().map(|said| Failure { cut: cut.clone(), said }));
     }
-    let told = shop.heard();
+    let told = shop.heard()?;
     shop.kill();
     drop(shop);
     Ok(Line::of(NAME, format!("{rounds} rounds, {told} records told"), failed, begun.elapsed()))

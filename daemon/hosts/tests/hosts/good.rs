@@ -25,7 +25,8 @@ async fn it_becomes_ready_says_who_it_is_and_is_confined() {
     assert_eq!(info.driver().unwrap().model, "good");
     assert!(info.rustc.starts_with("rustc "), "{info:?}");
     let layers = info.layers();
-    for layer in ["parent-death", "rlimits", "no-new-privs", "no-dump", "landlock", "seccomp", "wiped-memory"] {
+    for layer in ["parent-death", "rlimits", "no-new-privs", "no-dump", "landlock", "seccomp", "wiped-memory"]
+    {
         assert!(layers.contains_key(layer), "{layer} is not reported: {layers:?}");
     }
     // What a kernel always has must be whole, and what the plugin frees goes through the host.
