@@ -10,7 +10,7 @@ use super::{CODES, DECLINED, PAN, SECRET, day, tracks};
 
 /// Looks through `tilld` and every plugin host.
 fn look(rig: &Rig, needles: &[Needle], found: &mut Vec<Found>) {
-    let search = Search::new(needles).unwrap();
+    let search = Search::new(needles).unwrap_or_else(|e| panic!("{e}"));
     let name = |line: &str| {
         let mut words = line.split(' ').skip_while(|word| *word != "--id");
         words.nth(1).unwrap_or("a host").to_owned()
@@ -19,7 +19,7 @@ fn look(rig: &Rig, needles: &[Needle], found: &mut Vec<Found>) {
     let all: Vec<_> = hosts.chain(rig.pid().map(|pid| (pid, "tilld".to_owned()))).collect();
     assert!(all.len() >= 7, "{all:?}");
     for (pid, who) in &all {
-        let looked = memory::search(*pid, who, &search, found).unwrap();
+        let looked = memory::search(*pid, who, &search, found).unwrap_or_else(|e| panic!("{who}: {e}"));
         assert!(looked > 200_000, "only {looked} bytes of {who} could be looked at");
     }
 }
