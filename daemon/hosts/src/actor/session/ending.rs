@@ -5,7 +5,7 @@ use std::time::Duration;
 use till_plugin::{ErrorCode, PluginError};
 
 use super::failure;
-use super::serving::{Phase, Serving, protocol};
+use super::serving::{Phase, Serving, answer, protocol};
 use crate::actor::End;
 use crate::actor::process::describe;
 use crate::error::{Failure, FailureKind, HostError};
@@ -58,11 +58,11 @@ impl Serving<'_> {
             } else {
                 HostError::Died { instance: instance.clone(), failure: failure.clone() }
             };
-            let _ = running.reply.send(Err(error));
+            answer(running.reply, Err(error));
         }
         for (call, _) in std::mem::take(&mut self.queue) {
             let error = HostError::NotRunning { instance: instance.clone(), why: failure.reason.clone() };
-            let _ = call.reply.send(Err(error));
+            answer(call.reply, Err(error));
         }
         let ready_for = self.ready_since.map(|t| t.elapsed());
         match self.phase {

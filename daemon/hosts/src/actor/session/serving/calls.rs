@@ -35,7 +35,7 @@ impl Serving<'_> {
             }
             if call.cancelled.try_recv() == Err(oneshot::error::TryRecvError::Closed) {
                 let instance = self.actor.spec.id.clone();
-                let _ = call.reply.send(Err(HostError::Cancelled { instance }));
+                answer(call.reply, Err(HostError::Cancelled { instance }));
                 continue;
             }
             let id = self.next_id;
@@ -52,7 +52,7 @@ impl Serving<'_> {
                 payload.zeroize();
                 if sent.is_err() {
                     let instance = self.actor.spec.id.clone();
-                    let _ = call.reply.send(Err(HostError::TooBig { instance, length }));
+                    answer(call.reply, Err(HostError::TooBig { instance, length }));
                     continue;
                 }
             }
@@ -71,7 +71,8 @@ impl Serving<'_> {
     pub(super) fn send_cancel(&mut self) {
         if let Some(running) = &mut self.running {
             running.cancel_sent = true;
-            let _ = self.link.send(&ToHost::Cancel { id: running.id });
+            let id = running.id;
+            self.tell(&ToHost::Cancel { id });
         }
     }
 
@@ -96,8 +97,7 @@ impl Serving<'_> {
                     error.message = redact(&error.message, MAX_LOG);
                     HostError::Refused { instance, error }
                 });
-                // Nobody may be waiting any more.
-                let _ = running.reply.send(result);
+                answer(running.reply, result);
                 Ok(())
             }
             running => {
@@ -106,6 +106,14 @@ impl Serving<'_> {
             }
         }
     }
+}
+
+/// Answers whoever called. Nobody may be waiting any more: who gives a call up decides without its answer.
+pub(in crate::actor::session) fn answer(
+    reply: oneshot::Sender<Result<Vec<u8>, HostError>>,
+    result: Result<Vec<u8>, HostError>,
+) {
+    drop(reply.send(result));
 }
 
 /// Resolves when the running call is cancelled and the host does not know yet.

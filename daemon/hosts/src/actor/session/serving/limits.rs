@@ -6,7 +6,7 @@ use std::time::Duration;
 use till_plugin::proto::ToHost;
 use tokio::time::Instant;
 
-use super::{Phase, Serving, failure};
+use super::{Phase, Serving, answer, failure};
 use crate::error::{FailureKind, HostError};
 
 impl Serving<'_> {
@@ -67,7 +67,7 @@ impl Serving<'_> {
         self.queue = rest;
         for (call, _) in gone_by {
             let instance = self.actor.spec.id.clone();
-            let _ = call.reply.send(Err(HostError::Busy { instance, waited: call.timeout }));
+            answer(call.reply, Err(HostError::Busy { instance, waited: call.timeout }));
         }
         if now >= self.ping_at {
             if self.unanswered >= timing.missed_pings {
@@ -75,12 +75,12 @@ impl Serving<'_> {
                 self.killed = Some(failure(FailureKind::Unresponsive, reason));
                 return;
             }
+            self.ping_at = now + timing.ping;
             // Before its hello the host reads nothing yet.
             if !matches!(self.phase, Phase::Hello { .. }) {
                 self.unanswered += 1;
-                let _ = self.link.send(&ToHost::Ping { nonce: self.next_id });
+                self.tell(&ToHost::Ping { nonce: self.next_id });
             }
-            self.ping_at = now + timing.ping;
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use till_plugin::proto::{Create, FromHost, Hello, ToHost};
 use tokio::time::{Instant, sleep_until};
 
+pub(super) use self::calls::answer;
 use self::calls::{Running, cancelled};
 pub(super) use self::told::Rate;
 use super::failure;
@@ -131,16 +132,22 @@ impl<'a> Serving<'a> {
                 () = self.link.turn() => {}
                 ended = self.process.turn() => if ended { break },
                 () = cancelled(self.running.as_mut()) => self.send_cancel(),
-                answer = self.logs.answer() => {
-                    // What does not fit cannot be: a page holds less than a frame.
-                    let _ = self.link.send(&answer);
-                }
+                answer = self.logs.answer() => self.tell(&answer),
                 () = recording_over(self.actor.tap.as_ref()) => self.stop_recording(),
                 () = sleep_until(timer) => self.tick(),
                 command = self.actor.commands.recv() => self.command(command),
             }
         }
         self.end().await
+    }
+
+    /// Tells the host something of the daemon's own. It always fits a frame; a host that would wait for it for ever is ended. One that
+    /// is gone is noticed by reading.
+    fn tell(&mut self, message: &ToHost) {
+        if let Err(e) = self.link.send(message) {
+            let reason = format!("it cannot be told what it waits for: {e}; killed");
+            self.killed.get_or_insert_with(|| failure(FailureKind::Protocol, reason));
+        }
     }
 
     fn command(&mut self, command: Option<Command>) {
@@ -164,14 +171,14 @@ impl<'a> Serving<'a> {
         let masking = self.actor.recording();
         // Before its hello it does not listen yet; it is told before its instance is made.
         if masking.is_some() && !matches!(self.phase, Phase::Hello { .. }) {
-            let _ = self.link.send(&ToHost::Record { masking });
+            self.tell(&ToHost::Record { masking });
         }
     }
 
     fn stop_recording(&mut self) {
         self.actor.tap = None;
         if !matches!(self.phase, Phase::Hello { .. }) {
-            let _ = self.link.send(&ToHost::Record { masking: None });
+            self.tell(&ToHost::Record { masking: None });
         }
     }
 
@@ -183,7 +190,7 @@ impl<'a> Serving<'a> {
             (Phase::Stopping { then: was, .. }, then) => *was = then,
             (phase, then) => {
                 *phase = Phase::Stopping { by: Instant::now() + self.actor.config.timing.stop, then };
-                let _ = self.link.send(&ToHost::Stop);
+                self.tell(&ToHost::Stop);
             }
         }
     }
@@ -224,7 +231,7 @@ impl<'a> Serving<'a> {
             FromHost::StorePut { id, key, value } => {
                 self.count_event()?;
                 let error = self.put(key, value).await;
-                let _ = self.link.send(&ToHost::StoreDone { id, error });
+                self.tell(&ToHost::StoreDone { id, error });
             }
             FromHost::LogAppend { id, bytes } => self.logs.append(id, bytes)?,
             FromHost::LogRead { id, after, max } => self.logs.read(id, after, max)?,

@@ -74,7 +74,7 @@ impl Serving<'_> {
 
     fn ask_rules(&mut self, info: HostInfo) {
         let timeout = self.actor.config.timing.create;
-        let _ = self.link.send(&ToHost::Call {
+        self.tell(&ToHost::Call {
             id: RULES_CALL,
             method: method::LEG_RULES_1,
             timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
