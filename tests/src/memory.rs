@@ -71,14 +71,23 @@ pub fn search(pid: u32, who: &str, search: &Search<'_>, found: &mut Vec<Found>) 
     let pagemap = File::open(format!("/proc/{pid}/pagemap"))?;
     let mut looked = 0;
     for mapping in mappings(pid)? {
-        for (from, to) in touched(&pagemap, &mapping)? {
+        let place = format!("{who}: {}", mapping.name);
+        let mut look = |from: u64, to: u64| -> io::Result<()> {
             let mut bytes = vec![0; usize::try_from(to - from).map_err(io::Error::other)?];
-            // Given back to the system since: nothing is there.
-            if memory.read_exact_at(&mut bytes, from).is_err() {
-                continue;
-            }
+            memory.read_exact_at(&mut bytes, from)?;
             looked += to - from;
-            search.bytes(&format!("{who}: {}", mapping.name), &bytes, found);
+            search.bytes(&place, &bytes, found);
+            Ok(())
+        };
+        for (from, to) in touched(&pagemap, &mapping)? {
+            if look(from, to).is_err() {
+                // Some of these pages were given back to the system meanwhile: nothing is there. The others are looked at.
+                let mut page = from;
+                while page < to {
+                    let _gone = look(page, to.min(page + PAGE));
+                    page += PAGE;
+                }
+            }
         }
     }
     Ok(looked)

@@ -93,7 +93,7 @@ impl Needle {
     }
 }
 
-/// All shapes of all secrets, looked for in one pass: for megabytes.
+/// All shapes of all secrets, looked for in one pass: there are megabytes to look through.
 pub struct Search<'n> {
     automaton: AhoCorasick,
     /// Of each pattern: its secret and its shape.
@@ -103,15 +103,15 @@ pub struct Search<'n> {
 impl<'n> Search<'n> {
     /// Looks for these.
     ///
-    /// # Errors
-    /// They are too many.
-    pub fn new(needles: &'n [Needle]) -> std::io::Result<Self> {
+    /// # Panics
+    /// They are more than 2^31.
+    pub fn new(needles: &'n [Needle]) -> Self {
         let shapes = || needles.iter().flat_map(|n| n.shapes.iter().map(move |s| (n, s)));
         let automaton = AhoCorasick::new(shapes().map(|(_, (_, bytes))| bytes));
-        Ok(Self {
-            automaton: automaton.map_err(std::io::Error::other)?,
+        Self {
+            automaton: automaton.unwrap_or_else(|e| panic!("{e}")),
             patterns: shapes().map(|(needle, (shape, _))| (needle.name.as_str(), *shape)).collect(),
-        })
+        }
     }
 
     /// Looks through bytes; each secret is told once a place and shape.
@@ -124,32 +124,30 @@ impl<'n> Search<'n> {
             }
         }
     }
-}
 
-fn contains(hay: &[u8], needle: &[u8]) -> bool {
-    // `windows` over megabytes in a debug build takes minutes: look for the first byte first.
-    let Some((&first, rest)) = needle.split_first() else { return false };
-    let mut from = hay;
-    while let Some(at) = from.iter().position(|b| *b == first) {
-        from = from.get(at + 1..).unwrap_or_default();
-        if from.starts_with(rest) {
-            return true;
+    fn files(&self, dir: &Path, except: &[&str], found: &mut Vec<Found>) -> std::io::Result<usize> {
+        let mut count = 0;
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let (path, kind) = (entry.path(), entry.file_type()?);
+            if except.iter().any(|e| path == dir.join(e)) {
+                continue;
+            }
+            if kind.is_dir() {
+                count += self.files(&path, &[], found)?;
+            } else if kind.is_file() {
+                count += 1;
+                self.bytes(&path.display().to_string(), &fs::read(&path)?, found);
+            }
         }
+        Ok(count)
     }
-    false
 }
 
 /// Looks through bytes.
 pub fn bytes(place: &str, hay: &[u8], needles: &[Needle]) -> Vec<Found> {
-    // Preallocated files are mostly zeros; a shape ends with one zero byte at most.
-    let end = hay.iter().rposition(|b| *b != 0).map_or(0, |n| n + 2).min(hay.len());
-    let hay = hay.get(..end).unwrap_or_default();
     let mut found = Vec::new();
-    for needle in needles {
-        for (shape, _) in needle.shapes.iter().filter(|(_, bytes)| contains(hay, bytes)) {
-            found.push(Found { what: needle.name.clone(), shape, place: place.to_owned() });
-        }
-    }
+    Search::new(needles).bytes(place, hay, &mut found);
     found
 }
 
@@ -160,19 +158,5 @@ pub fn files(
     needles: &[Needle],
     found: &mut Vec<Found>,
 ) -> std::io::Result<usize> {
-    let mut count = 0;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let (path, kind) = (entry.path(), entry.file_type()?);
-        if except.iter().any(|e| path == dir.join(e)) {
-            continue;
-        }
-        if kind.is_dir() {
-            count += files(&path, &[], needles, found)?;
-        } else if kind.is_file() {
-            count += 1;
-            found.extend(bytes(&path.display().to_string(), &fs::read(&path)?, needles));
-        }
-    }
-    Ok(count)
+    Search::new(needles).files(dir, except, found)
 }

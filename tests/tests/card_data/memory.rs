@@ -10,7 +10,7 @@ use super::{CODES, DECLINED, PAN, SECRET, day, tracks};
 
 /// Looks through `tilld` and every plugin host.
 fn look(rig: &Rig, needles: &[Needle], found: &mut Vec<Found>) {
-    let search = Search::new(needles).unwrap_or_else(|e| panic!("{e}"));
+    let search = Search::new(needles);
     let name = |line: &str| {
         let mut words = line.split(' ').skip_while(|word| *word != "--id");
         words.nth(1).unwrap_or("a host").to_owned()
