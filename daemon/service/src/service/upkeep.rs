@@ -92,7 +92,7 @@ impl Upkeep {
     /// Called after each record was taken in. Costs a comparison, and now and then the encoding of the state.
     pub fn after(&self, till: &Till) {
         let seq = till.seq();
-        if self.every == 0 || seq < self.due.load(Ordering::Relaxed) {
+        if !self.is_due(seq, || till.foreground().is_some()) {
             return;
         }
         self.due.store(seq.saturating_add(self.every), Ordering::Relaxed);
@@ -105,6 +105,14 @@ impl Upkeep {
             }
             Err(e) => tracing::error!("no snapshot of the state can be made: {e}"),
         }
+    }
+}
+
+impl Upkeep {
+    /// Between two customers, as long as that is not twice as late: encoding takes milliseconds of the till's own thread.
+    fn is_due(&self, seq: u64, serves: impl FnOnce() -> bool) -> bool {
+        let due = self.due.load(Ordering::Relaxed);
+        self.every > 0 && seq >= due && (seq >= due.saturating_add(self.every) || !serves())
     }
 }
 
@@ -406,6 +414,9 @@ mod tests {
             keep_records: 0,
         };
         let upkeep = Upkeep::start(&journal, &JournalLog::new(journal.clone()), &config, 0).unwrap();
+        assert!(!upkeep.is_due(49, || false) && upkeep.is_due(50, || false));
+        assert!(!upkeep.is_due(99, || true), "a customer waits for it");
+        assert!(upkeep.is_due(100, || true), "a till that is never at rest starts slower and slower");
         let mut seen = 0;
         for turn in 0..8 {
             sell(&journal, turn * 60, turn * 60 + 60);

@@ -25,6 +25,7 @@ use super::pace::Pace;
 use super::printer::PrinterHandle;
 use super::request::{self, Request};
 use super::settlement;
+use super::shredding::Shredding;
 use super::vault::Vault;
 use super::{Change, Handle};
 use crate::receipts::{Printable, Receipts};
@@ -48,6 +49,7 @@ pub(super) struct Effects {
     pub journal: Journal,
     pub timers: Arc<Timers>,
     pub pace: Arc<Pace>,
+    pub shredding: Shredding,
 }
 
 impl Effects {
@@ -148,19 +150,31 @@ impl Effects {
             Effect::SettleAfter { batch, part, after_ms } => {
                 self.spawn(move |e| async move {
                     tokio::time::sleep(Duration::from_millis(after_ms)).await;
-                    e.pace.quiet().await;
-                    e.handle.tell(Input::GoOnSettling { batch, part }).await;
+                    let step = async {
+                        e.handle.tell(Input::GoOnSettling { batch, part }).await;
+                        // The actor answers once it is durable, and what it asks for has begun.
+                        drop(e.handle.look(|_| ()).await);
+                    };
+                    e.pace.step(step).await;
                 });
             }
             Effect::Settle { batch, part, ids, again, totals, currency, operator } => {
                 let request = settlement::totals(ids, again, &totals, currency, operator);
-                self.spawn(move |e| async move { e.settle(batch, part, request).await });
+                let exchange = self.pace.exchange();
+                self.spawn(move |e| async move {
+                    e.settle(batch, part, request).await;
+                    drop(exchange);
+                });
             }
             Effect::UploadRecords { batch, part, ids, entries, total, balanced, .. } => {
-                let request = (ids.trace, self.upload_request(till, ids, &entries, total, balanced));
-                self.spawn(move |e| async move { e.upload(batch, part, request).await });
+                let details = settlement::Details::of(till, ids, &entries, total, balanced);
+                let exchange = self.pace.exchange();
+                self.spawn(move |e| async move {
+                    e.upload(batch, part, details).await;
+                    drop(exchange);
+                });
             }
-            Effect::Shred { below } => self.spawn(move |e| async move { e.shred(below).await }),
+            Effect::Shred { .. } => self.spawn(|e| async move { e.shred().await }),
             Effect::Train(train) => {
                 self.spawn(move |e| async move { e.handle.tell(till_core::training::answer(&train)).await });
             }

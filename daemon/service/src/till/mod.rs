@@ -22,6 +22,7 @@ mod routes;
 mod scene;
 mod sealing;
 mod settlement;
+mod shredding;
 mod standing;
 mod statistics;
 mod vault;

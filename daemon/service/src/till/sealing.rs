@@ -68,6 +68,12 @@ impl Sealing {
         blocking(move || keyring.rotate()).await
     }
 
+    /// Whether some of it needs the oldest key that is left: then [`shred`](Self::shred) destroys nothing.
+    pub fn keeps_all<T: AsRef<[u8]>>(&self, needed: &[T]) -> bool {
+        let Some(oldest) = self.keyring.epochs().first().copied() else { return true };
+        needed.iter().filter_map(|sealed| epoch_of(sealed.as_ref())).any(|epoch| epoch <= oldest)
+    }
+
     /// To be taken before the recovery data that is still needed is looked up, and in the same turn of the actor.
     pub fn mark(&self) -> Mark {
         Mark(self.keyring.needed_from())

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use till_core::batch::{BatchState, Entry, PartId, Rules, Side, Totals};
+use till_core::batch::{Entry, PartId, Rules, Side, Totals};
 use till_core::input::Input;
-use till_core::payment::{LegKind, Purpose};
+use till_core::payment::LegKind;
 use till_core::record::KIND;
-use till_core::{Payment, PaymentId, Till};
+use till_core::{Payment, Till};
+use till_journal::Journal;
 use till_plugin::channel::{
     AttemptIds, Decline, DeclineClass, Outcome, RecordKind, Reference, Settle, SettleOutcome, Unknown,
     UnknownReason, Upload, UploadRecord,
@@ -15,6 +16,7 @@ use till_plugin::{Currency, Extra, Sensitive};
 
 use super::Handle;
 use super::effects::{EXCHANGE, Effects};
+use super::sealing::Sealing;
 
 /// How often the machine looks at the clock.
 const TICK: Duration = Duration::from_secs(30);
@@ -91,137 +93,59 @@ const fn kind(kind: LegKind) -> RecordKind {
     }
 }
 
-/// Everything that is sealed in a payment.
-fn sealed_of(payment: &Payment) -> impl Iterator<Item = &[u8]> {
-    let own = match &payment.purpose {
-        Purpose::TopUp { recovery, .. } => Some(recovery.as_slice()),
-        Purpose::Sale | Purpose::Hold => None,
+/// What an upload is made of: its detail records, and those of their payments that are in memory.
+pub(super) struct Details {
+    ids: AttemptIds,
+    entries: Vec<(Entry, Option<Payment>)>,
+    count: u32,
+    balanced: bool,
+}
+
+impl Details {
+    pub(super) fn of(till: &Till, ids: AttemptIds, entries: &[Entry], count: u32, balanced: bool) -> Self {
+        let entries = entries.iter().map(|e| (*e, till.payment(e.item.payment).cloned())).collect();
+        Self { ids, entries, count, balanced }
+    }
+
+    /// Each with what its network needs to know it again; `Err`: one is not to be had. Reads the journal.
+    fn request(self, journal: &Journal, sealing: &Sealing) -> Result<Upload, String> {
+        let record = |(entry, payment)| detail(journal, sealing, &entry, payment);
+        let records = self.entries.into_iter().map(record).collect::<Result<_, _>>()?;
+        let Self { ids, count, balanced, .. } = self;
+        Ok(Upload { batch: ids.batch, ids, records, count, balanced })
+    }
+}
+
+fn detail(
+    journal: &Journal,
+    sealing: &Sealing,
+    entry: &Entry,
+    payment: Option<Payment>,
+) -> Result<UploadRecord, String> {
+    let id = entry.item.payment;
+    let missing = || format!("attempt {} of payment {id} is not in the journal", entry.item.attempt);
+    let payment = match payment {
+        Some(payment) => payment,
+        None => super::history::find(journal, id).map_err(|e| e.to_string())?.ok_or_else(missing)?,
     };
-    payment.attempts.iter().filter_map(|a| a.recovery.as_deref()).chain(own)
+    let reference = |number: u32| {
+        let a = payment.attempt(number)?;
+        Some(Reference { ids: a.ids.clone(), amount: a.amount, approval: a.approval.clone()? })
+    };
+    let attempt = payment.attempt(entry.item.attempt).ok_or_else(missing)?;
+    let recovery = match attempt.recovery.as_deref() {
+        Some(sealed) => sealing.open(id.0, KIND, sealed).map_err(|e| e.to_string())?.to_vec(),
+        None => Vec::new(),
+    };
+    Ok(UploadRecord {
+        reference: reference(entry.item.attempt).ok_or_else(missing)?,
+        kind: kind(entry.kind),
+        recovery: Sensitive::new(recovery),
+        original: reference(attempt.of),
+    })
 }
 
 impl Effects {
-    /// The detail records of an upload, each with what its network needs to know it again; `Err`: one is not to be had.
-    pub(super) fn upload_request(
-        &self,
-        till: &Till,
-        ids: AttemptIds,
-        entries: &[Entry],
-        count: u32,
-        balanced: bool,
-    ) -> Result<Upload, String> {
-        let records = entries.iter().map(|entry| self.record(till, entry)).collect::<Result<_, _>>()?;
-        Ok(Upload { batch: ids.batch, ids, records, count, balanced })
-    }
-
-    fn record(&self, till: &Till, entry: &Entry) -> Result<UploadRecord, String> {
-        let id = entry.item.payment;
-        let missing = || format!("attempt {} of payment {id} is not in the journal", entry.item.attempt);
-        let payment = match till.payment(id) {
-            Some(payment) => payment.clone(),
-            None => {
-                super::history::find(&self.journal, id).map_err(|e| e.to_string())?.ok_or_else(missing)?
-            }
-        };
-        let reference = |number: u32| {
-            let a = payment.attempt(number)?;
-            Some(Reference { ids: a.ids.clone(), amount: a.amount, approval: a.approval.clone()? })
-        };
-        let attempt = payment.attempt(entry.item.attempt).ok_or_else(missing)?;
-        let recovery = match attempt.recovery.as_deref() {
-            Some(sealed) => self.handle.sealing.open(id.0, KIND, sealed).map_err(|e| e.to_string())?.to_vec(),
-            None => Vec::new(),
-        };
-        Ok(UploadRecord {
-            reference: reference(entry.item.attempt).ok_or_else(missing)?,
-            kind: kind(entry.kind),
-            recovery: Sensitive::new(recovery),
-            original: reference(attempt.of),
-        })
-    }
-
-    /// Destroys the keys of what was sealed for closed batches only. Needed is what belongs to a batch that is not closed,
-    /// and whatever an open payment holds, however old: that is sealed anew first, so that one hold does not keep
-    /// the keys of a whole day.
-    pub(super) async fn shred(&self, below: u32) {
-        self.seal_anew().await;
-        let (sealing, journal) = (self.handle.sealing.clone(), self.journal.clone());
-        // In one turn of the actor: the mark, and then what is looked up.
-        let turn = move |till: &Till| {
-            let mark = sealing.mark();
-            let needed: Vec<Vec<u8>> = till.open_payments().flat_map(sealed_of).map(<[u8]>::to_vec).collect();
-            let book = till.batches();
-            let live = book.frozen().chain(book.open()).flat_map(till_core::batch::Batch::parts);
-            let mut payments: Vec<PaymentId> =
-                live.flat_map(|(_, part)| part.entries()).map(|entry| entry.item.payment).collect();
-            payments.sort_unstable();
-            payments.dedup();
-            (mark, needed, payments)
-        };
-        let Ok((mark, mut needed, payments)) = self.handle.look(turn).await else { return };
-        let found = tokio::task::spawn_blocking(move || {
-            for id in payments {
-                let payment = super::history::find(&journal, id).ok().flatten().ok_or(id)?;
-                needed.extend(sealed_of(&payment).map(<[u8]>::to_vec));
-            }
-            Ok(needed)
-        });
-        // What is not certain to be needless stays.
-        match found.await {
-            Ok(Ok(needed)) => match self.handle.sealing.shred(mark, needed).await {
-                Ok(epoch) => tracing::info!(below, epoch, "sealed data of closed batches is destroyed"),
-                Err(e) => tracing::warn!("{e}"),
-            },
-            Ok(Err::<_, PaymentId>(id)) => {
-                tracing::warn!(%id, "nothing is destroyed: a payment of an open batch is not in the journal");
-            }
-            Err(_) => {}
-        }
-    }
-
-    /// What unfinished payments sealed in batches that are closed: sealed under the key of now, by a record each
-    /// (decision 0020). What cannot be opened or recorded stays as it is, and keeps its key.
-    async fn seal_anew(&self) {
-        let old = self.handle.look(|till| {
-            let closed = |batch: u32| {
-                let batch = till.batches().get(batch);
-                batch.is_none_or(|b| b.state == BatchState::Closed)
-            };
-            let of = |p: &Payment| {
-                let own = match &p.purpose {
-                    Purpose::TopUp { recovery, .. } => Some((p.id, 0, recovery.clone())),
-                    Purpose::Sale | Purpose::Hold => None,
-                };
-                let attempts = p.attempts.iter().filter(|a| closed(a.batch));
-                let sealed = attempts.filter_map(|a| Some((p.id, a.ids.attempt, a.recovery.clone()?)));
-                sealed.chain(own).collect::<Vec<_>>()
-            };
-            till.open_payments().flat_map(of).collect::<Vec<_>>()
-        });
-        let Ok(old) = old.await else { return };
-        let sealing = &self.handle.sealing;
-        for (payment, attempt, sealed) in old.into_iter().filter(|(_, _, sealed)| !sealing.is_of_now(sealed))
-        {
-            let clear = match sealing.open(payment.0, KIND, &sealed) {
-                Ok(clear) => clear,
-                Err(e) => {
-                    tracing::warn!(PAYMENT = %payment, attempt, "cannot be sealed anew: {e}");
-                    continue;
-                }
-            };
-            // The pin keeps the new key until the record that carries it is taken in.
-            match sealing.seal(payment.0, KIND, &clear) {
-                Ok((recovery, _pin)) => {
-                    let input = Input::Resealed { payment, attempt, recovery };
-                    if let Err(e) = self.handle.input(input).await {
-                        tracing::info!(PAYMENT = %payment, attempt, "not sealed anew: {e}");
-                    }
-                }
-                Err(e) => tracing::warn!(PAYMENT = %payment, attempt, "cannot be sealed anew: {e}"),
-            }
-        }
-    }
-
     pub(super) async fn settle(&self, batch: u32, part: PartId, request: Settle) {
         let open = |text: String| SettleOutcome::Unknown(Unknown::new(UnknownReason::NoAnswer, text));
         let trace = request.ids.trace;
@@ -232,10 +156,13 @@ impl Effects {
         self.handle.tell(Input::Settled { batch, part, trace, outcome }).await;
     }
 
-    pub(super) async fn upload(&self, batch: u32, part: PartId, request: (u32, Result<Upload, String>)) {
+    pub(super) async fn upload(&self, batch: u32, part: PartId, details: Details) {
         let unsent = |text: String| Outcome::NotSent(Decline::local(DeclineClass::Channel, "not-sent", text));
-        let (trace, request) = request;
-        let outcome = match request {
+        let trace = details.ids.trace;
+        let (journal, sealing) = (self.journal.clone(), self.handle.sealing.clone());
+        // Read on a thread beside the actor, which serves customers meanwhile.
+        let request = tokio::task::spawn_blocking(move || details.request(&journal, &sealing)).await;
+        let outcome = match request.unwrap_or_else(|e| Err(e.to_string())) {
             Ok(request) => match self.client_when_ready(&part.channel).await {
                 Ok(client) => client.upload(&request, EXCHANGE).await.unwrap_or_else(|e| e.as_outcome()),
                 Err(e) => unsent(e),

@@ -63,7 +63,6 @@ impl Actor {
                     }
                     _ => {}
                 }
-                self.parts.upkeep.after(self.parts.shell.till());
                 effects
             }
         };
@@ -107,6 +106,8 @@ impl Actor {
                 effect => self.effects.run(effect, self.parts.shell.till()),
             }
         }
+        // Last: everybody has heard of it by now.
+        self.parts.upkeep.after(self.parts.shell.till());
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::service::clock::TillClock;
 use crate::till::effects::Effects;
 use crate::till::settlement;
+use crate::till::shredding::Shredding;
 use crate::till::standing::Standings;
 use crate::till::vault::Vault;
 use crate::till::view::Published;
@@ -126,6 +127,7 @@ pub fn start(parts: Parts) -> Started {
         journal: parts.journal.clone(),
         timers: Arc::default(),
         pace: Arc::default(),
+        shredding: Shredding::default(),
     };
     let counter = Arc::new(crate::till::counter::Counter::default());
     crate::till::counter::start(handle.clone(), counter.clone(), parts.receipts.shop.language, notices);
