@@ -2,7 +2,8 @@
 //!
 //! A state is cut into chunks, each one record of the kind [`KIND_SNAPSHOT`] with no subject. They go through the
 //! committer like any append, a few at a time and each only after the ones before it are durable, so that no urgent
-//! append waits for more than one of them. The last chunk (the *seal*) is written alone, when all others are on disk,
+//! append waits for more than one of them; and while others append they wait for a pause, so that a sale of six
+//! records meets one of them and not six. The last chunk (the *seal*) is written alone, when all others are on disk,
 //! and says where the first one stands: a snapshot without its seal is not one.
 //!
 //! Payload of a chunk, integers little endian:
@@ -22,6 +23,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::committer::{NewRecord, Urgency};
 use crate::error::{JournalError, Result};
@@ -41,6 +44,10 @@ const HEAD: usize = 81;
 const PART: usize = MAX_PAYLOAD - HEAD;
 /// Chunks of one append: what an urgent append may have to wait for, 16 KiB.
 const AT_ONCE: usize = 4;
+/// A pause: nobody else appended for so long.
+const QUIET: Duration = Duration::from_millis(2);
+/// Longest wait for a pause, each time: a journal that never rests gets its snapshots too.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A state that was read back whole.
 #[derive(Clone, PartialEq, Eq)]
@@ -154,8 +161,9 @@ impl Journal {
             data: &[],
         };
         let (seal, rest) = parts.split_last().map_or((&[][..], &[][..]), |(seal, rest)| (*seal, rest));
-        let mut first = 0;
+        let (mut first, mut last, mut others) = (0, head, false);
         for some in rest.chunks(AT_ONCE) {
+            let_pass(shared, last, others);
             let mut records = Vec::with_capacity(some.len());
             for data in some {
                 chunk.part += 1;
@@ -164,6 +172,8 @@ impl Journal {
             }
             let place = self.append_own(records, Urgency::New)?.wait()?;
             first = if first == 0 { place.first } else { first };
+            others = place.first > last + 1;
+            last = place.last;
         }
         chunk.part = count;
         chunk.data = seal;
@@ -189,6 +199,16 @@ impl Snapshot {
     /// Seq of the seal of the snapshot before; zero for none.
     pub(crate) fn previous(&self) -> u64 {
         self.previous
+    }
+}
+
+/// Waits for a pause if `others` append, or did since `own`.
+fn let_pass(shared: &Shared, own: u64, others: bool) {
+    let begun = Instant::now();
+    let mut newest = if others { None } else { Some(own) };
+    while newest != Some(shared.head().0) && begun.elapsed() < PATIENCE {
+        newest = Some(shared.head().0);
+        thread::sleep(QUIET);
     }
 }
 
@@ -252,6 +272,9 @@ fn read(shared: &Arc<Shared>, seal: u64) -> Result<std::result::Result<Snapshot,
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
     use crate::{DeviceKey, Options, SystemClock};
 
@@ -324,6 +347,35 @@ mod tests {
             assert_eq!((before.covers, before.state == state(5000, 1)), (0, true));
             assert!(open.snapshot_before(&before).unwrap().is_none());
         }
+    }
+
+    #[test]
+    fn a_journal_that_never_rests_gets_its_snapshot_and_its_appends_go_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = journal(dir.path());
+        let (over, begun) = (AtomicBool::new(false), Barrier::new(2));
+        thread::scope(|scope| {
+            let appends = scope.spawn(|| {
+                let mut first = true;
+                while !over.load(Ordering::Relaxed) {
+                    let record = NewRecord { kind: 1, subject: [1; 16], payload: vec![7] };
+                    open.append(vec![record], Urgency::Finish).unwrap().wait().unwrap();
+                    if std::mem::take(&mut first) {
+                        begun.wait();
+                    }
+                }
+            });
+            begun.wait();
+            let before = open.head().seq;
+            let seal = open.write_snapshot(before, &state(200_000, 3)).unwrap();
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(open.last_snapshot().unwrap().unwrap().state, state(200_000, 3));
+            // Each few parts let others pass.
+            let groups = 200_000 / (AT_ONCE * PART);
+            let others = usize::try_from(seal - before).unwrap() - 200_000_usize.div_ceil(PART);
+            assert!(others > 4 * groups, "{others} appends passed {groups} groups of parts");
+            appends.join().unwrap();
+        });
     }
 
     #[test]
