@@ -321,6 +321,11 @@ fn fixes_are_commands_that_name_the_thing() {
     facts.nodes[0].node = Some(Node { gid: 0, group: "root".into(), mode: 0o600, ..node() });
     let rule = fix(&facts, Id::DeviceClosed);
     assert!(rule.contains("ATTRS{idVendor}==\"1eab\"") && rule.contains("GROUP=\"tilld\""), "{rule}");
+    // What the kernel has no part in is not mended by another one.
+    let layer = &mut till(&mut facts).tree.devices[1].sandbox[0];
+    (layer.layer, layer.level) =
+        ("wiped-memory".into(), "off: the plugin's memory is freed past this program".into());
+    assert!(fix(&facts, Id::DeviceUnconfined).starts_with("`apt install --reinstall tilld`"));
     facts.folders[0].open = true;
     facts.folders[0].path = "/srv/my till/journal".into();
     assert_eq!(fix(&facts, Id::FolderOpen), "`chmod 700 '/srv/my till/journal'`");

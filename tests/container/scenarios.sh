@@ -23,6 +23,20 @@ locked() {
         grep -q "^CapBnd:.0*$" $status && grep -q "^NoNewPrivs:.1" $status && grep -q "^Seccomp:.2" $status'
 }
 
+confined() {
+    inside tee /etc/tilld/tilld.toml.d/50-printer.toml >/dev/null <<'EOF'
+[device.printer]
+plugin = "org.tilld.printer"
+transport = { kind = "tcp", address = "127.0.0.1:9" }
+EOF
+    expect confined "a driver's process wipes what it frees" bash -c '
+        systemctl restart tilld
+        timeout 20 bash -c "until tillctl devices --json >/run/devices && grep -q wiped-memory /run/devices; do sleep 0.2; done"
+        tr -d " \n" </run/devices | grep -F "\"layer\":\"wiped-memory\",\"level\":\"full\"" || { cat /run/devices; exit 1; }'
+    inside rm /etc/tilld/tilld.toml.d/50-printer.toml
+    inside systemctl restart tilld
+}
+
 sale() {
     expect sale "a sale in cash goes over the system bus" tillctl pay 12.80 --cash 20.00 --key box-1
     expect sale "the same key takes nothing twice" bash -c 'tillctl pay 12.80 --cash 20.00 --key box-1 >/dev/null

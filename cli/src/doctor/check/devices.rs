@@ -42,12 +42,17 @@ fn state(d: &Device, findings: &mut Vec<Finding>) {
     };
     match d.state.as_str() {
         "ready" => {
-            let off: Vec<String> = d
-                .sandbox
-                .iter()
-                .filter(|l| l.level.starts_with("off"))
-                .map(|l| format!("{} {}", l.layer, l.level))
-                .collect();
+            let layers = || d.sandbox.iter().filter(|l| l.level.starts_with("off"));
+            let off: Vec<String> = layers().map(|l| format!("{} {}", l.layer, l.level)).collect();
+            let fix = if layers().any(|l| l.layer != "wiped-memory") {
+                both("a kernel of 6.1 or newer with landlock in its list: `cat /sys/kernel/security/lsm`")
+            } else {
+                let reinstall = "`apt install --reinstall tilld`";
+                text(
+                    format!("{reinstall}; if it stays, report it with what `tillctl bundle` collects"),
+                    format!("{reinstall}；仍如此请附上 `tillctl bundle` 的结果报告"),
+                )
+            };
             if off.is_empty() {
                 let at = format!("ready, {}", d.transport);
                 findings.push(Finding::well(
@@ -63,9 +68,7 @@ fn state(d: &Device, findings: &mut Vec<Finding>) {
                         format!("ready; its process is confined less: {}", off.join(", ")),
                         format!("就绪；隔离不完整：{}", off.join("，")),
                     ),
-                    Some(both(
-                        "a kernel of 6.1 or newer with landlock in its list: `cat /sys/kernel/security/lsm`",
-                    )),
+                    Some(fix),
                 ));
             }
         }
