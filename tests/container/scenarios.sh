@@ -27,13 +27,14 @@ confined() {
     inside tee /etc/tilld/tilld.toml.d/50-printer.toml >/dev/null <<'EOF'
 [device.printer]
 plugin = "org.tilld.printer"
-transport = { kind = "tcp", address = "127.0.0.1:9" }
+transport = { kind = "tcp", address = "127.0.0.1:9100" }
 EOF
     expect confined "a driver's process wipes what it frees" bash -c '
-        systemctl restart tilld
+        systemd-run --quiet --unit=a-printer till-sim printer && systemctl restart tilld
         timeout 20 bash -c "until tillctl devices --json >/run/devices && grep -q wiped-memory /run/devices; do sleep 0.2; done"
         tr -d " \n" </run/devices | grep -F "\"layer\":\"wiped-memory\",\"level\":\"full\"" || { cat /run/devices; exit 1; }'
     inside rm /etc/tilld/tilld.toml.d/50-printer.toml
+    inside systemctl stop a-printer
     inside systemctl restart tilld
 }
 
