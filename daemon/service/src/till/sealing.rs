@@ -118,6 +118,8 @@ mod tests {
         let second = seal(2);
         sealing.next_epoch().await.unwrap();
         let third = seal(3);
+        // Whoever looks for what is needed may stop at the first that needs the oldest key, and at no other.
+        assert!(sealing.keeps_all(&[&third, &first]) && !sealing.keeps_all(&[&second, &third]));
 
         // The first batch is closed while one of its attempts is in review: nothing goes.
         let mark = sealing.mark();
@@ -128,6 +130,7 @@ mod tests {
         sealing.shred(mark, [&second, &third]).await.unwrap();
         assert_eq!(sealing.open([1; 16], 1, &first), Err(SealError::Shredded { epoch: 1 }));
         assert!(sealing.open([2; 16], 1, &second).is_ok());
+        assert!(sealing.keeps_all(&[&second]), "the oldest that is left is another one now");
         // All closed: only the present epoch, which the next sale uses, is left.
         let mark = sealing.mark();
         sealing.shred(mark, [[]; 0]).await.unwrap();
