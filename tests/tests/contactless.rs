@@ -174,6 +174,13 @@ async fn s18_in_an_acr122u() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn s18_in_a_usb_reader_that_finds_cards_by_itself() {
+    let (_dir, rig, reader) =
+        attached("", ", as = \"ccid\"", |socket| NfcReader::on_slot(socket).unwrap()).await;
+    a_shop_day_over(rig, reader).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn s18_over_spi() {
     let (_dir, rig, reader) = on_bus(Bus::Spi).await;
     a_shop_day_over(rig, reader).await;

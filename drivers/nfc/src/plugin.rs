@@ -111,12 +111,14 @@ impl Driver for Nfc {
 
     fn describe(&self) -> DriverDescription {
         let chip = match self.engine.link() {
-            Way::Frames(_) => "PN532",
-            Way::Messages(_) => "ACR122U, PN532",
+            Way::Frames(_) => Some("PN532"),
+            Way::Messages(..) => Some("ACR122U, PN532"),
+            Way::Slot(_) => None,
         };
-        let model = match self.engine.firmware() {
-            Some(f) => format!("{chip}, firmware {}.{}", f.version, f.revision),
-            None => chip.into(),
+        let model = match (chip, self.engine.firmware()) {
+            (Some(chip), Some(f)) => format!("{chip}, firmware {}.{}", f.version, f.revision),
+            (Some(chip), None) => chip.into(),
+            (None, _) => "card reader (CCID)".into(),
         };
         let mut extra = Extra::new();
         extra.insert("profile".into(), "online-only reader of card data, no certified kernel".into());

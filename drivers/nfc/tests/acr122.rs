@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{asked, hex};
 use till_driver_nfc::engine::{Engine, Happened, World};
-use till_driver_nfc::link::ccid::{self, Acr122, NO_POLLING, NO_SOUND, QUIET};
+use till_driver_nfc::link::acr122::{self, Acr122, NO_POLLING, NO_SOUND, QUIET};
 use till_driver_nfc::link::{Event, Link, LinkFault};
 use till_driver_nfc::plugin::Nfc;
 use till_driver_nfc::settings::Config;
@@ -173,8 +173,8 @@ fn an_acr122u_that_is_silent_failing_or_asks_for_time_without_end() {
     assert_eq!((link.event(), link.noise().1), (None, 1));
     link.push(&hex("80080000000004008100 D503320104079000"), Duration::ZERO);
     assert_eq!(link.event(), Some(Event::Reply(hex("0332010407").into())));
-    assert!(ccid::usable(b"ACR122U201") && !ccid::usable(b"ACR122U103") && !ccid::usable(b""));
-    assert!(ccid::direct(&[0x40; 254]).is_none());
+    assert!(acr122::usable(b"ACR122U201") && !acr122::usable(b"ACR122U103") && !acr122::usable(b""));
+    assert!(acr122::direct(&[0x40; 254]).is_none());
 }
 
 /// Unplugged before each message of setting up and of a tap.

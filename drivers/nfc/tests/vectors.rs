@@ -10,6 +10,7 @@ use serde_json::Value;
 use till_driver_nfc::chip::{self, Exchanged, Kind, Status};
 use till_driver_nfc::emv::dol;
 use till_driver_nfc::emv::tlv::{self, Objects, TlvError, objects};
+use till_driver_nfc::link::acr122;
 use till_driver_nfc::link::ccid::{self, CcidError};
 use till_driver_nfc::link::frame::{Decoder, Frame};
 use till_driver_nfc::link::{Event, Link};
@@ -86,13 +87,13 @@ fn acr122_blocks() {
     for case in cases("devices-acr122_ccid.json") {
         let (id, bytes) = (text(&case, "id"), hex(text(&case, "frame")));
         match id {
-            "poweron" => assert_eq!(bytes, ccid::power_on(0)),
-            "getversion" => assert_eq!(bytes, *ccid::transfer(0, &ccid::FIRMWARE)),
-            "buzzer-off" => assert_eq!(bytes, *ccid::transfer(0, &ccid::QUIET)),
+            "poweron" => assert_eq!(bytes, *ccid::power_on(0)),
+            "getversion" => assert_eq!(bytes, *ccid::transfer(0, &acr122::FIRMWARE)),
+            "buzzer-off" => assert_eq!(bytes, *ccid::transfer(0, &acr122::QUIET)),
             "direct-getfw" => {
-                assert_eq!(bytes, *ccid::transfer(0, &ccid::direct(chip::FIRMWARE).unwrap()));
+                assert_eq!(bytes, *ccid::transfer(0, &acr122::direct(chip::FIRMWARE).unwrap()));
             }
-            "getversion-old" => assert!(!ccid::usable(&ccid::block(&bytes).unwrap().data), "{id}"),
+            "getversion-old" => assert!(!acr122::usable(&ccid::block(&bytes).unwrap().data), "{id}"),
             "direct-getfw-rsp" | "escape-rsp" | "sam-61" => {
                 let block = ccid::block(&bytes).unwrap();
                 // The link counts its own numbers; the vector's is put where it belongs.

@@ -14,7 +14,7 @@ use till_simulators::nfc::{Bus, Hand, NfcReader};
 pub(crate) struct Args {
     #[command(flatten)]
     place: Place,
-    /// With --socket: the bus that the chip hangs on (transport kind `unix` with `as = "i2c"`, `"spi"`, or `"ccid"`: in an ACR122U).
+    /// With --socket: the bus that the chip hangs on (transport kind `unix` with `as = "i2c"`, `"spi"`, or `"ccid"`: in an ACR122U; `slot`: `"ccid"`, in a USB reader that finds cards by itself).
     #[arg(long, value_name = "BUS", requires = "socket")]
     bus: Option<OnBus>,
 }
@@ -24,6 +24,7 @@ enum OnBus {
     I2c,
     Spi,
     Ccid,
+    Slot,
 }
 
 #[derive(ClapArgs)]
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let reader = match (&place.socket, &place.pty, place.listen) {
         (Some(path), _, _) if args.bus.is_some() => match args.bus {
             Some(OnBus::Ccid) => NfcReader::on_ccid(path)?,
+            Some(OnBus::Slot) => NfcReader::on_slot(path)?,
             Some(OnBus::Spi) => NfcReader::on_bus(path, Bus::Spi)?,
             _ => NfcReader::on_bus(path, Bus::I2c)?,
         },

@@ -20,12 +20,11 @@ pub struct Acr122 {
     polls: bool,
     beeps: bool,
     firmware: String,
-    cut: bool,
 }
 
 impl Default for Acr122 {
     fn default() -> Self {
-        Self { powered: false, polls: true, beeps: true, firmware: "ACR122U201".into(), cut: false }
+        Self { powered: false, polls: true, beeps: true, firmware: "ACR122U201".into() }
     }
 }
 
@@ -106,21 +105,7 @@ impl Acr122 {
             // Its own search for cards holds the field.
             [0xFF, 0, 0, 0, _, 0xD4, 0x4A, ..] if self.polls => now(&[0x63, 0]),
             [0xFF, 0, 0, 0, length, command @ ..] if usize::from(*length) == command.len() => {
-                let (mut after, mut answer) = (Duration::ZERO, Vec::new());
-                for out in chip.receive(&frame(command)) {
-                    match out {
-                        Out::Cut => self.cut = true,
-                        Out::Bytes(pause, bytes) => {
-                            after += pause;
-                            if let Some(data) = data(&bytes) {
-                                answer = data.to_vec();
-                            }
-                        }
-                    }
-                }
-                if std::mem::take(&mut self.cut) {
-                    return None;
-                }
+                let (after, mut answer) = carry_out(chip, command)?;
                 match answer.as_slice() {
                     [] => {}
                     [0x7F] => answer = vec![0x63, 0],
@@ -133,7 +118,24 @@ impl Acr122 {
     }
 }
 
-fn block(kind: u8, sequence: u8, status: u8, error: u8, data: &[u8]) -> Vec<u8> {
+/// Gives the chip a command; its reply, and how long that takes. `None`: the cable was pulled.
+pub(super) fn carry_out(chip: &mut Chip, command: &[u8]) -> Option<(Duration, Vec<u8>)> {
+    let (mut after, mut answer) = (Duration::ZERO, Vec::new());
+    for out in chip.receive(&frame(command)) {
+        match out {
+            Out::Cut => return None,
+            Out::Bytes(pause, bytes) => {
+                after += pause;
+                if let Some(data) = data(&bytes) {
+                    answer = data.to_vec();
+                }
+            }
+        }
+    }
+    Some((after, answer))
+}
+
+pub(super) fn block(kind: u8, sequence: u8, status: u8, error: u8, data: &[u8]) -> Vec<u8> {
     let mut block = vec![kind];
     block.extend(u32::try_from(data.len()).unwrap_or_default().to_le_bytes());
     block.extend([0, sequence, status, error, 0]);

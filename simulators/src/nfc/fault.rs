@@ -88,6 +88,16 @@ pub enum Fault {
         /// How often.
         times: u32,
     },
+    /// A reader that finds cards by itself is busy with something else.
+    Busy {
+        /// How often.
+        times: u32,
+    },
+    /// It sees a card and cannot activate it.
+    NotActivated {
+        /// How often.
+        times: u32,
+    },
     /// The reader acknowledges three times.
     RepeatAck {},
     /// Replies have a wrong checksum.

@@ -1,4 +1,4 @@
-//! A contactless reader with somebody's hand before it: a PN532 on a Unix socket, a pseudo-terminal, TCP, I2C or SPI, an ACR122U, and cards with
+//! A contactless reader with somebody's hand before it: a PN532 on a Unix socket, a pseudo-terminal, TCP, I2C or SPI, an ACR122U, a USB reader that finds cards by itself, and cards with
 //! scripted faults. Written from NXP UM0701-02, ISO/IEC 7816-4 and EMV Books 1–3; the till's driver is not looked at.
 //!
 //! ```no_run
@@ -20,6 +20,7 @@ mod fault;
 mod keys;
 mod personal;
 mod server;
+mod slot;
 #[cfg(test)]
 mod tests;
 
@@ -30,3 +31,4 @@ pub use chip::{Chip, Out, Seen};
 pub use fault::{Fault, Hand, NotAHand};
 pub use personal::scheme_key;
 pub use server::NfcReader;
+pub use slot::Slot;

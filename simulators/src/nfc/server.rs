@@ -17,6 +17,7 @@ use super::bus::{Bus, Front};
 use super::ccid::Acr122;
 use super::chip::{Chip, Out, Seen};
 use super::fault::Hand;
+use super::slot::Slot;
 use crate::players::{DeviceError, LinkGuard};
 
 /// What stands between the chip and the till.
@@ -25,6 +26,7 @@ enum Before {
     /// What it says waits to be fetched.
     Bus(Front),
     Reader(Acr122),
+    Slot(Slot),
 }
 
 struct State {
@@ -43,6 +45,7 @@ impl State {
             Before::Line => {}
             Before::Bus(front) => front.power_cycle(),
             Before::Reader(reader) => reader.power_cycle(&mut self.chip),
+            Before::Slot(reader) => reader.power_cycle(&mut self.chip),
         }
     }
 }
@@ -66,7 +69,7 @@ impl Shared {
                 return true;
             }
             // A look that waits without end is not handed through.
-            Before::Reader(_) => return true,
+            Before::Reader(_) | Before::Slot(_) => return true,
         }
         for out in outs {
             match out {
@@ -110,6 +113,7 @@ impl Shared {
                         .transaction(chip, packet, Instant::now())
                         .map(|answer| vec![(Duration::ZERO, answer)]),
                     Before::Reader(reader) => reader.message(chip, packet),
+                    Before::Slot(reader) => reader.message(chip, packet),
                 }
             };
             self.changed.notify_all();
@@ -225,6 +229,11 @@ impl NfcReader {
     /// In an ACR122U: listens on a Unix socket of packets, one CCID message each, one till at a time.
     pub fn on_ccid(path: &Path) -> Result<Self, DeviceError> {
         Self::on_packets(path, Before::Reader(Acr122::default()))
+    }
+
+    /// A USB reader that finds cards by itself: as [`NfcReader::on_ccid`].
+    pub fn on_slot(path: &Path) -> Result<Self, DeviceError> {
+        Self::on_packets(path, Before::Slot(Slot::default()))
     }
 
     fn on_packets(path: &Path, before: Before) -> Result<Self, DeviceError> {

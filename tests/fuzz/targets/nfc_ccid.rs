@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use till_driver_nfc::chip;
-use till_driver_nfc::link::ccid::Acr122;
+use till_driver_nfc::link::acr122::Acr122;
 use till_driver_nfc::link::{Event, Link};
 
 /// Where a message has its sequence number (USB CCID rev. 1.1, 6).

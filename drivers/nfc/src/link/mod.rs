@@ -2,11 +2,13 @@
 //!
 //! Links hold no clock and do no I/O: time comes in with every call, bytes go out through [`Link::output`].
 
+pub mod acr122;
 pub mod bus;
 pub mod ccid;
 pub mod frame;
 pub mod hsu;
 pub mod line;
+pub mod slot;
 pub mod way;
 
 use std::time::Duration;

@@ -5,23 +5,32 @@ use std::time::Duration;
 use till_plugin::host::TransportKind;
 use zeroize::Zeroizing;
 
-use super::ccid::Acr122;
+use super::acr122::Acr122;
 use super::hsu::{Awaited, Hsu, Timing};
+use super::slot::Slot;
 use super::{Event, Link, LinkFault};
 
 /// A link of any kind.
 pub enum Way {
     /// Frames, on a line or a bus.
     Frames(Box<Hsu>),
-    /// An ACR122U.
-    Messages(Box<Acr122>),
+    /// A card reader that may be an ACR122U, and the first command, which it is asked for that; nothing once it has said so.
+    Messages(Box<Acr122>, Option<First>),
+    /// Any other card reader.
+    Slot(Box<Slot>),
+}
+
+/// A command that waits for the reader to be known.
+pub struct First {
+    command: Zeroizing<Vec<u8>>,
+    within: Duration,
 }
 
 impl Way {
     /// By what the transport is. `beeps`: see [`Acr122::new`].
     pub fn new(kind: TransportKind, timing: Timing, beeps: bool) -> Self {
         match kind {
-            TransportKind::Ccid => Self::Messages(Box::new(Acr122::new(beeps))),
+            TransportKind::Ccid => Self::Messages(Box::new(Acr122::new(beeps)), None),
             _ => Self::Frames(Box::new(Hsu::new(timing))),
         }
     }
@@ -29,15 +38,33 @@ impl Way {
     fn link(&self) -> &dyn Link {
         match self {
             Self::Frames(link) => &**link,
-            Self::Messages(link) => &**link,
+            Self::Messages(link, _) => &**link,
+            Self::Slot(link) => &**link,
         }
     }
 
     fn link_mut(&mut self) -> &mut dyn Link {
         match self {
             Self::Frames(link) => &mut **link,
-            Self::Messages(link) => &mut **link,
+            Self::Messages(link, _) => &mut **link,
+            Self::Slot(link) => &mut **link,
         }
+    }
+
+    /// A reader that turned out to be no ACR122U is spoken to as what it is.
+    fn settle(&mut self, now: Duration) {
+        let Self::Messages(link, first) = self else { return };
+        if !link.other() {
+            return;
+        }
+        let first = first.take();
+        let dialogue = std::mem::replace(&mut **link, Acr122::new(false)).into_dialogue();
+        let mut slot = Slot::new(dialogue);
+        if let Some(First { command, within }) = first {
+            // A new link with nothing under way takes any command that the engine has.
+            let _taken = slot.send(&command, within, true, now);
+        }
+        *self = Self::Slot(Box::new(slot));
     }
 }
 
@@ -49,11 +76,15 @@ impl Link for Way {
         again: bool,
         now: Duration,
     ) -> Result<(), LinkFault> {
+        if let Self::Messages(_, first) = self {
+            *first = Some(First { command: Zeroizing::new(command.to_vec()), within });
+        }
         self.link_mut().send(command, within, again, now)
     }
 
     fn push(&mut self, bytes: &[u8], now: Duration) {
         self.link_mut().push(bytes, now);
+        self.settle(now);
     }
 
     fn push_frame(&mut self, bytes: &[u8], now: Duration) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use till_driver_nfc::chip;
 use till_driver_nfc::link::Link;
-use till_driver_nfc::link::ccid::Acr122;
+use till_driver_nfc::link::acr122::Acr122;
 
 pub(crate) fn cases(file: &str) -> Vec<Value> {
     let path = format!("{}/../../../shared/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
