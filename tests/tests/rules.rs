@@ -36,6 +36,40 @@ fn every_usb_id_of_a_drivers_manifest_has_its_udev_rule_and_no_rule_is_for_nobod
     assert_eq!(named.count(), wanted.len(), "a rule for a device that no driver knows");
 }
 
+/// systemd looks the kinds up when the unit starts: one whose module comes with the first device would be refused.
+#[test]
+fn the_modules_of_the_kinds_that_the_unit_allows_are_loaded_before_it_and_its_groups_are_there() {
+    let unit = tree("systemd/tilld.service");
+    let line = |key: &str| unit.lines().filter(|l| l.starts_with(key)).collect::<Vec<_>>().join(" ");
+    let brings = [
+        ("hidraw", "hid"),
+        ("ttyACM", "cdc_acm"),
+        ("ttyUSB", "usbserial"),
+        ("i2c", "i2c-dev"),
+        ("spi", "spidev"),
+    ];
+    for (kind, module) in brings {
+        assert!(unit.contains(&format!("DeviceAllow=char-{kind} rw")), "{kind} is allowed");
+        for key in ["Wants=", "After="] {
+            assert!(line(key).contains(&format!("modprobe@{module}.service")), "{key} lacks {module}");
+        }
+    }
+    // dialout and lp are Debian's own.
+    let made = tree("systemd/tilld.sysusers");
+    let groups = line("SupplementaryGroups=");
+    let ours = groups
+        .trim_start_matches("SupplementaryGroups=")
+        .split(' ')
+        .filter(|g| !["dialout", "lp"].contains(g));
+    for group in ours {
+        assert!(
+            made.contains(&format!("\ng {group} ")),
+            "nobody makes the group {group}, and the unit would not start"
+        );
+        assert!(tree("udev/80-tilld.rules").contains(&format!("GROUP=\"{group}\"")));
+    }
+}
+
 #[test]
 fn the_bus_lets_every_interface_through_and_nobody_else_have_the_name() {
     let policy = tree("dbus/tilld.conf");

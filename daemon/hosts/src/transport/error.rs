@@ -216,6 +216,8 @@ impl OpenError {
             (io::ErrorKind::NotFound, _) | (_, Some(rustix::io::Errno::NXIO | rustix::io::Errno::NODEV)) => {
                 Self::Missing { path }
             }
+            // Modes refuse with EACCES; this is the unit's list of devices.
+            (_, Some(rustix::io::Errno::PERM)) => Self::Permission { fix: UNIT_FIX.into(), path },
             (io::ErrorKind::PermissionDenied, _) => Self::Permission { fix: permission_fix(&path), path },
             (io::ErrorKind::ResourceBusy, _) => Self::Busy { path, detail: e.to_string() },
             (io::ErrorKind::ConnectionRefused, _) => Self::Refused { address: path.display().to_string() },
@@ -224,6 +226,9 @@ impl OpenError {
         }
     }
 }
+
+const UNIT_FIX: &str = "its unit allows no such device; if `systemctl cat tilld` has no DeviceAllow= for this kind (/proc/devices \
+                        has the kinds' names), add one in a drop-in (systemctl edit tilld); then `systemctl restart tilld`";
 
 /// Which group would help, as a command.
 fn permission_fix(path: &Path) -> String {
@@ -253,4 +258,18 @@ fn group_name(gid: u32) -> String {
             (fields.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
         })
         .unwrap_or_else(|| gid.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_unit_refuses_is_told_apart_from_what_a_mode_refuses() {
+        let said =
+            |errno| OpenError::file(Path::new("/dev/null"), &io::Error::from_raw_os_error(errno)).to_string();
+        let (unit, mode) = (said(1), said(13));
+        assert!(unit.contains("DeviceAllow=") && unit.contains("systemctl restart tilld"), "{unit}");
+        assert!(!mode.contains("DeviceAllow="), "{mode}");
+    }
 }
