@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Makes the Debian 13 system that the guest boots: $TILL_VM_CACHE/<arch>/{vmlinuz,initrd.gz,disk.raw}. Nothing to do when it is there.
 #
-# The stock Debian kernel with its modules unpacked (inflating them under TCG is slow), and a few lines of initramfs: only
-# virtio_blk and ext4 are needed before the real system. Nothing of tilld is in it: `run` attaches that as a second disk.
+# The stock Debian kernel with its modules unpacked (inflating them under TCG is slow) and a simulated GPIO chip beside them
+# (modules.sh), and a few lines of initramfs: only virtio_blk and ext4 are needed before the real system. Nothing of tilld is in
+# it: `run` attaches that as a second disk.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
 packages=(systemd-sysv dbus polkitd udev kmod libnss-systemd libpam-systemd passwd)
 out=$cache/$arch
-want=$(cat "$0" "$vm/lib.sh" "$vm/boot.service" | sha256sum | cut -c1-16)
+want=$(cat "$0" "$vm"/{lib.sh,modules.sh,boot.service} | sha256sum | cut -c1-16)
 [ "$(cat "$out/stamp" 2>/dev/null || true)" != "$want" ] || exit 0
 
 for tool in mmdebstrap mke2fs cpio depmod xz; do
@@ -63,6 +64,9 @@ for unused in gpu infiniband media net/wireless net/ethernet scsi iio hwmon md s
     rm -rf "$modules/kernel/drivers/$unused"
 done
 rm -rf "$modules"/kernel/{sound,net/{netfilter,wireless,bluetooth}}
+"$vm/modules.sh" "$kernel"
+mkdir "$modules/updates"
+cp "$cache/modules-$arch"/*.ko "$modules/updates/"
 find "$modules" -name '*.ko.xz' -print0 | xargs -0 -P2 -n64 xz -d
 depmod -b "$root/usr" "$kernel"
 

@@ -2,10 +2,13 @@
 //! what a shop would have lost. One line a scenario on standard output; what tilld logged goes to standard error.
 
 mod bridge;
+mod chip;
+mod counter;
 mod error;
 mod gadget;
 mod keyboard;
 mod scenarios;
+mod scope;
 mod system;
 mod till;
 

@@ -19,7 +19,10 @@ pub(crate) fn run(program: &str, args: &[&str]) -> Result<String, VmError> {
 
 /// Writes what tilld and the kernel logged since the last time to standard error, and whose the device nodes are.
 pub(crate) fn show_log() {
-    for program in ["ls -l /dev/input /dev/hidraw*", "udevadm info --export-db --subsystem-match=input"] {
+    for program in [
+        "ls -l /dev/input /dev/hidraw* /dev/gpiochip* 2>/dev/null || true",
+        "udevadm info --export-db --subsystem-match=input",
+    ] {
         match run("sh", &["-c", program]) {
             Ok(said) => eprintln!("{said}"),
             Err(e) => eprintln!("{e}"),
@@ -47,6 +50,19 @@ pub(crate) struct Held {
 pub(crate) fn pid() -> Result<u32, VmError> {
     let said = run("systemctl", &["show", "--property=MainPID", "--value", "tilld.service"])?;
     said.parse().map_err(|_| VmError::wrong(format!("no main process: {said}")))
+}
+
+/// Process of the plugin with this library.
+pub(crate) fn host(library: &str) -> Result<u32, VmError> {
+    let all = fs::read_dir("/proc").map_err(VmError::file("/proc"))?;
+    let pids = all.filter_map(|p| p.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let ours = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        line.contains("till-plugin-host") && line.contains(library)
+    };
+    let mut found = pids.filter(ours);
+    found.next().ok_or_else(|| VmError::wrong(format!("no process has loaded {library}")))
 }
 
 /// Looks at the daemon and the plugins' processes.

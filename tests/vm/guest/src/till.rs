@@ -15,6 +15,7 @@ use crate::system;
 const BUS: &str = "unix:path=/run/dbus/system_bus_socket";
 const CONFIG: &str = "/etc/tilld";
 const SITE_RULES: &str = "/etc/udev/rules.d/70-site.rules";
+const LAST_RULES: &str = "/etc/udev/rules.d/99-com.rules";
 
 /// Longest that a scenario waits for one thing, and how often it looks.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -128,7 +129,16 @@ impl Till {
 
 /// A rule of the site's own, and udev's news of it.
 pub(crate) fn site_rules(text: &str) -> Result<(), VmError> {
-    fs::write(SITE_RULES, text).map_err(VmError::file(SITE_RULES))?;
+    rules(SITE_RULES, text)
+}
+
+/// Rules behind those of the package, as Raspberry Pi OS brings them.
+pub(crate) fn last_rules(text: &str) -> Result<(), VmError> {
+    rules(LAST_RULES, text)
+}
+
+fn rules(file: &str, text: &str) -> Result<(), VmError> {
+    fs::write(file, text).map_err(VmError::file(file))?;
     system::run("udevadm", &["control", "--reload"])?;
     Ok(())
 }

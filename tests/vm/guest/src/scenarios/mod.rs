@@ -1,6 +1,7 @@
 //! What a shop does with its devices, one file a kind of device.
 
 mod cash;
+mod drawer;
 mod hid;
 mod killed;
 mod plugging;
@@ -24,6 +25,7 @@ pub(crate) async fn run(name: &str, till: &Till) -> Result<String, VmError> {
     let scenario = async {
         match name {
             "cash" => cash::run(till).await,
+            "drawer" => drawer::run(till).await,
             "wedge" => wedge::uinput(till).await,
             "wedge-usb" => wedge::usb(till).await,
             "wedge-two" => wedge::two_nodes(till).await,

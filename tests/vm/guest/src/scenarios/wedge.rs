@@ -7,7 +7,7 @@ use super::CARD;
 use crate::error::{VmError, claim};
 use crate::gadget::{Function, Gadget};
 use crate::keyboard::{Console, Eavesdropper, Wedge, swipe_usb};
-use crate::till::{Till, site_rules};
+use crate::till::{Till, last_rules, site_rules};
 
 const WHOLE: usize = usize::MAX;
 const NAME: &str = "Till VM swipe reader";
@@ -61,9 +61,10 @@ pub(super) async fn uinput(till: &Till) -> Result<String, VmError> {
     Ok(format!("{} cards, pulled out at {CUTS:?}", CUTS.len() + 1))
 }
 
-/// A reader that the manifest knows by its USB ids.
+/// A reader that the manifest knows by its USB ids, where all input is given to a group in the end.
 pub(super) async fn usb(till: &Till) -> Result<String, VmError> {
     site_rules("")?;
+    last_rules("SUBSYSTEM==\"input\", GROUP=\"input\", MODE=\"0660\"\n")?;
     let mut console = Console::open()?;
     till.devices(READER).await?;
     let mut gadget = Gadget::new("wedge", (0x0801, 0x0001), "W1", Function::Keyboard)?;
@@ -87,6 +88,7 @@ pub(super) async fn usb(till: &Till) -> Result<String, VmError> {
     }
     claim(console.typed() == 0, "keystrokes of a card reached the console")?;
     claim(till.booked() == booked + 1 + CUTS.len(), "a card was booked twice, or not at all")?;
+    last_rules("")?;
     Ok(format!("{} cards, pulled out at {CUTS:?}", CUTS.len() + 1))
 }
 
