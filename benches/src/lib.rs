@@ -10,6 +10,7 @@ pub mod machine;
 pub mod memory;
 pub mod payments;
 pub mod rate;
+pub mod reader;
 pub mod ready;
 pub mod routing;
 pub mod settling;
@@ -17,6 +18,7 @@ pub mod size;
 pub mod stock;
 pub mod switch;
 pub mod table;
+pub mod tap;
 pub mod till;
 
 /// What a measurement gives, or why it could not be taken.

@@ -11,7 +11,7 @@ use crate::till::{Bench, PATIENCE, Signals};
 use crate::{Effort, Outcome};
 
 /// Schemes' public test cards, in turn: the same stripe again within a third of a second counts as one swipe.
-const TRACKS: [&str; 2] = [
+pub(crate) const TRACKS: [&str; 2] = [
     "%B6200000000000005^TEST/CARD^3012101000000000?;6200000000000005=301210100000?",
     "%B5555555555554444^TEST/CARD^3012101000000000?;5555555555554444=301210100000?",
 ];

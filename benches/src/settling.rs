@@ -105,10 +105,7 @@ async fn round(base: &Path, effort: Effort) -> Outcome<Round> {
     bench.client = bench.rig.wait_ready().await?;
     let done = measure(&bench, records, &batches).await;
     if done.is_err() {
-        eprintln!("The last lines of tilld's log:");
-        for line in bench.rig.log_lines().iter().rev().take(12).rev() {
-            eprintln!("  {line}");
-        }
+        bench.last_words();
     }
     bench.rig.stop_till();
     done

@@ -28,16 +28,21 @@ pub struct Bench {
 impl Bench {
     /// Starts everything under `base`: the journal is on that disk.
     pub async fn start(base: &Path) -> Outcome<Self> {
-        Self::begin(base, true).await
+        Self::begin(base, true, |_| Ok(())).await
     }
 
     /// The same without a printer. A cash receipt opens the drawer, and a printer gives its drawer one pulse a second:
     /// who waits for the paper measures that.
     pub async fn start_without_printer(base: &Path) -> Outcome<Self> {
-        Self::begin(base, false).await
+        Self::start_with(base, |_| Ok(())).await
     }
 
-    async fn begin(base: &Path, prints: bool) -> Outcome<Self> {
+    /// The same, with what `before` connects and configures before the till starts.
+    pub async fn start_with(base: &Path, before: impl FnOnce(&Rig) -> Outcome) -> Outcome<Self> {
+        Self::begin(base, false, before).await
+    }
+
+    async fn begin(base: &Path, prints: bool, before: impl FnOnce(&Rig) -> Outcome) -> Outcome<Self> {
         let dir = tempfile::tempdir_in(base)?;
         let mut rig = Rig::stand(RigOptions { dir: Some(dir.path().to_owned()), ..RigOptions::default() })?;
         if !prints {
@@ -48,6 +53,7 @@ impl Bench {
             );
             rig.drop_in("bench.toml", &off)?;
         }
+        before(&rig)?;
         rig.start_till()?;
         let client = rig.wait_ready().await?;
         Ok(Self { rig, client, prints, dir })
@@ -56,6 +62,14 @@ impl Bench {
     /// The till's folder.
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Shows the end of the till's log, where a measurement failed.
+    pub fn last_words(&self) {
+        eprintln!("The last lines of tilld's log:");
+        for line in self.rig.log_lines().iter().rev().take(12).rev() {
+            eprintln!("  {line}");
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use till_benches::stock::Stock;
 use till_benches::table::{Row, render};
 use till_benches::till::Bench;
 use till_benches::{
-    Effort, Outcome, devices, hosts, journal, machine, rate, ready, routing, settling, size, switch,
+    Effort, Outcome, devices, hosts, journal, machine, rate, ready, routing, settling, size, switch, tap,
 };
 
 /// Measures the till's hot paths beside their bare counterparts and prints one table of ratios from one run.
@@ -49,6 +49,8 @@ enum Part {
     Size,
     /// Durable payments a second beside the disk's syncs.
     Rate,
+    /// Tap until the till is ready to authorise, beside a swipe.
+    Tap,
     /// Sales while ten thousand payments are settled.
     Settling,
 }
@@ -131,6 +133,10 @@ async fn till(dir: &Path, effort: Effort, wanted: &impl Fn(Part) -> bool, rows: 
         say("payments a second");
         rows.extend(rate::rows(dir, effort).await?);
     }
+    if wanted(Part::Tap) {
+        say("taps and swipes");
+        rows.extend(tap::rows(dir, effort).await?);
+    }
     if wanted(Part::Settling) {
         say("sales while a batch is settled");
         rows.extend(settling::rows(dir, effort).await?);
@@ -141,10 +147,7 @@ async fn till(dir: &Path, effort: Effort, wanted: &impl Fn(Part) -> bool, rows: 
     let mut bench = Bench::start(dir).await?;
     let done = on(&mut bench, effort, wanted, rows).await;
     if done.is_err() {
-        eprintln!("The last lines of tilld's log:");
-        for line in bench.rig.log_lines().iter().rev().take(12).rev() {
-            eprintln!("  {line}");
-        }
+        bench.last_words();
     }
     bench.rig.stop_till();
     done
