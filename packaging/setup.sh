@@ -35,8 +35,11 @@ mirror_of() {
     apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' | sed -n "s,^$1 \\(.*[^/]\\)/*\$,\\1,p" | head -n 1
 }
 
-# A linker and libc for Rust, and for the few C parts (ring, test-only aws-lc and SQLite); a CJK font for pictures of receipts.
-NEEDED=(gcc libc6-dev fonts-wqy-microhei openssl)
+# A linker and libc for Rust, and for the few C parts (ring, test-only aws-lc and SQLite); libpcsclite for till-pcsc; a CJK font for pictures of
+# receipts.
+NEEDED=(gcc libc6-dev pkgconf libpcsclite-dev fonts-wqy-microhei openssl)
+# What ./test has beside it: pcscd with a virtual reader.
+PEERS=(pcscd vsmartcard-vpcd)
 
 # need_space FOLDER GIB : says in plain words that the build will not fit, rather than failing halfway through a link.
 need_space() {

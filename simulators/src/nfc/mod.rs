@@ -23,6 +23,7 @@ mod server;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod vpcd;
 
 pub use bus::Bus;
 pub use card::Card;
@@ -32,3 +33,4 @@ pub use fault::{Fault, Hand, NotAHand};
 pub use personal::scheme_key;
 pub use server::NfcReader;
 pub use slot::Slot;
+pub use vpcd::Inserted;

@@ -59,6 +59,7 @@ targets! {
     magstripe_swipe "../targets/magstripe_swipe.rs"
     nfc_ccid "../targets/nfc_ccid.rs"
     nfc_frames "../targets/nfc_frames.rs"
+    nfc_slot "../targets/nfc_slot.rs"
     nfc_tap "../targets/nfc_tap.rs"
     nfc_tlv "../targets/nfc_tlv.rs"
     pinpad_line "../targets/pinpad_line.rs"
