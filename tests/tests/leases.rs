@@ -3,10 +3,11 @@
 
 use std::io::{BufRead, BufReader};
 
+use till_dbus::events::{Change, Event};
 use till_dbus::{Device1Proxy, Options, paths};
 use till_simulators::players::Scan;
 use till_tests::scene::{TRACKS, again, until, wallet_code};
-use till_tests::{Client, Rig, RigOptions};
+use till_tests::{Client, Rig, RigOptions, Watch};
 
 async fn device(client: &Client, id: &str) -> Device1Proxy<'static> {
     Device1Proxy::builder(client.connection())
@@ -139,6 +140,50 @@ async fn swipe(rig: &Rig, client: &Client, minor: i64) {
     let payment = client.ready(minor).await.unwrap();
     rig.reader.swipe(&again(TRACKS)).unwrap();
     payment.wait(&["paid"]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s27_a_reader_that_is_due_for_service_is_told_once_at_each_start_and_again_after_it() {
+    let options = RigOptions {
+        extra_config: "\n[device.cardreader.service-after]\nswipes = 2\nbad-reads = 100\n".into(),
+        ..RigOptions::default()
+    };
+    let mut rig = Rig::start(options).await.unwrap();
+    let client = rig.client().await.unwrap();
+    let due = |events: &[Event]| -> Vec<String> {
+        let text = |e: &Event| match &e.change {
+            Change::Alarm { code, text, .. } if code == "service-due" => Some(text.clone()),
+            _ => None,
+        };
+        events.iter().filter_map(text).collect()
+    };
+    let watch = Watch::new(rig.bus.address()).await.unwrap();
+    swipe(&rig, &client, 1_100).await;
+    assert_eq!(counted(&client, "cardreader", "swipes").await, 1);
+    swipe(&rig, &client, 1_200).await;
+    assert_eq!(counted(&client, "cardreader", "swipes").await, 2);
+    let told = watch.wait("it is due", |seen| due(seen).into_iter().next()).await.unwrap();
+    assert!(told.contains("cardreader") && told.contains("swipes 2") && told.contains("reset"), "{told}");
+    swipe(&rig, &client, 1_300).await;
+    assert_eq!(counted(&client, "cardreader", "swipes").await, 3);
+
+    // Serviced, and worn again.
+    device(&client, "cardreader").await.reset_statistics(Options::new()).await.unwrap();
+    for minor in [1_400, 1_500] {
+        swipe(&rig, &client, minor).await;
+    }
+    assert_eq!(counted(&client, "cardreader", "swipes").await, 2);
+    let both = |seen: &[Event]| (due(seen).len() == 2).then_some(());
+    watch.wait("it is due again, and was told once before", both).await.unwrap();
+
+    rig.at_rest(&client).await.unwrap();
+    assert!(rig.stop_till());
+    let before = rig.log_lines().iter().filter(|l| l.contains("due for service")).count();
+    rig.start_till().unwrap();
+    let client = rig.wait_ready().await.unwrap();
+    let after = rig.log_lines().iter().filter(|l| l.contains("due for service")).count();
+    assert_eq!((before, after), (2, 3), "the next start says it");
+    rig.at_rest(&client).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

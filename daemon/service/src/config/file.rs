@@ -344,6 +344,9 @@ pub(super) struct Device {
     pub secrets: BTreeMap<String, String>,
     #[serde(default)]
     pub settings: toml::Table,
+    /// Counter of its statistics to how many of it are due for service.
+    #[serde(default)]
+    pub service_after: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -353,6 +353,12 @@ fn device(id: String, d: file::Device) -> Result<DeviceConfig, ConfigError> {
             TransportSpec::Udev(UdevSpec { properties, baud })
         }
     };
+    for (counter, &limit) in &d.service_after {
+        if limit == 0 {
+            let key = format!("device.{id}.service-after.{counter}");
+            return Err(bad(key, "0: give how many are due for service, or leave the line out"));
+        }
+    }
     Ok(DeviceConfig {
         id,
         plugin: d.plugin,
@@ -361,6 +367,7 @@ fn device(id: String, d: file::Device) -> Result<DeviceConfig, ConfigError> {
         name: d.name,
         secrets: d.secrets,
         settings: d.settings,
+        service_after: d.service_after,
     })
 }
 

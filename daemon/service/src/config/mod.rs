@@ -164,6 +164,8 @@ pub struct DeviceConfig {
     pub secrets: BTreeMap<String, String>,
     /// Settings.
     pub settings: toml::Table,
+    /// Counter of its statistics to how many of it, since they were reset, are due for service.
+    pub service_after: BTreeMap<String, u64>,
 }
 
 /// One channel.

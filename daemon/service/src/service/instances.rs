@@ -50,7 +50,7 @@ pub(super) fn start(
             supervisor.start(spec).map_err(|e| e.to_string())
         });
         match started {
-            Ok((instance, events)) => devices.start(view, instance, events),
+            Ok((instance, events)) => devices.start(view, device.service_after.clone(), instance, events),
             Err(reason) => {
                 tracing::error!(DEVICE = device.id, "{reason}");
                 view.state = "failed".into();

@@ -291,10 +291,16 @@ impl Starter {
         self.handle.published.device(view);
     }
 
-    /// Adds a device and follows its process.
-    pub fn start(&self, view: DeviceView, instance: Instance, events: Events) {
+    /// Adds a device and follows its process. `service_after`: see [`crate::config::DeviceConfig`].
+    pub fn start(
+        &self,
+        view: DeviceView,
+        service_after: BTreeMap<String, u64>,
+        instance: Instance,
+        events: Events,
+    ) {
         self.handle.published.device(&view);
-        if let Some(text) = self.handle.statistics.add(&view.id) {
+        if let Some(text) = self.handle.statistics.add(&view.id, service_after) {
             tracing::warn!(DEVICE = view.id, "{text}");
             self.handle.published.tell(Change::Alarm {
                 level: "warning",

@@ -27,6 +27,7 @@ mod standing;
 mod statistics;
 mod vault;
 mod view;
+mod wear;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use till_hosts::{Counters, DriverClient, Instance};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
+
+use super::wear::{Due, Wear};
 
 /// Between two questions to a driver.
 const ASK: Duration = Duration::from_mins(1);
@@ -29,10 +31,15 @@ pub struct Statistics {
     devices: Mutex<BTreeMap<String, Device>>,
     /// One write at a time: an older one must not come after a newer one.
     writing: tokio::sync::Mutex<()>,
+    tell: OnceLock<Tell>,
 }
+
+/// Who is told of devices that are due for service.
+type Tell = Box<dyn Fn(Due) + Send + Sync>;
 
 struct Device {
     counters: Counters,
+    wear: Wear,
     instance: Option<Instance>,
     asking: Option<AbortHandle>,
     opened: bool,
@@ -42,15 +49,33 @@ struct Device {
 impl Statistics {
     /// Kept in this folder.
     pub fn new(folder: PathBuf) -> Arc<Self> {
-        Arc::new(Self { folder, devices: Mutex::default(), writing: tokio::sync::Mutex::default() })
+        let (devices, writing) = (Mutex::default(), tokio::sync::Mutex::default());
+        Arc::new(Self { folder, devices, writing, tell: OnceLock::new() })
+    }
+
+    /// Who is told when a device is due for service; the first one who asks.
+    pub(super) fn tell(&self, tell: impl Fn(Due) + Send + Sync + 'static) {
+        let _first = self.tell.set(Box::new(tell));
+    }
+
+    /// Tells what is due and was not told before.
+    fn worn(&self, id: &str) {
+        let due = match self.lock().get_mut(id) {
+            Some(device) => device.wear.due(id, &device.counters.totals()),
+            None => return,
+        };
+        if let Some(tell) = self.tell.get() {
+            due.into_iter().for_each(tell);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Device>> {
         self.devices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads what is kept of a device; a line for people where that was damaged or cannot be read.
-    pub(super) fn add(&self, device: &str) -> Option<String> {
+    /// Reads what is kept of a device; a line for people where that was damaged or cannot be read. `limits`: counters to when they are due
+    /// for service.
+    pub(super) fn add(&self, device: &str, limits: BTreeMap<String, u64>) -> Option<String> {
         let now = jiff::Timestamp::now().as_millisecond();
         let (counters, notice) = match Counters::open(&self.folder, device, now) {
             Ok((counters, None)) => (counters, None),
@@ -69,8 +94,16 @@ impl Statistics {
                 ));
             }
         };
-        let kept = Device { counters, instance: None, asking: None, opened: false, written: Instant::now() };
+        let kept = Device {
+            counters,
+            wear: Wear::new(limits),
+            instance: None,
+            asking: None,
+            opened: false,
+            written: Instant::now(),
+        };
         self.lock().insert(device.to_owned(), kept);
+        self.worn(device);
         notice
     }
 
@@ -119,6 +152,7 @@ impl Statistics {
         {
             device.counters.told(&told);
         }
+        self.worn(instance.id());
     }
 
     async fn write(&self, id: &str) -> io::Result<()> {
@@ -157,6 +191,7 @@ impl Statistics {
         if let Some(device) = self.lock().get_mut(id) {
             device.counters.reset(jiff::Timestamp::now().as_millisecond());
         }
+        self.worn(id);
         self.write(id).await
     }
 

@@ -116,6 +116,12 @@ pub fn start(parts: Parts) -> Started {
         cards: Arc::default(),
         statistics: parts.statistics.clone(),
     };
+    let worn = published.clone();
+    parts.statistics.tell(move |due| {
+        tracing::warn!(DEVICE = due.device, "{due}");
+        let (text, code) = (due.to_string(), "service-due".into());
+        worn.tell(Change::Alarm { level: "warning", code, payment: None, text });
+    });
     let vault = Arc::new(Vault::default());
     let printer = crate::till::printer::start(handle.clone(), parts.printer.clone(), parts.receipts.clone());
     let effects = Effects {
