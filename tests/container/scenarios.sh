@@ -38,6 +38,32 @@ EOF
     inside systemctl restart tilld
 }
 
+pcsc() {
+    expect pcsc "dpkg takes what stands between tilld and pcscd" dpkg --install --force-unsafe-io "$(package tilld-pcsc)"
+    expect pcsc "its units have no mistakes" systemd-analyze verify /lib/systemd/system/tilld-pcsc.socket /lib/systemd/system/tilld-pcsc.service
+    expect pcsc "its socket is tilld's alone" bash -c '[ "$(stat -c %U:%a /run/tilld-pcsc.sock)" = tilld:600 ]'
+    # vsmartcard's virtual reader always shows two. Debian 13's pcscd may use no network, on which that one listens.
+    inside mkdir -p /etc/systemd/system/{pcscd,tilld-pcsc}.service.d
+    inside bash -c 'printf "[Service]\nEnvironment=\"READER=00 00\"\n" >/etc/systemd/system/tilld-pcsc.service.d/reader.conf
+        printf "[Service]\nPrivateNetwork=no\nIPAddressDeny=\nRestrictAddressFamilies=\n" >/etc/systemd/system/pcscd.service.d/network.conf
+        systemctl daemon-reload; systemctl try-restart pcscd'
+    inside tee /etc/tilld/tilld.toml.d/50-reader.toml >/dev/null <<'EOF'
+[device.nfc]
+plugin = "org.tilld.nfc"
+transport = { kind = "unix", path = "/run/tilld-pcsc.sock", as = "ccid" }
+EOF
+    expect pcsc "the till has pcscd's reader" bash -c '
+        systemctl restart tilld
+        timeout 30 bash -c "until tillctl devices | tee /run/devices | grep -qE \"nfc .*ready\"; do sleep 0.2; done" ||
+            { cat /run/devices; systemctl status --no-pager tilld-pcsc pcscd; journalctl --no-pager -n 20 -u tilld-pcsc; exit 1; }'
+    expect pcsc "by a process of a user of its own" bash -c '[ "$(stat -c %U /proc/$(systemctl show -P MainPID tilld-pcsc))" = tilld-pcsc ]'
+    refuse pcsc "another user gets at no reader" 1 runuser -u nobody -- /usr/libexec/tilld/till-pcsc --check
+    expect pcsc "removed, the till says that the reader is gone, and sells" bash -c '
+        dpkg --purge tilld-pcsc && [ ! -e /run/tilld-pcsc.sock ]
+        timeout 30 bash -c "until tillctl devices | grep nfc | grep -qv ready; do sleep 0.2; done" && tillctl pay 1.00 --cash 1.00'
+    inside bash -c 'rm -r /etc/tilld/tilld.toml.d/50-reader.toml /etc/systemd/system/{pcscd,tilld-pcsc}.service.d; systemctl daemon-reload; systemctl restart tilld'
+}
+
 sale() {
     expect sale "a sale in cash goes over the system bus" tillctl pay 12.80 --cash 20.00 --key box-1
     expect sale "the same key takes nothing twice" bash -c 'tillctl pay 12.80 --cash 20.00 --key box-1 >/dev/null
