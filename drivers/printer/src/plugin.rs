@@ -40,6 +40,8 @@ pub struct PrinterDriver {
     /// Outcome of the direct command that is waited for.
     sent: Option<bool>,
     counts: BTreeMap<&'static str, u64>,
+    /// Lines and cuts of each job that is under way or waits.
+    wear: BTreeMap<u64, (u64, u64)>,
 }
 
 impl std::fmt::Debug for PrinterDriver {
@@ -89,6 +91,7 @@ impl Driver for PrinterDriver {
             drawer: None,
             sent: None,
             counts: BTreeMap::new(),
+            wear: BTreeMap::new(),
         };
         // Hear what it says; one that says nothing may still print.
         driver.ask()?;
@@ -146,8 +149,12 @@ impl Driver for PrinterDriver {
         let marks = Marks { copy: job.copy, restarted: job.restarted || known == Some(Ended::Begun) };
         let atoms = encode::job(&self.profile, &job.document, marks)
             .map_err(|error| PluginError::new(ErrorCode::BadRequest, format!("print job {id}: {error}")))?;
+        let lines = atoms.iter().map(|atom| atom.lines).sum();
+        let cuts = atoms.iter().map(|atom| u64::from(atom.cut)).sum();
         let now = self.now();
-        self.spooler.submit(now, Job { id, atoms }).map_err(|error| refused(&error))
+        self.spooler.submit(now, Job { id, atoms }).map_err(|error| refused(&error))?;
+        self.wear.insert(id, (lines, cuts));
+        Ok(())
     }
 
     fn cancel_print(&mut self, job: u64) -> Result<(), PluginError> {
@@ -207,6 +214,14 @@ impl PrinterDriver {
 
     fn count(&mut self, name: &'static str) {
         *self.counts.entry(name).or_default() += 1;
+    }
+
+    /// What a job has cost the head, the motor and the knife (S27).
+    fn worn(&mut self, id: u64) {
+        if let Some((lines, cuts)) = self.wear.get(&id).copied() {
+            *self.counts.entry("lines").or_default() += lines;
+            *self.counts.entry("cuts").or_default() += cuts;
+        }
     }
 
     /// One round of status questions, or as much as there is time for.
@@ -332,6 +347,15 @@ impl PrinterDriver {
     }
 
     fn job(&mut self, id: u64, state: State) {
+        let over =
+            !matches!(state, State::Started | State::Held(_) | State::Resumed | State::Restarted { .. });
+        self.tell(id, state);
+        if over {
+            self.wear.remove(&id);
+        }
+    }
+
+    fn tell(&mut self, id: u64, state: State) {
         let state = match state {
             State::Started => {
                 // On disk before the first byte is on the wire.
@@ -345,6 +369,8 @@ impl PrinterDriver {
             State::Resumed => PrintState::Resumed,
             State::Restarted { lost } => {
                 self.count("restarted");
+                // The part that was lost is on paper too; how much of it nobody knows.
+                self.worn(id);
                 let text =
                     format!("print job {id}: printer lost what it was sent ({lost}); void mark, cut, again");
                 self.host.log(Level::Warn, text);
@@ -352,11 +378,13 @@ impl PrinterDriver {
             }
             State::Done(_) => {
                 self.count("done");
+                self.worn(id);
                 self.printed.note(id, Some(Ended::Done));
                 PrintState::Done
             }
             State::Unconfirmed => {
                 self.count("unconfirmed");
+                self.worn(id);
                 self.printed.note(id, Some(Ended::Unconfirmed));
                 PrintState::Unconfirmed
             }

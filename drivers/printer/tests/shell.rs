@@ -63,7 +63,9 @@ fn a_receipt_is_printed_and_reported_done() {
     assert_eq!(states(&mut driver, 5, 20), [PrintState::Started, PrintState::Done]);
     assert_eq!(printer.lock().unwrap().text()[0], "茶");
     assert!(driver.describe().capabilities.contains(&"status".to_owned()));
-    assert_eq!(driver.statistics(), [("done".to_owned(), 1)]);
+    // Wear (S27): two lines, the way to the knife, and a cut.
+    let counted = [("cuts", 1), ("done", 1), ("lines", 6)].map(|(name, n)| (name.to_owned(), n));
+    assert_eq!(driver.statistics(), counted);
 }
 
 #[test]
