@@ -74,8 +74,10 @@ async fn belongs(till: &Till, chip: &Chip) -> Result<(), VmError> {
     said.map_err(|e| VmError::wrong(format!("{e}; it is {}", whose())))?;
     let line = system::run("getent", &["group", "gpio"])?;
     let group = line.split(':').nth(2).unwrap_or_default();
-    let status = std::fs::read_to_string(format!("/proc/{}/status", system::pid()?))
-        .map_err(VmError::file("/proc"))?;
+    // The scenario before may have left it starting.
+    let status = || std::fs::read_to_string(format!("/proc/{}/status", system::pid().ok()?)).ok();
+    till.until("tilld runs", || async { status().is_some() }).await?;
+    let status = status().unwrap_or_default();
     let groups = status.lines().find_map(|l| l.strip_prefix("Groups:")).unwrap_or_default();
     claim(groups.split_whitespace().any(|g| g == group), format!("tilld is in{groups}, not in {group}"))
 }
