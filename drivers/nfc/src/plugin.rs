@@ -112,7 +112,7 @@ impl Driver for Nfc {
     fn describe(&self) -> DriverDescription {
         let chip = match self.engine.link() {
             Way::Frames(_) => Some("PN532"),
-            Way::Messages(..) => Some("ACR122U, PN532"),
+            Way::Messages(_) => Some("ACR122U, PN532"),
             Way::Slot(_) => None,
         };
         let model = match (chip, self.engine.firmware()) {

@@ -6,10 +6,13 @@ mod common;
 use std::time::Duration;
 
 use common::hex;
+use till_driver_nfc::chip::{self, Kind};
 use till_driver_nfc::engine::{Counters, Engine, Happened, World};
+use till_driver_nfc::link::ccid::Dialogue;
 use till_driver_nfc::link::hsu::Timing;
-use till_driver_nfc::link::slot::contactless;
+use till_driver_nfc::link::slot::{Contactless, Slot as SlotLink, contactless};
 use till_driver_nfc::link::way::Way;
+use till_driver_nfc::link::{Event, Link};
 use till_driver_nfc::settings::Config;
 use till_plugin::host::TransportKind;
 use till_plugin::{Currency, Instrument, Money, Settings};
@@ -223,10 +226,40 @@ fn a_card_with_contacts_is_sent_nothing() {
 #[test]
 fn answers_to_reset_say_what_lies_there() {
     // MIFARE 1K (PC/SC part 3, 3.1.3.2.3.2), a type B card of eight historical bytes, an ATS of none, cards with contacts.
-    assert_eq!(contactless(&hex("3B8F8001804F0CA000000306030001000000006A")), Some((false, false)));
-    assert_eq!(contactless(&hex("3B88800100000000718181001D")), Some((true, true)));
-    assert_eq!(contactless(&hex("3B80800101")), Some((true, false)));
+    assert_eq!(contactless(&hex("3B8F8001804F0CA000000306030001000000006A")), Some(Contactless::Storage));
+    assert_eq!(contactless(&hex("3B88800100000000718181001D")), Some(Contactless::MaybeB));
+    assert_eq!(contactless(&hex("3B80800101")), Some(Contactless::Speaks));
     assert_eq!(contactless(&hex("3B6500009C02020702")), None);
     assert_eq!(contactless(&hex("3F6525002C09690000")), None);
     assert_eq!(contactless(&[]), None);
+}
+
+/// A reader's answer to the message that is under way.
+fn answered(link: &mut SlotLink, status: u8, data: &[u8]) -> Option<Event> {
+    let asked = link.output().unwrap();
+    let length = u8::try_from(data.len()).unwrap();
+    let mut block = vec![0x80, length, 0, 0, 0, 0, asked[6], status, if status == 0 { 0 } else { 0xFE }, 0];
+    block.extend_from_slice(data);
+    link.push(&block, Duration::ZERO);
+    link.event()
+}
+
+#[test]
+fn a_card_of_type_b_that_went_is_not_found_any_more() {
+    let mut link = SlotLink::new(Dialogue::default());
+    let ask = |link: &mut SlotLink, kind| link.send(chip::list(kind), SECOND, true, Duration::ZERO).unwrap();
+    let found = |event: Option<Event>, kind| match event.unwrap() {
+        Event::Reply(reply) => chip::targets(&reply, kind).unwrap().len(),
+        fault @ Event::Fault(_) => panic!("{fault:?}"),
+    };
+    ask(&mut link, Kind::A);
+    assert!(answered(&mut link, 0, &hex("3B88800100000000718181001D")).is_none());
+    let event = answered(&mut link, 0, &hex("010203049000"));
+    assert_eq!(found(event, Kind::A), 0, "it is told where type B is looked for");
+    // Nobody looked for that: the sale was given up. At the next one the card is gone.
+    ask(&mut link, Kind::A);
+    let event = answered(&mut link, 0x42, &[]);
+    assert_eq!(found(event, Kind::A), 0);
+    ask(&mut link, Kind::B);
+    assert_eq!(found(link.event(), Kind::B), 0);
 }

@@ -65,7 +65,7 @@ pub struct Acr122 {
     beeps: bool,
     set_up: bool,
     /// The command that waits for the reader to be set up.
-    first: Option<(u8, Zeroizing<Vec<u8>>, Duration)>,
+    first: Option<(Zeroizing<Vec<u8>>, Duration)>,
     events: VecDeque<Event>,
     other: bool,
 }
@@ -89,9 +89,9 @@ impl Acr122 {
         self.other
     }
 
-    /// What was said so far, for the link that takes its place.
-    pub fn into_dialogue(self) -> Dialogue {
-        self.dialogue
+    /// What was said so far, and the command that waits, for the link that takes its place.
+    pub fn into_parts(self) -> (Dialogue, Option<(Zeroizing<Vec<u8>>, Duration)>) {
+        (self.dialogue, self.first)
     }
 
     fn step(&mut self, step: Step, now: Duration) {
@@ -112,7 +112,6 @@ impl Acr122 {
             Step::PowerOn => Step::Firmware,
             Step::Firmware if !block.data.starts_with(NAME) => {
                 self.other = true;
-                self.first = None;
                 return self.finish(Event::Fault(LinkFault::Refused));
             }
             Step::Firmware if !usable(&block.data) => {
@@ -126,8 +125,10 @@ impl Acr122 {
             Step::NoPolling | Step::Quiet => {
                 self.set_up = true;
                 self.dialogue.end();
-                if let Some((code, apdu, within)) = self.first.take() {
-                    self.command(code, &apdu, within, now);
+                if let Some((command, within)) = self.first.take()
+                    && let Err(fault) = self.command(&command, within, now)
+                {
+                    self.finish(Event::Fault(fault));
                 }
                 return;
             }
@@ -135,9 +136,12 @@ impl Acr122 {
         self.step(next, now);
     }
 
-    fn command(&mut self, code: u8, apdu: &[u8], within: Duration, now: Duration) {
+    fn command(&mut self, command: &[u8], within: Duration, now: Duration) -> Result<(), LinkFault> {
+        let code = command.first().copied().filter(|c| *c != u8::MAX).ok_or(LinkFault::TooLong)?;
+        let apdu = direct(command).ok_or(LinkFault::TooLong)?;
         self.doing = Doing::Command(code, false);
-        self.dialogue.ask(|sequence| transfer(sequence, apdu), within, now);
+        self.dialogue.ask(|sequence| transfer(sequence, &apdu), within, now);
+        Ok(())
     }
 
     fn answered(&mut self, code: u8, fetching: bool, block: &Block) {
@@ -175,15 +179,12 @@ impl Link for Acr122 {
         if self.dialogue.busy() {
             return Err(LinkFault::Busy);
         }
-        let code = command.first().copied().filter(|c| *c != u8::MAX).ok_or(LinkFault::TooLong)?;
-        let apdu = direct(command).ok_or(LinkFault::TooLong)?;
         self.events.clear();
         if self.set_up {
-            self.command(code, &apdu, within, now);
-        } else {
-            self.first = Some((code, apdu, within));
-            self.step(Step::PowerOn, now);
+            return self.command(command, within, now);
         }
+        self.first = Some((Zeroizing::new(command.to_vec()), within));
+        self.step(Step::PowerOn, now);
         Ok(())
     }
 

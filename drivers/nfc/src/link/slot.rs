@@ -30,20 +30,31 @@ enum Doing {
     Status,
     /// Activating a card, for the n-th time.
     On(u8),
-    /// Asking for its serial number; whether it speaks APDUs.
-    Serial(bool),
+    /// Asking for its serial number.
+    Serial(Contactless),
     /// Letting the card go; the code of the chip's reply.
     Off(u8),
     /// A command to the card.
     Apdu,
 }
 
+/// What an answer to reset says of a card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contactless {
+    /// It speaks no APDUs.
+    Storage,
+    /// It does.
+    Speaks,
+    /// It does, and may be of type B.
+    MaybeB,
+}
+
 /// The link.
 pub struct Slot {
     dialogue: Dialogue,
     doing: Doing,
-    /// The message under way, for a reader that was busy, and when to send it again.
-    message: (u8, Zeroizing<Vec<u8>>),
+    /// What the message under way carries, for a reader that was busy, and when to send it again.
+    apdu: Zeroizing<Vec<u8>>,
     again: Option<Duration>,
     powered: bool,
     /// A card that may be of type B, until it is looked for.
@@ -57,7 +68,7 @@ impl Slot {
         Self {
             dialogue,
             doing: Doing::Status,
-            message: (0, Zeroizing::default()),
+            apdu: Zeroizing::default(),
             again: None,
             // Somebody before may have left it so.
             powered: true,
@@ -68,18 +79,16 @@ impl Slot {
 
     fn ask(&mut self, doing: Doing, apdu: &[u8], within: Duration, now: Duration) {
         self.doing = doing;
-        self.message = (kind(doing), Zeroizing::new(apdu.to_vec()));
+        self.apdu = Zeroizing::new(apdu.to_vec());
         self.again = None;
-        let (kind, apdu) = &self.message;
-        self.dialogue.ask(|sequence| message(*kind, sequence, apdu), within, now);
+        self.dialogue.ask(|sequence| message(doing, sequence, apdu), within, now);
     }
 
     /// A further message of the same command.
     fn go_on(&mut self, doing: Doing, apdu: &[u8]) {
         self.doing = doing;
-        self.message = (kind(doing), Zeroizing::new(apdu.to_vec()));
-        let (kind, apdu) = &self.message;
-        self.dialogue.go_on(|sequence| message(*kind, sequence, apdu));
+        self.apdu = Zeroizing::new(apdu.to_vec());
+        self.dialogue.go_on(|sequence| message(doing, sequence, apdu));
     }
 
     fn finish(&mut self, event: Event) {
@@ -105,7 +114,7 @@ impl Slot {
             }
             Doing::On(tried) => self.activated(tried, block),
             Doing::Serial(_) if block.failed() && block.empty() => self.reply(&[&[0x4B, 0]]),
-            Doing::Serial(speaks) => self.found(speaks, block),
+            Doing::Serial(card) => self.found(card, block),
             Doing::Apdu => self.exchanged(block),
         }
     }
@@ -113,12 +122,11 @@ impl Slot {
     fn activated(&mut self, tried: u8, block: &Block) {
         if !block.failed() {
             self.powered = true;
-            let Some((speaks, second)) = contactless(&block.data) else {
+            let Some(card) = contactless(&block.data) else {
                 // A card with contacts: nothing is sent to it.
                 return self.unsupported();
             };
-            self.second = second.then_some(UNKNOWN);
-            return self.go_on(Doing::Serial(speaks), &SERIAL);
+            return self.go_on(Doing::Serial(card), &SERIAL);
         }
         if block.empty() {
             self.powered = false;
@@ -135,20 +143,19 @@ impl Slot {
         self.reply(&[&[0x4B, 1, 1, 0, 4, 0, 4], &UNKNOWN]);
     }
 
-    fn found(&mut self, speaks: bool, block: &Block) {
+    fn found(&mut self, card: Contactless, block: &Block) {
         let told = match block.data.split_last_chunk::<2>() {
             Some((serial, [0x90, 0x00])) if !block.failed() && matches!(serial.len(), 4 | 7 | 10) => serial,
             _ => UNKNOWN.as_slice(),
         };
-        if let (Some(_), Ok(serial)) = (self.second, <[u8; 4]>::try_from(told)) {
+        if let (Contactless::MaybeB, Ok(serial)) = (card, <[u8; 4]>::try_from(told)) {
             // It is found when type B is looked for, where a serial number proves nothing.
             self.second = Some(serial);
             return self.reply(&[&[0x4B, 0]]);
         }
-        self.second = None;
         let length = u8::try_from(told.len()).unwrap_or(4);
-        let end: &[u8] = if speaks { &[1] } else { &[] };
-        self.reply(&[&[0x4B, 1, 1, 0, 4, if speaks { 0x20 } else { 0 }, length], told, end]);
+        let (sak, end): (u8, &[u8]) = if card == Contactless::Storage { (0, &[]) } else { (0x20, &[1]) };
+        self.reply(&[&[0x4B, 1, 1, 0, 4, sak, length], told, end]);
     }
 
     fn exchanged(&mut self, block: &Block) {
@@ -164,30 +171,23 @@ impl Slot {
     }
 }
 
-const fn kind(doing: Doing) -> u8 {
+fn message(doing: Doing, sequence: u8, apdu: &[u8]) -> Zeroizing<Vec<u8>> {
     match doing {
-        Doing::Status => 0x65,
-        Doing::On(_) => 0x62,
-        Doing::Off(_) => 0x63,
-        Doing::Serial(_) | Doing::Apdu => 0x6F,
+        Doing::Status => slot_status(sequence),
+        Doing::On(_) => power_on(sequence),
+        Doing::Off(_) => power_off(sequence),
+        Doing::Serial(_) | Doing::Apdu => transfer(sequence, apdu),
     }
 }
 
-fn message(kind: u8, sequence: u8, apdu: &[u8]) -> Zeroizing<Vec<u8>> {
-    match kind {
-        0x62 => power_on(sequence),
-        0x63 => power_off(sequence),
-        0x65 => slot_status(sequence),
-        _ => transfer(sequence, apdu),
-    }
-}
-
-/// What an answer to reset says of a contactless card (PC/SC part 3, 3.1.3.2.3): whether it speaks APDUs, and whether it may be of type B, whose
-/// historical bytes are always eight. Nothing of a card with contacts.
-pub fn contactless(atr: &[u8]) -> Option<(bool, bool)> {
+/// Reads an answer to reset (PC/SC part 3, 3.1.3.2.3); nothing of a card with contacts. Type B always has eight historical bytes.
+pub fn contactless(atr: &[u8]) -> Option<Contactless> {
     let [0x3B, count @ 0x80..=0x8F, 0x80, 0x01, history @ ..] = atr else { return None };
-    let storage = history.starts_with(&[0x80, 0x4F, 0x0C, 0xA0, 0x00, 0x00, 0x03, 0x06]);
-    Some((!storage, !storage && *count == 0x88))
+    Some(match count {
+        _ if history.starts_with(&[0x80, 0x4F, 0x0C, 0xA0, 0x00, 0x00, 0x03, 0x06]) => Contactless::Storage,
+        0x88 => Contactless::MaybeB,
+        _ => Contactless::Speaks,
+    })
 }
 
 impl Link for Slot {
@@ -204,7 +204,10 @@ impl Link for Slot {
         self.events.clear();
         match command {
             chip::FIRMWARE => self.ask(Doing::Status, &[], within, now),
-            [0x4A, _, 0x00, ..] => self.ask(Doing::On(1), &[], within.max(ACTIVATE), now),
+            [0x4A, _, 0x00, ..] => {
+                self.second = None;
+                self.ask(Doing::On(1), &[], within.max(ACTIVATE), now);
+            }
             [0x4A, ..] => match self.second.take() {
                 Some(serial) => {
                     let told: [&[u8]; 3] = [&[0x4B, 1, 1, 0x50], &serial, &[0, 0, 0, 0, 0, 0x21, 0, 0]];
@@ -238,8 +241,7 @@ impl Link for Slot {
             self.finish(Event::Fault(LinkFault::NoReply));
         } else if self.again.is_some_and(|at| now >= at) {
             self.again = None;
-            let (kind, apdu) = &self.message;
-            self.dialogue.go_on(|sequence| message(*kind, sequence, apdu));
+            self.dialogue.go_on(|sequence| message(self.doing, sequence, &self.apdu));
         }
     }
 

@@ -14,23 +14,17 @@ use super::{Event, Link, LinkFault};
 pub enum Way {
     /// Frames, on a line or a bus.
     Frames(Box<Hsu>),
-    /// A card reader that may be an ACR122U, and the first command, which it is asked for that; nothing once it has said so.
-    Messages(Box<Acr122>, Option<First>),
+    /// A card reader that may be an ACR122U: it is asked before the first command.
+    Messages(Box<Acr122>),
     /// Any other card reader.
     Slot(Box<Slot>),
-}
-
-/// A command that waits for the reader to be known.
-pub struct First {
-    command: Zeroizing<Vec<u8>>,
-    within: Duration,
 }
 
 impl Way {
     /// By what the transport is. `beeps`: see [`Acr122::new`].
     pub fn new(kind: TransportKind, timing: Timing, beeps: bool) -> Self {
         match kind {
-            TransportKind::Ccid => Self::Messages(Box::new(Acr122::new(beeps)), None),
+            TransportKind::Ccid => Self::Messages(Box::new(Acr122::new(beeps))),
             _ => Self::Frames(Box::new(Hsu::new(timing))),
         }
     }
@@ -38,7 +32,7 @@ impl Way {
     fn link(&self) -> &dyn Link {
         match self {
             Self::Frames(link) => &**link,
-            Self::Messages(link, _) => &**link,
+            Self::Messages(link) => &**link,
             Self::Slot(link) => &**link,
         }
     }
@@ -46,21 +40,20 @@ impl Way {
     fn link_mut(&mut self) -> &mut dyn Link {
         match self {
             Self::Frames(link) => &mut **link,
-            Self::Messages(link, _) => &mut **link,
+            Self::Messages(link) => &mut **link,
             Self::Slot(link) => &mut **link,
         }
     }
 
     /// A reader that turned out to be no ACR122U is spoken to as what it is.
     fn settle(&mut self, now: Duration) {
-        let Self::Messages(link, first) = self else { return };
+        let Self::Messages(link) = self else { return };
         if !link.other() {
             return;
         }
-        let first = first.take();
-        let dialogue = std::mem::replace(&mut **link, Acr122::new(false)).into_dialogue();
+        let (dialogue, first) = std::mem::replace(&mut **link, Acr122::new(false)).into_parts();
         let mut slot = Slot::new(dialogue);
-        if let Some(First { command, within }) = first {
+        if let Some((command, within)) = first {
             // A new link with nothing under way takes any command that the engine has.
             let _taken = slot.send(&command, within, true, now);
         }
@@ -76,9 +69,6 @@ impl Link for Way {
         again: bool,
         now: Duration,
     ) -> Result<(), LinkFault> {
-        if let Self::Messages(_, first) = self {
-            *first = Some(First { command: Zeroizing::new(command.to_vec()), within });
-        }
         self.link_mut().send(command, within, again, now)
     }
 
