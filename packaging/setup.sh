@@ -35,10 +35,10 @@ mirror_of() {
     apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' | sed -n "s,^$1 \\(.*[^/]\\)/*\$,\\1,p" | head -n 1
 }
 
-# A linker and libc for Rust, and for the few C parts (ring, test-only aws-lc and SQLite); libpcsclite for till-pcsc; a CJK font for pictures of
-# receipts.
-NEEDED=(gcc libc6-dev pkgconf libpcsclite-dev fonts-wqy-microhei openssl)
-# What ./test has beside it: pcscd with a virtual reader.
+# A linker and libc for Rust, and for the few C parts (ring, test-only aws-lc and SQLite); a CJK font for pictures of receipts.
+NEEDED=(gcc libc6-dev fonts-wqy-microhei openssl)
+# What till-pcsc links, for whoever builds the whole workspace, and what ./test tries it against: pcscd with a virtual reader.
+PCSC=(pkgconf libpcsclite-dev)
 PEERS=(pcscd vsmartcard-vpcd)
 
 # need_space FOLDER GIB : says in plain words that the build will not fit, rather than failing halfway through a link.

@@ -1,6 +1,7 @@
 //! `till-pcsc`: lets tilld have a reader that pcscd has. See the crate's README.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -101,7 +102,10 @@ fn listen(path: &PathBuf) -> Result<OwnedFd, Failure> {
     let family = AddressFamily::UNIX;
     let socket = rustix::net::socket_with(family, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(failed)?;
-    let _left_behind = rustix::fs::unlink(path);
+    // One that a process before left behind; nothing else that somebody named by mistake.
+    if std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
+        rustix::fs::unlink(path).map_err(failed)?;
+    }
     rustix::net::bind(&socket, &SocketAddrUnix::new(path).map_err(failed)?).map_err(failed)?;
     rustix::net::listen(&socket, 4).map_err(failed)?;
     Ok(socket)
@@ -119,8 +123,8 @@ fn serve(till: &OwnedFd, mut reader: PcscReader) {
             Err(Errno::INTR) => continue,
             Err(_) => break,
         };
-        // A packet longer than any message is cut here, and does not say what it is long.
-        let packet = buffer.get(..count.min(MOST + 1)).unwrap_or_default();
+        // A packet longer than any message is cut to one byte too many, and refused for it.
+        let packet = buffer.get(..count).unwrap_or_default();
         match answer(&mut reader, packet) {
             Ok(None) => break,
             Ok(Some(said)) => {

@@ -347,15 +347,6 @@ impl PrinterDriver {
     }
 
     fn job(&mut self, id: u64, state: State) {
-        let over =
-            !matches!(state, State::Started | State::Held(_) | State::Resumed | State::Restarted { .. });
-        self.tell(id, state);
-        if over {
-            self.wear.remove(&id);
-        }
-    }
-
-    fn tell(&mut self, id: u64, state: State) {
         let state = match state {
             State::Started => {
                 // On disk before the first byte is on the wire.
@@ -402,6 +393,9 @@ impl PrinterDriver {
                 PrintState::Failed { reason: format!("{fault} ({progress})"), partly }
             }
         };
+        if state.is_final() {
+            self.wear.remove(&id);
+        }
         self.waiting.push(DriverEvent::Print { job: id, state });
     }
 
