@@ -58,6 +58,9 @@ enum Doing {
     Command(u8, bool),
 }
 
+/// A command that waits for its reader, and how long its reply may take.
+pub type Waiting = (Zeroizing<Vec<u8>>, Duration);
+
 /// The link: a message out, a message in.
 pub struct Acr122 {
     dialogue: Dialogue,
@@ -65,7 +68,7 @@ pub struct Acr122 {
     beeps: bool,
     set_up: bool,
     /// The command that waits for the reader to be set up.
-    first: Option<(Zeroizing<Vec<u8>>, Duration)>,
+    first: Option<Waiting>,
     events: VecDeque<Event>,
     other: bool,
 }
@@ -90,7 +93,7 @@ impl Acr122 {
     }
 
     /// What was said so far, and the command that waits, for the link that takes its place.
-    pub fn into_parts(self) -> (Dialogue, Option<(Zeroizing<Vec<u8>>, Duration)>) {
+    pub fn into_parts(self) -> (Dialogue, Option<Waiting>) {
         (self.dialogue, self.first)
     }
 
