@@ -2,99 +2,22 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on should stop here
 
 mod common;
+#[path = "common/counter.rs"]
+mod counter;
 
 use std::time::Duration;
 
 use common::{asked, hex};
-use till_driver_nfc::engine::{Engine, Happened, World};
-use till_driver_nfc::link::acr122::{self, Acr122, NO_POLLING, NO_SOUND, QUIET};
+use counter::{Counter, READ, SECOND};
+use till_driver_nfc::engine::Happened;
+use till_driver_nfc::link::acr122::{self, NO_POLLING, NO_SOUND, QUIET};
 use till_driver_nfc::link::{Event, Link, LinkFault};
 use till_driver_nfc::plugin::Nfc;
-use till_driver_nfc::settings::Config;
 use till_plugin::driver::DriverEvent;
 use till_plugin::host::TransportKind;
 use till_plugin::testing::TestHost;
-use till_plugin::{Currency, Driver, ErrorCode, Instrument, Money, Settings};
+use till_plugin::{Currency, Driver, ErrorCode, Money, Settings};
 use till_simulators::nfc::{Acr122 as Reader, Card, Chip, Fault, Hand};
-
-const SECOND: Duration = Duration::from_secs(1);
-
-struct Fixed;
-
-impl World for Fixed {
-    fn wall_ms(&self) -> i64 {
-        1_767_323_045_000
-    }
-
-    fn random(&self) -> Option<[u8; 4]> {
-        Some([1, 2, 3, 4])
-    }
-
-    fn sequence(&mut self) -> u32 {
-        1
-    }
-}
-
-/// A reader at the other end of the engine, and a clock.
-struct Counter {
-    engine: Engine<Acr122>,
-    reader: Reader,
-    chip: Chip,
-    now: Duration,
-    happened: Vec<Happened>,
-    sent: Vec<Vec<u8>>,
-}
-
-impl Counter {
-    fn new(reader: Reader, settings: &str) -> Self {
-        let config = Config::new(&Settings::from_json(settings)).unwrap();
-        let mut engine = Engine::new(Acr122::new(config.reader_beeps), config);
-        let (mut reader, mut chip) = (reader, Chip::new());
-        reader.power_cycle(&mut chip);
-        engine.start(Duration::ZERO);
-        let mut counter =
-            Self { engine, reader, chip, now: Duration::ZERO, happened: Vec::new(), sent: Vec::new() };
-        counter.run(SECOND);
-        counter
-    }
-
-    /// Lets time pass; every message is answered at once.
-    fn run(&mut self, time: Duration) {
-        let until = self.now + time;
-        while self.now < until {
-            while let Some(block) = self.engine.output() {
-                self.sent.push(block.to_vec());
-                for (_, back) in self.reader.message(&mut self.chip, &block).unwrap_or_default() {
-                    self.engine.push(&back, self.now, &mut Fixed);
-                }
-            }
-            self.happened.extend(self.engine.happened());
-            let next = self.engine.deadline().unwrap_or(until);
-            self.now = next.max(self.now + Duration::from_millis(1)).min(until);
-            self.engine.tick(self.now, &mut Fixed);
-        }
-        self.happened.extend(self.engine.happened());
-    }
-
-    fn tap(&mut self, hand: Hand) -> Vec<String> {
-        self.happened.clear();
-        self.engine.arm(Money::new(128, Currency::CNY), true, false, self.now);
-        self.chip.present(hand);
-        self.run(3 * SECOND);
-        self.chip.remove();
-        self.happened
-            .iter()
-            .filter_map(|h| match h {
-                Happened::Read(Instrument::Chip(card)) => Some(card.masked.clone()),
-                Happened::Failed { reason, .. } => Some((*reason).to_owned()),
-                Happened::Broken(e) => Some(e.to_string()),
-                _ => None,
-            })
-            .collect()
-    }
-}
-
-const READ: &str = "620000******0005";
 
 #[test]
 fn a_whole_tap_through_an_acr122u_without_a_sound() {

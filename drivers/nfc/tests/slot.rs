@@ -2,124 +2,31 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on should stop here
 
 mod common;
+#[path = "common/counter.rs"]
+mod counter;
 
 use std::time::Duration;
 
 use common::hex;
+use counter::{Counter, READ, SECOND};
 use till_driver_nfc::chip::{self, Kind};
-use till_driver_nfc::engine::{Counters, Engine, Happened, World};
 use till_driver_nfc::link::ccid::Dialogue;
-use till_driver_nfc::link::hsu::Timing;
 use till_driver_nfc::link::slot::{Contactless, Slot as SlotLink, contactless};
 use till_driver_nfc::link::way::Way;
 use till_driver_nfc::link::{Event, Link};
-use till_driver_nfc::settings::Config;
-use till_plugin::host::TransportKind;
-use till_plugin::{Currency, Instrument, Money, Settings};
-use till_simulators::nfc::{Card, Chip, Fault, Hand, Slot};
+use till_simulators::nfc::{Card, Fault, Hand, Slot};
 
-const SECOND: Duration = Duration::from_secs(1);
-const READ: &str = "620000******0005";
-
-struct Fixed;
-
-impl World for Fixed {
-    fn wall_ms(&self) -> i64 {
-        1_767_323_045_000
-    }
-
-    fn random(&self) -> Option<[u8; 4]> {
-        Some([1, 2, 3, 4])
-    }
-
-    fn sequence(&mut self) -> u32 {
-        1
-    }
-}
-
-/// A reader at the other end of the engine, and a clock.
-struct Counter {
-    engine: Engine<Way>,
-    reader: Slot,
-    chip: Chip,
-    now: Duration,
-    happened: Vec<Happened>,
-    sent: Vec<Vec<u8>>,
-}
-
-impl Counter {
-    fn new(reader: Slot, settings: &str) -> Self {
-        let config = Config::new(&Settings::from_json(settings)).unwrap();
-        let engine = Engine::new(Way::new(TransportKind::Ccid, Timing::default(), false), config);
-        let mut counter = Self {
-            engine,
-            reader,
-            chip: Chip::new(),
-            now: Duration::ZERO,
-            happened: Vec::new(),
-            sent: Vec::new(),
-        };
-        counter.reader.power_cycle(&mut counter.chip);
-        counter.engine.start(Duration::ZERO);
-        counter.run(SECOND);
-        assert!(matches!(counter.engine.link(), Way::Slot(_)), "it was told from an ACR122U");
-        assert!(counter.engine.idle());
-        counter
-    }
-
-    /// Lets time pass; every message is answered after the pause that the reader takes.
-    fn run(&mut self, time: Duration) {
-        let until = self.now + time;
-        while self.now < until {
-            while let Some(block) = self.engine.output() {
-                self.sent.push(block.to_vec());
-                for (after, back) in self.reader.message(&mut self.chip, &block).unwrap_or_default() {
-                    self.now += after;
-                    self.engine.push(&back, self.now, &mut Fixed);
-                }
-            }
-            self.happened.extend(self.engine.happened());
-            let next = self.engine.deadline().unwrap_or(until);
-            self.now = next.max(self.now + Duration::from_millis(1)).min(until);
-            self.engine.tick(self.now, &mut Fixed);
-        }
-        self.happened.extend(self.engine.happened());
-    }
-
-    fn arm(&mut self) {
-        self.happened.clear();
-        self.engine.arm(Money::new(128, Currency::CNY), true, true, self.now);
-    }
-
-    fn heard(&self) -> Vec<String> {
-        self.happened
-            .iter()
-            .filter_map(|h| match h {
-                Happened::Read(Instrument::Chip(card)) => Some(card.masked.clone()),
-                Happened::Read(Instrument::StoredValue(card)) => Some(card.masked.clone()),
-                Happened::Failed { reason, .. } => Some((*reason).to_owned()),
-                Happened::Broken(e) => Some(e.to_string()),
-                _ => None,
-            })
-            .collect()
-    }
-
-    fn tap(&mut self, hand: Hand) -> Vec<String> {
-        self.arm();
-        self.chip.present(hand);
-        self.run(4 * SECOND);
-        self.chip.remove();
-        self.heard()
-    }
-
-    fn counters(&self) -> Counters {
-        self.engine.counters()
-    }
+/// A reader that was told from an ACR122U.
+fn shop(reader: Slot, settings: &str) -> Counter<Slot> {
+    let counter = Counter::new(reader, settings);
+    assert!(matches!(counter.engine.link(), Way::Slot(_)), "it was told from an ACR122U");
+    assert!(counter.engine.idle());
+    counter
 }
 
 #[test]
 fn whole_taps_of_each_scheme_through_a_reader_that_finds_cards_itself() {
-    let mut counter = Counter::new(Slot::default(), "{}");
+    let mut counter = shop(Slot::default(), "{}");
     for (card, masked) in [
         (Card::unionpay(), READ),
         (Card::visa(), "411111******1111"),
@@ -130,14 +37,14 @@ fn whole_taps_of_each_scheme_through_a_reader_that_finds_cards_itself() {
         counter.engine.disarm(counter.now);
         counter.run(SECOND);
     }
-    assert_eq!(counter.counters().taps, 4);
+    assert_eq!(counter.engine.counters().taps, 4);
     // Nothing of the reader's own was set: it is not ours alone.
     assert!(counter.sent.iter().all(|m| m[0] != 0x6F || m[10] != 0xFF || matches!(m[11], 0xCA | 0x00)));
 }
 
 #[test]
 fn an_armed_reader_without_a_card_asks_for_none_twice_at_once() {
-    let mut counter = Counter::new(Slot::default(), "{}");
+    let mut counter = shop(Slot::default(), "{}");
     counter.arm();
     counter.sent.clear();
     counter.run(SECOND);
@@ -153,7 +60,7 @@ fn an_armed_reader_without_a_card_asks_for_none_twice_at_once() {
 #[test]
 fn a_card_that_was_left_does_not_pay_for_the_next_sale() {
     for card in [Card::unionpay(), Card::phone(), Card::unionpay().uid(&[1, 2, 3, 4])] {
-        let mut counter = Counter::new(Slot::default(), "{}");
+        let mut counter = shop(Slot::default(), "{}");
         counter.arm();
         counter.chip.present(Hand::with(card));
         counter.run(2 * SECOND);
@@ -164,7 +71,7 @@ fn a_card_that_was_left_does_not_pay_for_the_next_sale() {
         counter.run(20 * SECOND);
         assert!(counter.heard().iter().all(|said| said == "card-left"), "{:?}", counter.heard());
         assert!(!counter.heard().is_empty(), "the customer is told to take it away");
-        assert_eq!(counter.counters().taps, 1);
+        assert_eq!(counter.engine.counters().taps, 1);
         counter.chip.remove();
         counter.run(SECOND);
         assert_eq!(counter.tap(Hand::with(Card::visa())), ["411111******1111"]);
@@ -173,7 +80,7 @@ fn a_card_that_was_left_does_not_pay_for_the_next_sale() {
 
 #[test]
 fn a_card_that_is_taken_away_is_said_to_be_at_every_command() {
-    let mut counter = Counter::new(Slot::default(), "{}");
+    let mut counter = shop(Slot::default(), "{}");
     for apdu in 0..5 {
         let said = counter.tap(Hand::with(Card::unionpay()).fault(Fault::RemovedAt { apdu }));
         assert_eq!(said, ["card-removed"], "at command {apdu}");
@@ -186,27 +93,27 @@ fn a_card_that_is_taken_away_is_said_to_be_at_every_command() {
 #[test]
 fn a_reader_that_is_busy_wants_time_or_sends_damage_loses_no_more_than_one_tap() {
     for fault in [Fault::Busy { times: 5 }, Fault::MoreTime { times: 40 }, Fault::NotActivated { times: 2 }] {
-        let mut counter = Counter::new(Slot::default(), "{}");
+        let mut counter = shop(Slot::default(), "{}");
         assert_eq!(counter.tap(Hand::with(Card::unionpay()).fault(fault.clone())), [READ], "{fault:?}");
     }
-    let mut counter = Counter::new(Slot::default(), "{}");
+    let mut counter = shop(Slot::default(), "{}");
     let said = counter.tap(Hand::with(Card::unionpay()).fault(Fault::CutBlock { times: 1 }));
     assert!(said.iter().all(|s| s == READ || s == "reader-fault"), "{said:?}");
     counter.run(SECOND);
     assert_eq!(counter.tap(Hand::with(Card::unionpay())), [READ]);
     // The card never answers.
-    let mut counter = Counter::new(Slot::default(), "{}");
+    let mut counter = shop(Slot::default(), "{}");
     assert_eq!(counter.tap(Hand::with(Card::unionpay()).fault(Fault::Mute { apdu: 1 })), ["timeout"]);
 }
 
 #[test]
 fn what_is_no_payment_card_is_refused_and_a_card_of_the_shop_is_read() {
-    let mut counter = Counter::new(Slot::default(), "{}");
+    let mut counter = shop(Slot::default(), "{}");
     assert_eq!(counter.tap(Hand::with(Card::mifare())), ["unsupported-card"]);
     counter.run(2 * SECOND);
     let said = counter.tap(Hand::with(Card::unionpay()).fault(Fault::NotActivated { times: 1000 }));
     assert!(!said.is_empty() && said.iter().all(|s| s == "unsupported-card" || s == "card-left"), "{said:?}");
-    let mut shop = Counter::new(Slot::default(), r#"{"uid-cards": "stored-value"}"#);
+    let mut shop = shop(Slot::default(), r#"{"uid-cards": "stored-value"}"#);
     assert_eq!(shop.tap(Hand::with(Card::mifare())), ["card …1234"]);
     shop.run(2 * SECOND);
     // A number that may be made up for this tap is nobody's.
@@ -215,7 +122,7 @@ fn what_is_no_payment_card_is_refused_and_a_card_of_the_shop_is_read() {
 
 #[test]
 fn a_card_with_contacts_is_sent_nothing() {
-    let mut counter = Counter::new(Slot::with_contacts(), "{}");
+    let mut counter = shop(Slot::with_contacts(), "{}");
     counter.sent.clear();
     let said = counter.tap(Hand::with(Card::unionpay()));
     assert!(!said.is_empty() && said.iter().all(|s| s == "unsupported-card" || s == "card-left"), "{said:?}");
