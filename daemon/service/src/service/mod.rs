@@ -124,9 +124,8 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let covered = journal.last_snapshot().ok().flatten().map_or(0, |s| s.covers);
     let upkeep = Upkeep::start(&journal, &its_log, &config.journal, covered)
         .map_err(|e| ServiceError::System(format!("no thread for the journal's upkeep: {e}")))?;
-    let statistics = till::Statistics::new(config.state_dir.join("statistics"));
     let parts = Parts {
-        statistics: statistics.clone(),
+        statistics: config.state_dir.join("statistics"),
         journal: journal.clone(),
         shell: till_core::Shell::new(folded),
         upkeep,
@@ -181,7 +180,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     tracing::info!("stopping");
     notify::stopping();
     handle.stop().await;
-    statistics.close().await;
+    handle.statistics.close().await;
     supervisor.shutdown().await;
     drop(connection);
     let closed = journal.close();

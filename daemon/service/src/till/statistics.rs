@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use till_hosts::{Counters, DriverClient, Instance};
@@ -31,7 +31,7 @@ pub struct Statistics {
     devices: Mutex<BTreeMap<String, Device>>,
     /// One write at a time: an older one must not come after a newer one.
     writing: tokio::sync::Mutex<()>,
-    tell: OnceLock<Tell>,
+    tell: Tell,
 }
 
 /// Who is told of devices that are due for service.
@@ -47,15 +47,10 @@ struct Device {
 }
 
 impl Statistics {
-    /// Kept in this folder.
-    pub fn new(folder: PathBuf) -> Arc<Self> {
+    /// Kept in this folder. `tell` hears of each device that is due for service.
+    pub(super) fn new(folder: PathBuf, tell: impl Fn(Due) + Send + Sync + 'static) -> Arc<Self> {
         let (devices, writing) = (Mutex::default(), tokio::sync::Mutex::default());
-        Arc::new(Self { folder, devices, writing, tell: OnceLock::new() })
-    }
-
-    /// Who is told when a device is due for service; the first one who asks.
-    pub(super) fn tell(&self, tell: impl Fn(Due) + Send + Sync + 'static) {
-        let _first = self.tell.set(Box::new(tell));
+        Arc::new(Self { folder, devices, writing, tell: Box::new(tell) })
     }
 
     /// Tells what is due and was not told before.
@@ -64,9 +59,7 @@ impl Statistics {
             Some(device) => device.wear.due(id, &device.counters.totals()),
             None => return,
         };
-        if let Some(tell) = self.tell.get() {
-            due.into_iter().for_each(tell);
-        }
+        due.into_iter().for_each(&self.tell);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Device>> {

@@ -19,12 +19,12 @@ use crate::till::shredding::Shredding;
 use crate::till::standing::Standings;
 use crate::till::vault::Vault;
 use crate::till::view::Published;
-use crate::till::{Change, Handle, Message, Presentation, Routes, TillError};
+use crate::till::{Change, Handle, Message, Presentation, Routes, Statistics, TillError};
 
 /// What the actor is made from.
 pub struct Parts {
-    /// Device statistics.
-    pub statistics: Arc<crate::till::Statistics>,
+    /// Folder of the device statistics.
+    pub statistics: std::path::PathBuf,
     /// The journal, open.
     pub journal: Journal,
     /// The state that was replayed from it.
@@ -106,6 +106,12 @@ pub fn start(parts: Parts) -> Started {
     let (published, changes, notices) = Published::new();
     let routes = Arc::new(Routes::new(parts.shell.till().suspensions().now().clone()));
     let readers = Arc::new(crate::till::devices::Readers::new(parts.drawer.clone(), parts.codes.clone()));
+    let worn = published.clone();
+    let statistics = Statistics::new(parts.statistics.clone(), move |due| {
+        tracing::warn!(DEVICE = due.device, "{due}");
+        let (text, code) = (due.to_string(), "service-due".into());
+        worn.tell(Change::Alarm { level: "warning", code, payment: None, text });
+    });
     let handle = Handle {
         tenders: Arc::default(),
         messages,
@@ -114,14 +120,8 @@ pub fn start(parts: Parts) -> Started {
         sealing: parts.sealing.clone(),
         readers: readers.clone(),
         cards: Arc::default(),
-        statistics: parts.statistics.clone(),
+        statistics,
     };
-    let worn = published.clone();
-    parts.statistics.tell(move |due| {
-        tracing::warn!(DEVICE = due.device, "{due}");
-        let (text, code) = (due.to_string(), "service-due".into());
-        worn.tell(Change::Alarm { level: "warning", code, payment: None, text });
-    });
     let vault = Arc::new(Vault::default());
     let printer = crate::till::printer::start(handle.clone(), parts.printer.clone(), parts.receipts.clone());
     let effects = Effects {
