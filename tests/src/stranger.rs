@@ -201,7 +201,11 @@ pub async fn has_a_stranger(rig: &Rig, orders: &[Order]) -> Result<Vec<(Order, S
     let program = rig.dir.join("run/stranger");
     if !program.exists() {
         let ours = std::env::current_exe().map_err(|e| text(&e))?;
-        std::fs::copy(ours, &program).map_err(|e| text(&e))?;
+        // By another process: a copy that is still open in a child that another test has just forked cannot be run.
+        let copied = Command::new("cp").arg(ours).arg(&program).status().map_err(|e| text(&e))?;
+        if !copied.success() {
+            return Err(format!("cp to {}: {copied}", program.display()));
+        }
         open(&program, 0o755).map_err(|e| text(&e))?;
     }
     let lines: Vec<String> = orders.iter().map(Order::line).collect();
