@@ -5,9 +5,9 @@
 
 use crate::codec::{self, CodecError};
 use crate::dialect::{Action, AnswerRule, Dialect};
+use crate::link_key::LinkKey;
 use crate::mac;
 use crate::message::Message;
-use crate::tdes::DesKey;
 
 /// What one received payload is to our request.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Answer {
 }
 
 /// Judges `payload` as the reply to `request`. `mak` is the key the request was signed with.
-pub fn judge(dialect: &Dialect, mak: Option<&DesKey>, request: &Message, payload: &[u8]) -> Verdict {
+pub fn judge(dialect: &Dialect, mak: Option<&LinkKey>, request: &Message, payload: &[u8]) -> Verdict {
     let decoded = match codec::decode(dialect, payload) {
         Ok(decoded) => decoded,
         Err(error) => return Verdict::Garbage(error),
@@ -112,11 +112,12 @@ fn is_part(asked: Option<&str>, given: Option<&str>) -> bool {
 mod tests {
     use super::*;
     use crate::dialect::CUP;
+    use crate::tdes::DesKey;
 
     const MAK: &str = "31A285E0C4D31F6B";
 
-    fn mak() -> DesKey {
-        DesKey::new(&hex::decode(MAK).unwrap()).unwrap()
+    fn mak() -> LinkKey {
+        DesKey::new(&hex::decode(MAK).unwrap()).unwrap().into()
     }
 
     fn sale() -> Message {
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn no_single_bit_of_an_approval_can_be_changed() {
+    fn c12_no_single_bit_of_an_approval_can_be_changed() {
         let dialect = Dialect::parse(CUP).unwrap();
         let good = reply(&dialect, |_| ());
         // TPDU and header (11 bytes) are outside the MAC and carry nothing that is believed.

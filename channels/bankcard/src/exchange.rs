@@ -5,9 +5,9 @@ use crate::codec;
 use crate::dialect::Dialect;
 use crate::framing::{self, FrameReader};
 use crate::link::{Dialer, Received};
+use crate::link_key::LinkKey;
 use crate::mac;
 use crate::message::Message;
-use crate::tdes::DesKey;
 use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -40,7 +40,7 @@ pub struct Way<'a> {
     /// How to connect.
     pub dialer: &'a dyn Dialer,
     /// The key requests of a signed type are signed with.
-    pub mak: Option<&'a DesKey>,
+    pub mak: Option<&'a LinkKey>,
     /// When the whole exchange must be over.
     pub until: Instant,
     /// Whether the caller gave up.
@@ -152,6 +152,7 @@ mod tests {
     use super::*;
     use crate::dialect::CUP;
     use crate::link::{DialError, Line, SendError};
+    use crate::tdes::DesKey;
 
     /// A line that takes this many bytes and then breaks.
     #[derive(Clone, Copy)]
@@ -178,7 +179,7 @@ mod tests {
 
     fn sent_over(line: Takes) -> Exchanged {
         let dialect = Dialect::parse(CUP).unwrap();
-        let mak = DesKey::new(&[7; 8]).unwrap();
+        let mak = LinkKey::from(DesKey::new(&[7; 8]).unwrap());
         let way = Way {
             dialect: &dialect,
             dialer: &line,

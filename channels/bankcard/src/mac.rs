@@ -2,6 +2,8 @@
 
 use crate::codec::Decoded;
 use crate::dialect::{Dialect, MacAlgorithm, MacForm, MacScope};
+use crate::link_key::LinkKey;
+use crate::sm4::{self, Sm4Key};
 use crate::tdes::{Block, DesKey};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -9,7 +11,7 @@ use zeroize::Zeroizing;
 /// Why no MAC can be computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MacError {
-    /// The algorithm wants another key length.
+    /// The algorithm wants another key length, or a key of the other cipher.
     #[error(
         "the MAC key has {0} bytes, which the dialect's algorithm does not take; check mac.algorithm and sign_in"
     )]
@@ -17,7 +19,7 @@ pub enum MacError {
 }
 
 /// Field 64 for the covered wire bytes.
-pub fn field64(dialect: &Dialect, key: &DesKey, covered: &[u8]) -> Result<Block, MacError> {
+pub fn field64(dialect: &Dialect, key: &LinkKey, covered: &[u8]) -> Result<Block, MacError> {
     let block = block(dialect.mac.algorithm, key, covered)?;
     Ok(match dialect.mac.form {
         MacForm::Raw => block,
@@ -27,7 +29,7 @@ pub fn field64(dialect: &Dialect, key: &DesKey, covered: &[u8]) -> Result<Block,
 }
 
 /// Whether `received` is the right field 64. Takes the same time wherever they differ.
-pub fn matches(dialect: &Dialect, key: &DesKey, covered: &[u8], received: &[u8]) -> Result<bool, MacError> {
+pub fn matches(dialect: &Dialect, key: &LinkKey, covered: &[u8], received: &[u8]) -> Result<bool, MacError> {
     Ok(bool::from(field64(dialect, key, covered)?.ct_eq(received)))
 }
 
@@ -45,21 +47,31 @@ pub fn covered(dialect: &Dialect, decoded: &Decoded, payload: &[u8]) -> Zeroizin
 }
 
 /// The eight-byte MAC block over `data`, zero-padded to whole blocks.
-pub fn block(algorithm: MacAlgorithm, key: &DesKey, data: &[u8]) -> Result<Block, MacError> {
+pub fn block(algorithm: MacAlgorithm, key: &LinkKey, data: &[u8]) -> Result<Block, MacError> {
     let wrong = MacError::KeyLength(key.length());
+    match (algorithm, key) {
+        (MacAlgorithm::Sm4Cbc, LinkKey::Sm4(key)) => {
+            Ok(sm4::left_half(blocks(data).fold([0; 16], |chain, next| key.encrypt(xor(chain, next)))))
+        }
+        (MacAlgorithm::Sm4Ecb, LinkKey::Sm4(key)) => Ok(sm4::left_half(sm4_ecb(key, data))),
+        (_, LinkKey::Des(key)) => des(algorithm, key, data).ok_or(wrong),
+        _ => Err(wrong),
+    }
+}
+
+fn des(algorithm: MacAlgorithm, key: &DesKey, data: &[u8]) -> Option<Block> {
     match (algorithm, key.length()) {
-        (MacAlgorithm::CupEcb, 8 | 16 | 24) => Ok(cup_ecb(key, data)),
+        (MacAlgorithm::CupEcb, 8 | 16 | 24) => Some(cup_ecb(key, data)),
         (MacAlgorithm::X99, 8) | (MacAlgorithm::TdesCbc, 16 | 24) => {
-            Ok(blocks(data).fold([0; 8], |chain, next| key.encrypt(xor(chain, next))))
+            Some(blocks(data).fold([0; 8], |chain, next| key.encrypt(xor(chain, next))))
         }
         (MacAlgorithm::X919, 16) => {
             let (left, right) = key.bytes().split_at(8);
-            let left = DesKey::new(left).ok_or(wrong)?;
-            let right = DesKey::new(right).ok_or(wrong)?;
+            let (left, right) = (DesKey::new(left)?, DesKey::new(right)?);
             let chain = blocks(data).fold([0; 8], |chain, next| left.encrypt(xor(chain, next)));
-            Ok(left.encrypt(right.decrypt(chain)))
+            Some(left.encrypt(right.decrypt(chain)))
         }
-        _ => Err(wrong),
+        _ => None,
     }
 }
 
@@ -70,30 +82,67 @@ fn cup_ecb(key: &DesKey, data: &[u8]) -> Block {
     key.encrypt(xor(key.encrypt(first_hex(folded)), last))
 }
 
-fn blocks(data: &[u8]) -> impl Iterator<Item = Block> + '_ {
-    data.chunks(8).map(|chunk| {
-        let mut block = [0; 8];
+/// The same with blocks of sixteen bytes, which are thirty-two characters.
+fn sm4_ecb(key: &Sm4Key, data: &[u8]) -> sm4::Block {
+    let folded: sm4::Block = blocks(data).fold([0; 16], xor);
+    let digits: [u8; 32] = std::array::from_fn(|at| hex_digit(&folded, at));
+    let half = |from: usize| std::array::from_fn(|at| digits[from + at]);
+    key.encrypt(xor(key.encrypt(half(0)), half(16)))
+}
+
+fn blocks<const SIZE: usize>(data: &[u8]) -> impl Iterator<Item = [u8; SIZE]> + '_ {
+    data.chunks(SIZE).map(|chunk| {
+        let mut block = [0; SIZE];
         block[..chunk.len()].copy_from_slice(chunk);
         block
     })
 }
 
-fn xor(left: Block, right: Block) -> Block {
+fn xor<const SIZE: usize>(left: [u8; SIZE], right: [u8; SIZE]) -> [u8; SIZE] {
     std::array::from_fn(|at| left[at] ^ right[at])
 }
 
 /// The first four bytes as eight upper-case hexadecimal characters.
 fn first_hex(block: Block) -> Block {
-    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 };
-    std::array::from_fn(|at| digit(if at % 2 == 0 { block[at / 2] >> 4 } else { block[at / 2] & 15 }))
+    std::array::from_fn(|at| hex_digit(&block, at))
+}
+
+/// One character of the bytes as upper-case hexadecimal.
+fn hex_digit(bytes: &[u8], at: usize) -> u8 {
+    let nibble = if at.is_multiple_of(2) { bytes[at / 2] >> 4 } else { bytes[at / 2] & 15 };
+    if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn key(hex_text: &str) -> DesKey {
-        DesKey::new(&hex::decode(hex_text).unwrap()).unwrap()
+    fn key(hex_text: &str) -> LinkKey {
+        DesKey::new(&hex::decode(hex_text).unwrap()).unwrap().into()
+    }
+
+    fn sm4(hex_text: &str) -> LinkKey {
+        Sm4Key::new(&hex::decode(hex_text).unwrap()).unwrap().into()
+    }
+
+    /// SM4-CBC over one block is the cipher of that block, so the example of GB/T 32907 holds; and a text of three blocks and
+    /// one byte, its MAC by `openssl enc -sm4-cbc -iv 0 -nopad` over the text with fifteen zero bytes behind it.
+    #[test]
+    fn known_answers_of_sm4_cbc() {
+        let standard = "0123456789ABCDEFFEDCBA9876543210";
+        let mac = block(MacAlgorithm::Sm4Cbc, &sm4(standard), &hex::decode(standard).unwrap()).unwrap();
+        assert_eq!(hex::encode_upper(mac), "681EDF34D206965E");
+        let text = b"PCK1209339432640F07BEC962141300010024402220516956";
+        let mac = block(MacAlgorithm::Sm4Cbc, &sm4("C5945F5BDF1E2DD83C6BFCA9699975F3"), text).unwrap();
+        assert_eq!(hex::encode_upper(mac), "55BD7EFE36472A82");
+    }
+
+    /// The rule of blog.csdn.net/weixin_39142884/article/details/139765880, followed step by step with `openssl enc -sm4-ecb`.
+    #[test]
+    fn known_answer_of_sm4_ecb() {
+        let text = b"PCK1209339432640F07BEC962141300010024402220516956";
+        let mac = block(MacAlgorithm::Sm4Ecb, &sm4("C5945F5BDF1E2DD83C6BFCA9699975F3"), text).unwrap();
+        assert_eq!(hex::encode_upper(mac), "92A99A50748E9DCE");
     }
 
     /// X9.9 over one block is the cipher of that block (the algorithm's definition), so the FIPS 46 example holds.
@@ -121,26 +170,38 @@ mod tests {
         assert_eq!(block(MacAlgorithm::X919, &key("31A285E0C4D31F6B"), b"x"), Err(MacError::KeyLength(8)));
         let double = key("31A285E0C4D31F6B31A285E0C4D31F6B");
         assert_eq!(block(MacAlgorithm::X99, &double, b"x"), Err(MacError::KeyLength(16)));
+        for algorithm in [MacAlgorithm::Sm4Cbc, MacAlgorithm::Sm4Ecb] {
+            assert_eq!(block(algorithm, &double, b"x"), Err(MacError::KeyLength(16)));
+        }
+        let other = sm4("31A285E0C4D31F6B31A285E0C4D31F6B");
+        for algorithm in [MacAlgorithm::CupEcb, MacAlgorithm::X919, MacAlgorithm::TdesCbc] {
+            assert_eq!(block(algorithm, &other, b"x"), Err(MacError::KeyLength(16)));
+        }
     }
 
     #[test]
     fn one_flipped_bit_anywhere_is_noticed() {
-        let dialect = Dialect::parse(crate::dialect::CUP).unwrap();
-        let key = key("31A285E0C4D31F6B");
+        let cup = Dialect::parse(crate::dialect::CUP).unwrap();
+        every_bit_counts(&cup, &key("31A285E0C4D31F6B"));
+        let by_sm4 = Dialect::overlaid(include_str!("../tests/dialects/sm4.toml")).unwrap();
+        every_bit_counts(&by_sm4, &sm4("31A285E0C4D31F6B31A285E0C4D31F6B"));
+    }
+
+    fn every_bit_counts(dialect: &Dialect, key: &LinkKey) {
         let data: Vec<u8> = (0..100).collect();
-        let right = field64(&dialect, &key, &data).unwrap();
-        assert!(matches(&dialect, &key, &data, &right).unwrap());
+        let right = field64(dialect, key, &data).unwrap();
+        assert!(matches(dialect, key, &data, &right).unwrap());
         for bit in 0..data.len() * 8 {
             let mut bent = data.clone();
             bent[bit / 8] ^= 1 << (bit % 8);
-            assert!(!matches(&dialect, &key, &bent, &right).unwrap(), "bit {bit}");
+            assert!(!matches(dialect, key, &bent, &right).unwrap(), "bit {bit}");
         }
         for bit in 0..64 {
             let mut bent = right;
             bent[bit / 8] ^= 1 << (bit % 8);
-            assert!(!matches(&dialect, &key, &data, &bent).unwrap(), "MAC bit {bit}");
+            assert!(!matches(dialect, key, &data, &bent).unwrap(), "MAC bit {bit}");
         }
-        assert!(!matches(&dialect, &key, &data, &right[..7]).unwrap());
-        assert!(!matches(&dialect, &key, &data, b"").unwrap());
+        assert!(!matches(dialect, key, &data, &right[..7]).unwrap());
+        assert!(!matches(dialect, key, &data, b"").unwrap());
     }
 }

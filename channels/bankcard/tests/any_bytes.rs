@@ -9,6 +9,7 @@ use till_channel_bankcard::closing;
 use till_channel_bankcard::codec;
 use till_channel_bankcard::dialect::{CUP, Dialect, Kind, Size};
 use till_channel_bankcard::framing::{FrameReader, frame};
+use till_channel_bankcard::link_key::LinkKey;
 use till_channel_bankcard::message::Message;
 use till_channel_bankcard::recovery::Kept;
 use till_channel_bankcard::reversal::Armed;
@@ -146,7 +147,7 @@ proptest! {
     #[test]
     fn a_real_reply_with_damage_is_never_an_approval(at in 11..120_usize, with in any::<u8>(), cut in 0..140_usize) {
         let dialect = &DIALECTS[0];
-        let mak = DesKey::new(&[0x31, 0xA2, 0x85, 0xE0, 0xC4, 0xD3, 0x1F, 0x6B]).unwrap();
+        let mak = LinkKey::from(DesKey::new(&[0x31, 0xA2, 0x85, 0xE0, 0xC4, 0xD3, 0x1F, 0x6B]).unwrap());
         let mut request = Message::new(*b"0200");
         request.set(2, "6200000000000005").set(3, "000000").set(4, "000000001234").set(11, "000002");
         request.set(41, "12345678").set(42, "123456789012345").set(49, "156");

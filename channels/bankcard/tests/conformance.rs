@@ -1,4 +1,4 @@
-//! The contract of every channel, run by the bank card channel against the acquirer simulator.
+//! The contract of every channel, run by the bank card channel against the acquirer simulator, with keys of either cipher.
 #![allow(clippy::unwrap_used)] // in helpers too: what fails there fails the test
 
 use std::cell::Cell;
@@ -14,7 +14,8 @@ use till_plugin::channel::{FollowKind, Outcome, SignIn};
 use till_plugin::instrument::StripeCard;
 use till_plugin::testing::TestHost;
 use till_plugin::{Channel, Instrument, Money};
-use till_simulators::acquirer::{Acquirer, AcquirerConfig};
+use till_simulators::acquirer::mac::MacAlgorithm;
+use till_simulators::acquirer::{Acquirer, AcquirerConfig, HostConfig};
 use till_simulators::faults::Fault;
 
 const TID: &str = "12345678";
@@ -24,13 +25,14 @@ const TMK: &str = "0123456789ABCDEFFEDCBA9876543210";
 /// What the everyday card begins with.
 const START: i64 = 100_000_000;
 
-struct Kit {
+/// The kit of a terminal whose keys are SM4 keys, or DES keys.
+struct Kit<const SM4: bool> {
     acquirer: Acquirer,
     files: tempfile::TempDir,
     batch: Cell<u32>,
 }
 
-impl Kit {
+impl<const SM4: bool> Kit<SM4> {
     fn file(&self, name: &str, pem: &str) -> String {
         let path = self.files.path().join(name);
         std::fs::write(&path, pem).unwrap();
@@ -51,11 +53,11 @@ fn swipe(pan: &str) -> Instrument {
     })
 }
 
-impl Adapter for Kit {
+impl<const SM4: bool> Adapter for Kit<SM4> {
     type Channel = Bankcard;
     type Fault = Fault;
 
-    const NAME: &'static str = "bankcard";
+    const NAME: &'static str = if SM4 { "bankcard-sm4" } else { "bankcard" };
     const WITHOUT: &'static [(Case, &'static str)] = &[
         (Case::Clock, "requests carry a MAC, not a signed time: the host goes by its own clock"),
         (Case::FoundLater, "the protocol has no query: what is unknown is reversed"),
@@ -64,8 +66,10 @@ impl Adapter for Kit {
     const REPLAYS: bool = false;
 
     fn start() -> Self {
+        let mac = if SM4 { MacAlgorithm::Sm4Cbc } else { MacAlgorithm::CupEcb };
+        let host = HostConfig { mac, ..HostConfig::default() };
         Self {
-            acquirer: Acquirer::start(AcquirerConfig::default()).unwrap(),
+            acquirer: Acquirer::start(AcquirerConfig { host, ..AcquirerConfig::default() }).unwrap(),
             files: tempfile::tempdir().unwrap(),
             batch: Cell::new(1),
         }
@@ -84,9 +88,11 @@ impl Adapter for Kit {
     }
 
     fn settings(&self, way: &Way) -> String {
+        let overlay = if SM4 { include_str!("dialects/sm4.toml") } else { "" };
+        let mut dialect = overlay.parse::<toml::Table>().unwrap();
+        dialect.insert("timing".into(), toml::toml! { connect = 10000 answer = 10000 }.into());
         let mut json = serde_json::json!({
-            "terminal": TID, "merchant": "123456789012345",
-            "dialect": { "timing": { "connect": 10_000, "answer": 10_000 } },
+            "terminal": TID, "merchant": "123456789012345", "dialect": dialect,
         });
         match way {
             Way::Plain(address) => {
@@ -212,7 +218,13 @@ impl Adapter for Kit {
     }
 }
 
-conformance!(Kit);
+conformance!(Kit<false>);
+
+mod sm4 {
+    use super::{Kit, conformance};
+
+    conformance!(Kit<true>);
+}
 
 /// What another's codec makes of frames: `compare/read.py`, run by the interpreter that `TILL_ISO8583_PYTHON` names.
 fn read_by_pyiso8583(frames: &[Vec<u8>]) -> Option<Vec<serde_json::Value>> {
@@ -230,7 +242,7 @@ fn read_by_pyiso8583(frames: &[Vec<u8>]) -> Option<Vec<serde_json::Value>> {
 
 #[test]
 fn what_leaves_is_read_by_pyiso8583_as_it_was_meant() {
-    let mut till = Till::<Kit>::new();
+    let mut till = Till::<Kit<false>>::new();
     let (sale, approval) = till.paid(12_850);
     let void = till.follow_on(FollowKind::Void, &sale, &approval, 12_850);
     assert!(matches!(till.follow(&void), Outcome::Approved(_)));

@@ -11,6 +11,7 @@ use super::keys::{PinCheck, check_pin};
 use super::ledger::{Entry, Key, Kind, State};
 use super::message::Message;
 use super::money::Fen;
+use super::sm4;
 
 /// A refusal: field 39.
 pub(super) type Code = &'static str;
@@ -199,17 +200,23 @@ impl Host {
         let Some(block) = request.get(52) else {
             return if request.text(22).ends_with('1') { Err("30") } else { Ok(()) };
         };
-        let (Some(expected), Ok(block)) = (card.pin.as_deref(), <[u8; 8]>::try_from(block)) else {
-            return Ok(());
-        };
+        let Some(expected) = card.pin.as_deref() else { return Ok(()) };
         let pan = match request.text(53).get(..1) {
             Some("2") => instrument.clear(),
             Some("1") => "",
             _ => return Err("30"),
         };
+        if (request.text(53).get(1..2) == Some("3")) != self.mac.is_sm4() {
+            return Err("30");
+        }
         let session = self.sessions.get(request.text(41)).ok_or("97")?;
         let pik = &session.keys.as_ref().ok_or("77")?.pik;
-        match check_pin(pik, block, pan, expected).map_err(|_| "99")? {
+        let checked = if let Ok(block) = sm4::Wide::try_from(block) {
+            sm4::check_pin(pik, block, pan, expected)
+        } else {
+            check_pin(pik, block.try_into().map_err(|_| "99")?, pan, expected)
+        };
+        match checked.map_err(|_| "99")? {
             PinCheck::Right => {
                 card.wrong_pins = 0;
                 Ok(())

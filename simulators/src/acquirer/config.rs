@@ -86,9 +86,9 @@ impl Profile {
 pub struct HostConfig {
     /// Terminals allowed to speak.
     pub terminals: Vec<Terminal>,
-    /// How field 64 is made.
+    /// How field 64 is made. With an SM4 MAC all keys are SM4 keys, the terminals' master keys too, and terminals sign in with 005.
     pub mac: MacAlgorithm,
-    /// A field table in the form of `cup.toml`; empty = the common one.
+    /// A field table in the form of `cup.toml`; empty = the common one, for SM4 with PIN blocks of 16 bytes.
     pub fields: String,
     /// Count cards outside the 62 range in the second half of field 48.
     pub split_foreign: bool,

@@ -183,6 +183,13 @@ impl FieldTable {
         Self::from_toml(CUP)
     }
 
+    /// The same where the PIN block (field 52) has sixteen bytes.
+    pub fn cup_sm4() -> Result<Self, CodecError> {
+        let mut table = Self::cup()?;
+        table.0.insert(52, FieldSpec { format: Format::B, prefix: 0, max: 16, right: false });
+        Ok(table)
+    }
+
     /// A table in the form of `cup.toml`, for an acquirer's dialect.
     pub fn from_toml(text: &str) -> Result<Self, CodecError> {
         let rows: BTreeMap<String, RawSpec> =

@@ -97,10 +97,10 @@ impl<'a> Field60<'a> {
 
 impl Host {
     pub(super) fn new(config: HostConfig) -> Result<Self, ConfigError> {
-        let table = if config.fields.is_empty() {
-            FieldTable::cup()?
-        } else {
-            FieldTable::from_toml(&config.fields)?
+        let table = match (config.fields.as_str(), config.mac.is_sm4()) {
+            ("", false) => FieldTable::cup()?,
+            ("", true) => FieldTable::cup_sm4()?,
+            (own, _) => FieldTable::from_toml(own)?,
         };
         let mut sessions = BTreeMap::new();
         for terminal in config.terminals {
@@ -110,6 +110,9 @@ impl Host {
             }
             if ![8, 16].contains(&terminal.tmk.len()) {
                 return Err(bad("the master key has 16 or 32 hex digits"));
+            }
+            if config.mac.is_sm4() && terminal.tmk.len() != 16 {
+                return Err(bad("an SM4 master key has 32 hex digits"));
             }
             if !(1..=999_999).contains(&terminal.batch) {
                 return Err(bad("the batch is a number from 1 to 999999"));
@@ -143,7 +146,7 @@ impl Host {
         }
         let net = Field60::of(request).net();
         match (request.mti(), net) {
-            ("0800", "001" | "003" | "004") => self.sign_in(request, now),
+            ("0800", code) if self.has_keys_of(code) => self.sign_in(request, now),
             ("0820", "301") => Self::echo(request, now),
             ("0820", "002") => self.sign_off(request, now),
             ("0500", _) => self.settle(request, now),
@@ -178,6 +181,11 @@ impl Host {
 
     pub(super) fn acquirer() -> &'static str {
         ACQUIRER
+    }
+
+    /// Whether keys of this form are handed out here: one cipher for all of them.
+    fn has_keys_of(&self, code: &str) -> bool {
+        KeyForm::from_code(code).is_some_and(|form| (form == KeyForm::Sm4) == self.mac.is_sm4())
     }
 
     fn sign_in(&mut self, request: &Message, now: &Now) -> Answer {

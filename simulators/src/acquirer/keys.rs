@@ -1,12 +1,13 @@
 //! Working keys under the terminal master key, and PIN blocks (channels.md §1.4, §1.5).
 
+use super::sm4;
 use des::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use des::{Des, TdesEde2};
 use thiserror::Error;
 
-/// A DES key that is neither 8 nor 16 bytes long.
+/// A DES key that is neither 8 nor 16 bytes long, or an SM4 key that has not 16.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("a DES key has 8 or 16 bytes, this one has {length}")]
+#[error("a DES key has 8 or 16 bytes and an SM4 key 16, this one has {length}")]
 pub struct BadKey {
     /// Bytes given.
     pub length: usize,
@@ -60,6 +61,8 @@ pub enum KeyForm {
     Double,
     /// `004`: as `003`, then TDK16 CV4.
     DoubleWithTrack,
+    /// `005`: PIK16 CV4 MAK16 CV4, all by SM4.
+    Sm4,
 }
 
 impl KeyForm {
@@ -69,6 +72,7 @@ impl KeyForm {
             "001" => Some(Self::Single),
             "003" => Some(Self::Double),
             "004" => Some(Self::DoubleWithTrack),
+            "005" => Some(Self::Sm4),
             _ => None,
         }
     }
@@ -91,8 +95,8 @@ impl WorkingKeys {
         let random = |length: usize| -> Result<Vec<u8>, getrandom::Error> {
             let mut key = vec![0; length];
             getrandom::fill(&mut key)?;
-            // Odd parity, as key management everywhere in this trade expects; DES itself ignores the bit.
-            for byte in &mut key {
+            // Odd parity, as key management everywhere in this trade expects of DES, which itself ignores the bit.
+            for byte in key.iter_mut().filter(|_| form != KeyForm::Sm4) {
                 *byte = (*byte & 0xFE) | u8::from((*byte & 0xFE).count_ones().is_multiple_of(2));
             }
             Ok(key)
@@ -100,13 +104,16 @@ impl WorkingKeys {
         let double = form != KeyForm::Single;
         Ok(Self {
             pik: random(if double { 16 } else { 8 })?,
-            mak: random(if double && double_mak { 16 } else { 8 })?,
+            mak: random(if form == KeyForm::Sm4 || (double && double_mak) { 16 } else { 8 })?,
             tdk: if form == KeyForm::DoubleWithTrack { random(16)? } else { Vec::new() },
         })
     }
 
     /// Field 62 of the sign-in answer: the keys under the terminal master key, each with its check value.
     pub fn sealed(&self, form: KeyForm, tmk: &[u8]) -> Result<Vec<u8>, BadKey> {
+        if form == KeyForm::Sm4 {
+            return Ok([sm4::wrapped(tmk, &self.pik)?, sm4::wrapped(tmk, &self.mak)?].concat());
+        }
         let tmk = BlockKey::new(tmk)?;
         let mut out = tmk.ecb(&self.pik);
         out.extend_from_slice(&check_value(&self.pik)?);
@@ -143,31 +150,33 @@ pub enum PinCheck {
 /// Opens a PIN block (ISO 9564-1 format 0) and compares. `pan` is empty for "X9.8 without PAN" (field 53.1 = 1).
 pub fn check_pin(pik: &[u8], block: [u8; 8], pan: &str, expected: &str) -> Result<PinCheck, BadKey> {
     let clear = BlockKey::new(pik)?.decrypt(block);
-    let account = account_block(pan);
+    let account = account_nibbles::<16>(pan);
     let nibbles: Vec<u8> =
-        clear.iter().zip(account).map(|(c, a)| c ^ a).flat_map(|byte| [byte >> 4, byte & 0x0F]).collect();
-    let length = usize::from(nibbles[1]);
-    if nibbles[0] != 0 || !(4..=12).contains(&length) {
-        return Ok(PinCheck::Unreadable);
-    }
-    let (pin, filler) = nibbles[2..].split_at(length);
-    if pin.iter().any(|n| *n > 9) || filler.iter().any(|n| *n != 0x0F) {
-        return Ok(PinCheck::Unreadable);
-    }
-    let same = pin.iter().map(|n| b'0' + n).eq(expected.bytes());
-    Ok(if same { PinCheck::Right } else { PinCheck::Wrong })
+        clear.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]).zip(account).map(|(c, a)| c ^ a).collect();
+    Ok(read_pin(&nibbles, expected))
 }
 
-/// `0000` and the 12 rightmost PAN digits without the check digit.
-fn account_block(pan: &str) -> [u8; 8] {
+/// Length, PIN, and nothing but F behind it.
+pub(super) fn read_pin(nibbles: &[u8], expected: &str) -> PinCheck {
+    let [0, length @ 4..=12, rest @ ..] = nibbles else { return PinCheck::Unreadable };
+    let (pin, filler) = rest.split_at(usize::from(*length));
+    if pin.iter().any(|n| *n > 9) || filler.iter().any(|n| *n != 0x0F) {
+        return PinCheck::Unreadable;
+    }
+    let same = pin.iter().map(|n| b'0' + n).eq(expected.bytes());
+    if same { PinCheck::Right } else { PinCheck::Wrong }
+}
+
+/// The 12 rightmost PAN digits without the check digit, behind zeros.
+pub(super) fn account_nibbles<const SIZE: usize>(pan: &str) -> [u8; SIZE] {
     let digits: Vec<u8> = pan.bytes().filter(u8::is_ascii_digit).map(|b| b - b'0').collect();
     let without_check = digits.split_last().map_or(&[][..], |(_, rest)| rest);
     let last = &without_check[without_check.len().saturating_sub(12)..];
-    let mut nibbles = [0u8; 16];
-    for (slot, digit) in nibbles[16 - last.len()..].iter_mut().zip(last) {
+    let mut nibbles = [0u8; SIZE];
+    for (slot, digit) in nibbles[SIZE - last.len()..].iter_mut().zip(last) {
         *slot = *digit;
     }
-    std::array::from_fn(|i| nibbles[2 * i] << 4 | nibbles[2 * i + 1])
+    nibbles
 }
 
 /// The block a PIN pad makes (ISO 9564-1 format 0), enciphered; for tests of this simulator and of scripts.
@@ -176,8 +185,10 @@ pub(super) fn pin_block(pik: &[u8], pin: &str, pan: &str) -> [u8; 8] {
     let mut nibbles = vec![0, u8::try_from(pin.len()).unwrap()];
     nibbles.extend(pin.bytes().map(|b| b - b'0'));
     nibbles.resize(16, 0x0F);
-    let account = account_block(pan);
-    let clear = std::array::from_fn(|i| (nibbles[2 * i] << 4 | nibbles[2 * i + 1]) ^ account[i]);
+    let account = account_nibbles::<16>(pan);
+    let clear = std::array::from_fn(|i| {
+        (nibbles[2 * i] ^ account[2 * i]) << 4 | (nibbles[2 * i + 1] ^ account[2 * i + 1])
+    });
     BlockKey::new(pik).unwrap().encrypt(clear)
 }
 

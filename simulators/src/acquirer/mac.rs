@@ -1,6 +1,7 @@
 //! Message authentication codes seen on acquirer links (channels.md §1.5).
 
 use super::keys::{BadKey, BlockKey};
+use super::sm4;
 use serde::Deserialize;
 
 /// How field 64 is made. The acquirer decides; the common one is `cup-ecb`.
@@ -16,15 +17,26 @@ pub enum MacAlgorithm {
     X919,
     /// DES-CBC in EDE over every block with the whole key.
     TdesCbc,
+    /// SM4-CBC, zero IV, zero padding; the left half of the last block.
+    Sm4Cbc,
+    /// As `cup-ecb`, in blocks of sixteen bytes and by SM4; the left half, as bytes.
+    Sm4Ecb,
 }
 
 impl MacAlgorithm {
+    /// Whether the host's keys are SM4 keys.
+    pub fn is_sm4(self) -> bool {
+        matches!(self, Self::Sm4Cbc | Self::Sm4Ecb)
+    }
+
     /// Field 64 for these bytes (MTI to field 63, bit 64 of the bitmap set).
     pub fn mac(self, key: &[u8], data: &[u8]) -> Result<[u8; 8], BadKey> {
         match self {
             Self::CupEcb => Ok(cup_ecb(&BlockKey::new(key)?, data)),
             Self::X99 => Ok(cbc(&BlockKey::new(key.get(..8).unwrap_or(key))?, data)),
             Self::TdesCbc => Ok(cbc(&BlockKey::new(key)?, data)),
+            Self::Sm4Cbc => sm4::cbc_mac(key, data),
+            Self::Sm4Ecb => sm4::folded_mac(key, data),
             Self::X919 => {
                 let (Some(left), Some(right), 16) = (key.get(..8), key.get(8..), key.len()) else {
                     return Err(BadKey { length: key.len() });

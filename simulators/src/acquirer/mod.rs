@@ -34,6 +34,7 @@ mod reply;
 mod reversal;
 mod server;
 mod settlement;
+mod sm4;
 #[cfg(test)]
 mod tests;
 mod upload;

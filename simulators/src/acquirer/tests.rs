@@ -4,6 +4,7 @@ mod faulty;
 mod holds;
 mod money;
 mod settlement;
+mod sm4;
 mod terminal;
 mod vectors;
 

@@ -8,6 +8,7 @@ use till_channel_bankcard::answers::{self, Verdict};
 use till_channel_bankcard::codec;
 use till_channel_bankcard::dialect::{CUP, Dialect};
 use till_channel_bankcard::framing::FrameReader;
+use till_channel_bankcard::link_key::LinkKey;
 use till_channel_bankcard::message::Message;
 use till_channel_bankcard::reversal::Armed;
 use till_channel_bankcard::tdes::DesKey;
@@ -51,7 +52,7 @@ fn message(dialect: &Dialect, payload: &[u8]) {
     let again = codec::encode(dialect, &decoded.message).unwrap();
     assert_eq!(&again[skip..], &payload[skip..], "what was read is not what is written");
     // A key the fuzzer does not know (and no compiler folds away): it cannot find an approval.
-    let key = DesKey::new(&std::hint::black_box([0x5A; 16])).unwrap();
+    let key = LinkKey::from(DesKey::new(&std::hint::black_box([0x5A; 16])).unwrap());
     let verdict = answers::judge(dialect, Some(&key), &SALE, payload);
     if let Verdict::Answer(answer) = verdict {
         assert!(

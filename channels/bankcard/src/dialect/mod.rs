@@ -12,8 +12,8 @@ mod rules;
 pub use answers::{Action, AnswerRule};
 pub use field::{Align, FieldSpec, Kind, Size};
 pub use rules::{
-    Alphabet, Envelope, Frame, KeyName, KeyPart, Layout, LengthForm, Mac, MacAlgorithm, MacForm, MacScope,
-    RequestRules, ReversalRules, SignInForm, Timing,
+    Alphabet, Cipher, Envelope, Frame, KeyName, KeyPart, Layout, LengthForm, Mac, MacAlgorithm, MacForm,
+    MacScope, RequestRules, ReversalRules, SignInForm, Timing,
 };
 
 use std::collections::BTreeMap;
@@ -95,6 +95,11 @@ impl Dialect {
         self.sign_in.get(code)
     }
 
+    /// The cipher of the keys that a sign-in brings, and so of the master key. The MAC's is the same.
+    pub fn cipher(&self) -> Cipher {
+        self.mac.algorithm.cipher()
+    }
+
     /// What response code `code` (field 39) asks for. Codes outside the table are a plain decline.
     pub fn answer(&self, code: &str) -> AnswerRule {
         self.answers.get(code).cloned().unwrap_or_else(AnswerRule::unlisted)
@@ -174,6 +179,10 @@ mod tests {
             ("[frame]\nunknown_key = 1", "unknown_key"),
             ("[answers]\nTOOLONG = { action = \"approved\", text = \"\" }", "TOOLONG"),
             ("[timing]\nanswer = 0", "answer"),
+            ("[sign_in.003]\ncipher = \"sm4\"", "mac.algorithm"),
+            ("[mac]\nalgorithm = \"sm4-cbc\"", "mac.algorithm"),
+            ("[sign_in.001]\ncipher = \"sm4\"", "sign_in.001"),
+            ("[sign_in.001]\ncipher = \"sm1\"", "sm1"),
         ] {
             let error = Dialect::overlaid(over).unwrap_err().to_string();
             assert!(error.contains(word), "{over}: {error}");

@@ -1,7 +1,7 @@
 //! From TOML as written to a dialect that is known to work.
 
 use super::{
-    Alphabet, AnswerRule, Dialect, DialectError, Envelope, FieldSpec, Frame, KeyName, Kind, Layout,
+    Alphabet, AnswerRule, Cipher, Dialect, DialectError, Envelope, FieldSpec, Frame, KeyName, Kind, Layout,
     LengthForm, Mac, MacAlgorithm, MacForm, MacScope, RequestRules, ReversalRules, SignInForm, Size, Timing,
 };
 use serde::Deserialize;
@@ -97,7 +97,7 @@ pub(super) fn check(table: toml::Table) -> Result<Dialect, DialectError> {
     let fields = fields(raw.fields).map_err(&rule)?;
     let mac = mac(raw.mac, &fields).map_err(&rule)?;
     request(&raw.request).map_err(&rule)?;
-    let sign_in = sign_in(raw.sign_in, &raw.request.sign_in_code).map_err(&rule)?;
+    let sign_in = sign_in(raw.sign_in, &raw.request.sign_in_code, &mac).map_err(&rule)?;
     reversal(&raw.reversal).map_err(&rule)?;
     for code in raw.answers.keys() {
         if code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -266,21 +266,23 @@ fn request(rules: &RequestRules) -> Result<(), String> {
 fn sign_in(
     forms: BTreeMap<String, SignInForm>,
     wanted: &str,
+    mac: &Mac,
 ) -> Result<BTreeMap<String, SignInForm>, String> {
     for (code, form) in &forms {
+        let lengths: &[usize] = if form.cipher == Cipher::Sm4 { &[16] } else { &[8, 16] };
         let sound =
-            form.parts.iter().all(|part| matches!(part.bytes, 8 | 16) && (3..=8).contains(&part.check));
+            form.parts.iter().all(|part| lengths.contains(&part.bytes) && (3..=8).contains(&part.check));
         let signs = form.parts.iter().filter(|part| part.key == KeyName::Mak).count();
         if !sound || form.skip > 16 || signs != 1 {
             return Err(format!(
-                "sign_in.{code}: keys are 8 or 16 bytes with 3 to 8 bytes of check value, and exactly one is the mak"
+                "sign_in.{code}: keys are 8 or 16 bytes (sm4: 16) with 3 to 8 bytes of check value, and exactly one is the mak"
             ));
         }
     }
-    if forms.contains_key(wanted) {
-        Ok(forms)
-    } else {
-        Err(format!("request.sign_in_code asks for `{wanted}`, but there is no [sign_in.{wanted}]"))
+    match forms.get(wanted) {
+        Some(form) if form.cipher == mac.algorithm.cipher() => Ok(forms),
+        Some(_) => Err(format!("mac.algorithm is of another cipher than the keys of [sign_in.{wanted}]")),
+        None => Err(format!("request.sign_in_code asks for `{wanted}`, but there is no [sign_in.{wanted}]")),
     }
 }
 

@@ -88,6 +88,22 @@ pub enum MacAlgorithm {
     /// Triple DES in CBC, zero IV, zero padding, double-length key.
     #[serde(rename = "3des-cbc")]
     TdesCbc,
+    /// SM4 in CBC, zero IV, zero padding, the left eight bytes of the last block.
+    #[serde(rename = "sm4-cbc")]
+    Sm4Cbc,
+    /// The "UnionPay ECB" folding over blocks of sixteen bytes, enciphered with SM4, the left eight bytes.
+    #[serde(rename = "sm4-ecb")]
+    Sm4Ecb,
+}
+
+impl MacAlgorithm {
+    /// The cipher its key is for.
+    pub fn cipher(self) -> Cipher {
+        match self {
+            Self::Sm4Cbc | Self::Sm4Ecb => Cipher::Sm4,
+            _ => Cipher::Des,
+        }
+    }
 }
 
 /// How the eight-byte MAC block becomes field 64.
@@ -204,6 +220,17 @@ impl RequestRules {
     }
 }
 
+/// The cipher of the keys between terminal and host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cipher {
+    /// DES, and triple DES with keys of 16 and 24 bytes.
+    #[default]
+    Des,
+    /// SM4 (GB/T 32907-2016), keys of 16 bytes.
+    Sm4,
+}
+
 /// A working key's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -222,7 +249,7 @@ pub enum KeyName {
 pub struct KeyPart {
     /// Which key.
     pub key: KeyName,
-    /// Wrapped length: 8 or 16. A 16-byte MAK whose second half is zero on the wire is a single-length key.
+    /// Wrapped length: 8 or 16, for SM4 16. A 16-byte DES MAK whose second half is zero on the wire is a single-length key.
     pub bytes: usize,
     /// Check value bytes that follow, 3 to 8.
     pub check: usize,
@@ -232,6 +259,9 @@ pub struct KeyPart {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignInForm {
+    /// Cipher of the keys and of the master key they are under.
+    #[serde(default)]
+    pub cipher: Cipher,
     /// Bytes before the first key (a type byte in some dialects).
     #[serde(default)]
     pub skip: usize,

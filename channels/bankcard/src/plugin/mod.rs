@@ -122,7 +122,7 @@ impl Channel for Bankcard {
         let secret = host.secret("tmk")?;
         let text = std::str::from_utf8(secret.expose())
             .map_err(|_| PluginError::settings("secret tmk: write the key as hexadecimal digits"))?;
-        let master = MasterKey::from_hex(text, config.tmk_check.as_deref())
+        let master = MasterKey::read(config.dialect.cipher(), text, config.tmk_check.as_deref())
             .map_err(|error| PluginError::settings(format!("secret tmk: {error}")))?;
         Ok(Self {
             host,

@@ -8,6 +8,7 @@ mod follow;
 mod holds;
 mod sales;
 mod settlement;
+mod sm4;
 
 use book::{Book, Leg};
 use till_channel_bankcard::plugin::Bankcard;
@@ -18,6 +19,7 @@ use till_plugin::channel::{
 use till_plugin::instrument::{Instrument, StripeCard};
 use till_plugin::testing::TestHost;
 use till_plugin::{Channel, Currency, Extra, Money, Sensitive, Settings};
+use till_simulators::acquirer::mac::MacAlgorithm;
 use till_simulators::acquirer::{Acquirer, AcquirerConfig, HostConfig};
 
 pub(crate) const TID: &str = "12345678";
@@ -49,6 +51,12 @@ impl Till {
         let mut till = Self { plugin, acquirer, book: Book::default(), batch: 1, trace: 0 };
         till.sign_in();
         till
+    }
+
+    /// With SM4 keys.
+    pub(crate) fn sm4() -> Self {
+        let host = HostConfig { mac: MacAlgorithm::Sm4Cbc, ..HostConfig::default() };
+        Self::with(sm4::speak, host)
     }
 
     /// The plugin's process ended and began again: nothing is left but what the daemon keeps.
@@ -85,17 +93,21 @@ impl Till {
         self.authorise(pan, minor, false)
     }
 
-    pub(crate) fn authorise(&mut self, pan: &str, minor: i64, hold: bool) -> (Authorise, Prepared, Outcome) {
-        let request = Authorise {
+    pub(crate) fn request(&mut self, instrument: Instrument, minor: i64) -> Authorise {
+        Authorise {
             ids: self.ids(),
-            hold,
+            hold: false,
             amount: cny(minor),
-            instrument: swipe(pan),
+            instrument,
             subject: "goods".into(),
             operator: None,
             pin_block: None,
             extra: Extra::new(),
-        };
+        }
+    }
+
+    pub(crate) fn authorise(&mut self, pan: &str, minor: i64, hold: bool) -> (Authorise, Prepared, Outcome) {
+        let request = Authorise { hold, ..self.request(swipe(pan), minor) };
         let prepared = match self.plugin.prepare(&request) {
             Ok(prepared) => prepared,
             Err(decline) => {

@@ -19,6 +19,10 @@ fn a_sale_is_taken_once_and_a_decline_takes_nothing() {
 
 #[test]
 fn whatever_happens_to_the_answer_the_books_agree_in_the_end() {
+    whatever_happens(Till::start());
+}
+
+pub(crate) fn whatever_happens(mut till: Till) {
     let faults: Vec<(Fault, Option<UnknownReason>)> = vec![
         (Fault::DropBeforeBooking {}, Some(UnknownReason::Broken)),
         (Fault::DropAfterBooking {}, Some(UnknownReason::Broken)),
@@ -32,7 +36,6 @@ fn whatever_happens_to_the_answer_the_books_agree_in_the_end() {
         (Fault::HalfReply {}, Some(UnknownReason::Broken)),
         (Fault::Garbage {}, None),
     ];
-    let mut till = Till::start();
     for (fault, expected) in faults {
         till.acquirer.faults().add(Rule::once("sale", fault.clone())).unwrap();
         let (request, prepared, outcome) = till.sell(PAN, 12_850);

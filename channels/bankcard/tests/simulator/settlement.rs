@@ -60,7 +60,10 @@ impl Till {
 
 #[test]
 fn a_batch_of_everything_is_balanced_and_closed() {
-    let mut till = Till::start();
+    everything_is_closed(Till::start());
+}
+
+pub(crate) fn everything_is_closed(mut till: Till) {
     let first = till.sold(12_850, false);
     let second = till.sold(700, false);
     let hold = till.sold(10_000, true);
@@ -130,7 +133,10 @@ fn details_go_up_eight_at_a_time_each_notice_alone_and_the_end_mark_counts_them(
 
 #[test]
 fn an_upload_goes_on_at_its_record_after_lost_answers_and_a_restart() {
-    let mut till = Till::start();
+    an_upload_goes_on(Till::start(), |_| ());
+}
+
+pub(crate) fn an_upload_goes_on(mut till: Till, change: fn(&mut serde_json::Value)) {
     let sales: Vec<_> = (1..=9).map(|minor| till.sold(minor * 100, false)).collect();
     for sale in &sales[..2] {
         let refund = till.following(FollowKind::Refund, sale, 50);
@@ -157,7 +163,7 @@ fn an_upload_goes_on_at_its_record_after_lost_answers_and_a_restart() {
     // In the middle the plugin's process dies; only the pointer and the kept data are left.
     let records = till.book.details(1);
     assert!(matches!(till.upload(1, records[..2].to_vec(), 11, false), Outcome::Unknown(_)));
-    till.restart(|_| ());
+    till.restart(change);
     let tries = till.upload_all(1, 2);
     till.acquirer.faults().release();
     assert!(tries > 6, "{tries}");

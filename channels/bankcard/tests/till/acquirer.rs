@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use till_channel_bankcard::codec;
 use till_channel_bankcard::dialect::Dialect;
 use till_channel_bankcard::framing::{FrameReader, frame};
+use till_channel_bankcard::link_key::LinkKey;
 use till_channel_bankcard::mac;
 use till_channel_bankcard::message::Message;
 use till_channel_bankcard::tdes::DesKey;
@@ -47,7 +48,7 @@ impl Connection {
     /// The frame of a reply, signed with [`MAK`] where its type is.
     pub(crate) fn frame(&self, mut reply: Message) -> Vec<u8> {
         if self.dialect.signs_reply(reply.mti()) && reply.get(64).is_none() {
-            seal(&self.dialect, &mut reply, &key(MAK));
+            seal(&self.dialect, &mut reply, &key(MAK).into());
         }
         frame(&self.dialect, &codec::encode(&self.dialect, &reply).unwrap()).unwrap().to_vec()
     }
@@ -68,7 +69,7 @@ impl Connection {
     }
 }
 
-pub(crate) fn seal(dialect: &Dialect, message: &mut Message, mak: &DesKey) {
+pub(crate) fn seal(dialect: &Dialect, message: &mut Message, mak: &LinkKey) {
     message.set(64, [0; 8]);
     let encoded = codec::encode_checked(dialect, message).unwrap();
     let covered = mac::covered(dialect, &encoded.layout, &encoded.payload);
@@ -142,8 +143,10 @@ fn serve(mut stream: TcpStream, dialect: &Dialect, step: Step, sender: &Sender<(
     };
     let decoded = codec::decode(dialect, &payload).unwrap();
     let covered = mac::covered(dialect, &decoded, &payload);
-    let sealed =
-        decoded.message.get(64).is_some_and(|seal| mac::matches(dialect, &key(MAK), &covered, seal).unwrap());
+    let sealed = decoded
+        .message
+        .get(64)
+        .is_some_and(|seal| mac::matches(dialect, &key(MAK).into(), &covered, seal).unwrap());
     sender.send((decoded.message.clone(), sealed)).unwrap();
     let mut connection = Connection { stream, dialect: dialect.clone(), request: decoded.message };
     step(&mut connection);

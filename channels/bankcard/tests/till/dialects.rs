@@ -1,4 +1,5 @@
-//! The same code speaks a quite different dialect: ASCII, no TPDU, X9.19 over chosen fields, keys behind a type byte.
+//! The same code speaks quite different dialects: one in ASCII, without TPDU, X9.19 over chosen fields, keys behind a type byte;
+//! one with SM4 keys.
 
 use crate::acquirer::{Acquirer, MAK, Step, TMK, key};
 use std::time::{Duration, Instant};
@@ -67,4 +68,20 @@ fn answer(host: &crate::acquirer::Connection, code: &str) -> till_channel_bankca
     reply.remove(12);
     reply.remove(13);
     reply
+}
+
+#[test]
+fn an_sm4_dialect_signs_in_with_005_and_says_so_beside_a_pin_block() {
+    let dialect = Dialect::overlaid(include_str!("../dialects/sm4.toml")).unwrap();
+    let terminal = Terminal { id: "12345678".into(), merchant: "123456789012345".into() };
+    let requests = Requests { dialect: &dialect, terminal: &terminal };
+    let sign_in = requests.sign_in(Numbers { trace: 1, batch: 12 }, None).unwrap();
+    assert_eq!((sign_in.text(60), sign_in.get(64)), (Some("00000012005"), None));
+    let pin = Some(vec![7; 8].into());
+    for (pin, control) in [(pin, "2300000000000000"), (None, "0000000000000000")] {
+        let card = CardData::read(&dialect, &super::swipe("101"), pin.as_ref(), NoPin::Refuse).unwrap();
+        let amount = Money::new(1234, "CNY".parse().unwrap());
+        let sale = requests.sale(Numbers { trace: 2, batch: 12 }, amount, &card).unwrap();
+        assert_eq!(sale.text(53), Some(control));
+    }
 }

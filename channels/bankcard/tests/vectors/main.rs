@@ -10,6 +10,7 @@ mod requests;
 
 use serde_json::Value;
 use std::path::Path;
+use till_channel_bankcard::link_key::LinkKey;
 use till_channel_bankcard::tdes::DesKey;
 
 /// The cases of one file, or `None` (said on the test's output) where there are no shared vectors.
@@ -36,6 +37,10 @@ fn bytes(case: &Value, key: &str) -> Vec<u8> {
     hex::decode(text(case, key)).unwrap()
 }
 
-fn key(case: &Value, name: &str) -> DesKey {
+fn des(case: &Value, name: &str) -> DesKey {
     DesKey::new(&bytes(case, name)).unwrap()
+}
+
+fn key(case: &Value, name: &str) -> LinkKey {
+    des(case, name).into()
 }

@@ -5,6 +5,7 @@ use super::super::framing::Frame;
 use super::super::keys::{KeyForm, WorkingKeys, check_value};
 use super::super::mac::MacAlgorithm;
 use super::super::message::Message;
+use super::super::sm4;
 use des::cipher::{BlockCipherDecrypt, KeyInit};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,12 +19,17 @@ pub(super) struct Terminal {
     pub(super) keys: Option<WorkingKeys>,
     pub(super) batch: String,
     pub(super) tid: &'static str,
+    mac: MacAlgorithm,
     table: FieldTable,
     addr: SocketAddr,
 }
 
 impl Terminal {
     pub(super) fn connect(addr: SocketAddr) -> Self {
+        Self::with_mac(addr, MacAlgorithm::CupEcb)
+    }
+
+    pub(super) fn with_mac(addr: SocketAddr, mac: MacAlgorithm) -> Self {
         let stream = TcpStream::connect(addr).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         Self {
@@ -31,7 +37,8 @@ impl Terminal {
             keys: None,
             batch: "000001".into(),
             tid: "12345678",
-            table: FieldTable::cup().unwrap(),
+            mac,
+            table: if mac.is_sm4() { FieldTable::cup_sm4() } else { FieldTable::cup() }.unwrap(),
             addr,
         }
     }
@@ -108,8 +115,7 @@ impl Terminal {
         let mut request = request.clone();
         request.set(64, [0; 8]);
         let body = request.encode(&self.table).unwrap();
-        let mac =
-            MacAlgorithm::CupEcb.mac(&self.keys.as_ref().unwrap().mak, &body[..body.len() - 8]).unwrap();
+        let mac = self.mac.mac(&self.keys.as_ref().unwrap().mak, &body[..body.len() - 8]).unwrap();
         request.set(64, mac);
         request
     }
@@ -159,6 +165,9 @@ impl Terminal {
 
 /// What a terminal does with field 62: unwraps, checks both check values, installs.
 fn open(form: KeyForm, field62: &[u8]) -> WorkingKeys {
+    if form == KeyForm::Sm4 {
+        return open_sm4(field62);
+    }
     let tmk = des::TdesEde2::new_from_slice(&hex::decode(TMK).unwrap()).unwrap();
     let clear = |wrapped: &[u8]| -> Vec<u8> {
         let block = |chunk: &[u8]| {
@@ -178,4 +187,16 @@ fn open(form: KeyForm, field62: &[u8]) -> WorkingKeys {
     assert_eq!(check_value(&keys.pik).unwrap(), pik_cv);
     assert_eq!(check_value(&keys.mak).unwrap(), rest[..4]);
     keys
+}
+
+fn open_sm4(field62: &[u8]) -> WorkingKeys {
+    let tmk = hex::decode(TMK).unwrap();
+    assert_eq!(field62.len(), 40);
+    let clear = |at: usize| {
+        let key = sm4::decrypt(&tmk, field62[at..at + 16].try_into().unwrap()).unwrap();
+        let check = sm4::encrypt(&key, [0; 16]).unwrap();
+        assert_eq!(check[..4], field62[at + 16..at + 20]);
+        key.to_vec()
+    };
+    WorkingKeys { pik: clear(0), mak: clear(20), tdk: Vec::new() }
 }
