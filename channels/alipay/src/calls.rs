@@ -49,6 +49,8 @@ pub struct Merchant {
     pub notify_url: Option<String>,
     /// Authorisation of a service provider acting for the merchant.
     pub app_auth_token: Option<Zeroizing<String>>,
+    /// Numbers of the application's certificate and of Alipay's roots; only in certificate mode.
+    pub certificate_numbers: Option<(String, String)>,
 }
 
 /// What a pay or precreate says about the sale beside number and amount.
@@ -154,6 +156,17 @@ pub fn refund_query(order: &str, refund: &str) -> Result<Call, CallError> {
     )
 }
 
+/// Asks for the certificate of Alipay's with this number.
+pub fn certificate(number: &str) -> Result<Call, CallError> {
+    let content = serde_json::json!({ "alipay_cert_sn": number });
+    build(
+        Operation::Any,
+        "alipay.open.app.alipaycert.download",
+        "alipay_open_app_alipaycert_download_response",
+        &content,
+    )
+}
+
 impl Call {
     /// The signed form body. `timestamp` is `yyyy-MM-dd HH:mm:ss` in Asia/Shanghai.
     pub fn signed_form(
@@ -178,6 +191,10 @@ impl Call {
         }
         if let Some(token) = &merchant.app_auth_token {
             params.insert("app_auth_token", token.clone());
+        }
+        if let Some((app, roots)) = &merchant.certificate_numbers {
+            params.insert("app_cert_sn", plain(app));
+            params.insert("alipay_root_cert_sn", plain(roots));
         }
         let sign = key.sign(&sign_string(&params))?;
         params.insert("sign", Zeroizing::new(sign));
@@ -235,7 +252,7 @@ fn build(
     operation: Operation,
     method: &'static str,
     response: &'static str,
-    content: &Content<'_>,
+    content: &impl Serialize,
 ) -> Result<Call, CallError> {
     // Room enough from the start: a growing buffer would leave copies of the payment code behind.
     let mut json = Vec::with_capacity(2048);

@@ -45,8 +45,8 @@ impl NoNode {
     pub fn unknown(&self) -> Result<Unknown, Decline> {
         let reason = match self {
             Self::Link(e) => return doubt::of_link(e, "支付宝"),
-            Self::Reply(ReplyError::Malformed(_) | ReplyError::Node(_)) => UnknownReason::Garbage,
-            Self::Reply(ReplyError::Unsigned(_) | ReplyError::BadSignature) => UnknownReason::BadSeal,
+            Self::Reply(no) if no.is_of_the_seal() => UnknownReason::BadSeal,
+            Self::Reply(_) => UnknownReason::Garbage,
         };
         Ok(Unknown::new(reason, self.to_string()))
     }

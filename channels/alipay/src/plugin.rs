@@ -3,27 +3,30 @@
 //! The daemon drives the flow of channels §2.3 (when to query, when to cancel, how long); this side states the rule in
 //! [`ResolveProfile`] and performs one call at a time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use till_plugin::channel::{
     Approval, Authorise, Channel, ChannelDescription, ChannelEvent, Decline, DeclineClass, Follow, FollowUp,
-    LegRule, NextStep, Operation as Does, Outcome, Prepared, QueryOutcome, QueryRule, ResolveProfile,
-    UndoOutcome, UndoReason, UndoRule, Unknown, UnknownReason,
+    LegRule, Operation as Does, Outcome, Prepared, QueryOutcome, QueryRule, ResolveProfile, UndoOutcome,
+    UndoReason, UndoRule, Unknown, UnknownReason,
 };
 use till_plugin::driver::{DeviceState, Health};
 use till_plugin::host::Level;
 use till_plugin::{Currency, Extra, Family, Host, Instrument, PluginError, Sensitive, Settings};
 use till_wallet::counts::Counts;
-use till_wallet::time::host_time;
 use till_wallet::{asked, given};
 use zeroize::Zeroizing;
 
 use crate::amount::Fen;
 use crate::calls::{self, Call, CallError, Merchant, Sale};
 use crate::codes::{Action, Codes, Operation};
+use crate::exchange::{Exchange, NotMade, time_left};
 use crate::link::{LinkError, Target};
+use crate::mode::Mode;
 use crate::outcome::{self, Answered, Expected, NoNode};
-use crate::reply::{Envelope, ReplyError, Verified, code_of};
+use crate::papers::Papers;
+use crate::reply::{Verified, code_of};
+use crate::seal::Seal;
 use crate::settings::{Config, fit_subject, is_id};
 use crate::sign::{AppKey, PlatformKey};
 
@@ -39,9 +42,6 @@ const PROBE_ORDER: &str = "TILLPROBE00000000";
 /// The wallet's name, for people.
 const NAME: &str = "Alipay";
 
-/// Kept back from every call's deadline, so that the answer reaches the daemon before it gives the call up.
-const MARGIN: Duration = Duration::from_millis(250);
-
 /// A query that found out nothing leaves this much for the cancel behind a close.
 const LEAST: Duration = Duration::from_millis(500);
 
@@ -49,44 +49,9 @@ const LEAST: Duration = Duration::from_millis(500);
 pub struct Alipay {
     host: Host,
     config: Config,
-    merchant: Merchant,
-    app: AppKey,
-    platform: PlatformKey,
-    target: Target,
+    gateway: Exchange,
     codes: Codes,
     counts: Counts,
-}
-
-/// Why a call was not made.
-enum NotMade {
-    Clock,
-    Call(CallError),
-}
-
-impl NotMade {
-    fn decline(&self) -> Decline {
-        match self {
-            Self::Clock => Decline {
-                next: NextStep::Later,
-                text_zh: "系统时间未同步，支付宝暂不可用".into(),
-                ..Decline::local(
-                    DeclineClass::Device,
-                    "clock-not-synchronised",
-                    "the clock is not synchronised, and Alipay requests are signed with the time; connect the till to a time \
-                     server, use cash meanwhile",
-                )
-            },
-            Self::Call(e @ CallError::Code) => Decline {
-                next: NextStep::PresentAgain,
-                text_zh: "不是支付宝付款码，请重新扫码".into(),
-                ..Decline::local(DeclineClass::Device, "not-a-payment-code", e.to_string())
-            },
-            Self::Call(e) => Decline {
-                next: NextStep::CallSupport,
-                ..Decline::local(DeclineClass::Merchant, "request-not-built", e.to_string())
-            },
-        }
-    }
 }
 
 impl Alipay {
@@ -123,24 +88,10 @@ impl Alipay {
         Ok((call.map_err(|e| NotMade::Call(e).decline())?, amount))
     }
 
-    /// One exchange: sign, post, cut, verify. `Err` when nothing was sent because nothing could be.
+    /// One exchange. `Err` when nothing was sent because nothing could be.
     fn exchange(&mut self, call: &Result<Call, CallError>) -> Result<Answered, NotMade> {
         let call = call.as_ref().map_err(|e| NotMade::Call(e.clone()))?;
-        let now = self.host.now();
-        let time = host_time(now.wall_ms).filter(|_| now.trusted).ok_or(NotMade::Clock)?;
-        let form: Zeroizing<Vec<u8>> =
-            call.signed_form(&self.merchant, &self.app, &time).map_err(NotMade::Call)?;
-        let patience = self
-            .host
-            .remaining()
-            .saturating_sub(MARGIN)
-            .min(Duration::from_millis(self.config.exchange_timeout_ms.into()));
-        self.counts.exchanges += 1;
-        let answered = self
-            .target
-            .post(&form, Instant::now() + patience)
-            .map_err(NoNode::from)
-            .and_then(|body| Ok(Envelope::cut(&body, call.response)?.verify(&self.platform)?));
+        let answered = self.gateway.ask(&self.host, call)?;
         self.tell(call, &answered);
         Ok(answered)
     }
@@ -148,7 +99,7 @@ impl Alipay {
     /// What whoever runs the till must learn from its log: wrong seals, and faults of contract or settings.
     fn tell(&mut self, call: &Call, answered: &Answered) {
         match answered {
-            Err(no @ NoNode::Reply(ReplyError::BadSignature | ReplyError::Unsigned(_))) => {
+            Err(no @ NoNode::Reply(reply)) if reply.is_of_the_seal() => {
                 self.counts.bad_seal += 1;
                 self.host.log(Level::Error, format!("{}: {no}", call.method));
             }
@@ -177,14 +128,21 @@ impl Alipay {
         self.counts.outcome(&outcome);
         outcome
     }
-
-    fn time_left(&self) -> Duration {
-        self.host.remaining().saturating_sub(MARGIN)
-    }
 }
 
 fn refuse(class: DeclineClass, code: &str, text: &str) -> Decline {
     Decline::local(class, code, text)
+}
+
+/// A certificate whose time is over stops the channel sooner or later: say so before the first customer.
+fn tell_ended(host: &Host, papers: &Papers) {
+    let now = host.now();
+    for setting in papers.ended(now.wall_ms).into_iter().filter(|_| now.trusted) {
+        let text = format!(
+            "{setting} is not valid now; download the current one from the application's page at open.alipay.com"
+        );
+        host.log(Level::Error, text);
+    }
 }
 
 /// The answer of a query that could not be made.
@@ -210,9 +168,17 @@ impl Channel for Alipay {
                 "insecure_http_for_tests is set: this channel may speak to a simulator only",
             );
         }
-        let platform = PlatformKey::from_text(&config.alipay_public_key).map_err(|e| wrong(&e))?;
         let secret = host.secret("app_private_key")?;
         let app = AppKey::from_text(given::secret(&secret, "app_private_key")?).map_err(|e| wrong(&e))?;
+        let seal = match config.mode()? {
+            Mode::Key(key) => Seal::Key(PlatformKey::from_text(&key).map_err(|e| wrong(&e))?),
+            Mode::Certificates { app: certificate, alipay, roots } => {
+                let papers =
+                    Papers::new(&certificate, &alipay, &roots, &app.public()).map_err(|e| wrong(&e))?;
+                tell_ended(&host, &papers);
+                Seal::Certificates(Box::new(papers))
+            }
+        };
         // Optional: only a service provider acting for the merchant has one.
         let token = match host.secret("app_auth_token") {
             Ok(token) => Some(Zeroizing::new(given::secret(&token, "app_auth_token")?.trim().to_owned())),
@@ -224,8 +190,11 @@ impl Channel for Alipay {
             app_id: config.app_id.clone(),
             notify_url: config.notify_url.clone(),
             app_auth_token: token,
+            certificate_numbers: seal.numbers().map(|(app, roots)| (app.to_owned(), roots.to_owned())),
         };
-        Ok(Self { host, config, merchant, app, platform, target, codes, counts: Counts::default() })
+        let longest = Duration::from_millis(config.exchange_timeout_ms.into());
+        let gateway = Exchange { merchant, app, seal, target, longest, made: 0, fetched_ms: None };
+        Ok(Self { host, config, gateway, codes, counts: Counts::default() })
     }
 
     fn describe(&self) -> ChannelDescription {
@@ -312,7 +281,7 @@ impl Channel for Alipay {
         {
             return UndoOutcome::Undone { money_moved: false, reference: None };
         }
-        if self.time_left() < LEAST {
+        if time_left(&self.host) < LEAST {
             let text = "no time was left for the cancel; it is sent again";
             return UndoOutcome::Unknown(Unknown::new(UnknownReason::NoAnswer, text));
         }
@@ -418,6 +387,7 @@ impl Channel for Alipay {
     }
 
     fn statistics(&mut self) -> Vec<(String, u64)> {
+        self.counts.exchanges = self.gateway.made;
         self.counts.list()
     }
 }

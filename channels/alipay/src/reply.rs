@@ -4,6 +4,8 @@
 //! is over the node's bytes exactly as received: re-serialising would undo `\/` escapes and spacing, and cutting
 //! the text by searching for `"sign"` breaks on a key of that name inside the node. So the node is kept as
 //! [`RawValue`], verified as bytes, and only then read (C12).
+//!
+//! In certificate mode a third member, `alipay_cert_sn`, says under which certificate; it is not signed and only finds it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,11 +14,15 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
+use till_wallet::chain::ChainError;
 
 use crate::sign::PlatformKey;
 
 /// The name of the node a gateway sends when it refused the request before any business was done.
 pub const ERROR_NODE: &str = "error_response";
+
+/// The member that names a certificate.
+const CERTIFICATE: &str = "alipay_cert_sn";
 
 /// Why a body is no answer. Every one of these leaves the trade unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -35,6 +41,36 @@ pub enum ReplyError {
         "the signature on the gateway's answer is wrong; check the Alipay public key in the settings, or who is answering"
     )]
     BadSignature,
+    /// In certificate mode: no certificate is named, as in key mode.
+    #[error(
+        "the gateway's answer names no certificate (alipay_cert_sn); check at open.alipay.com that the application signs with \
+         certificates, or set alipay_public_key in their place"
+    )]
+    NoCertificate,
+    /// In certificate mode: another certificate than the till has, by its number.
+    #[error(
+        "the gateway's answer is signed under certificate {0}, which the till does not have and could not fetch; download \
+         Alipay's certificate again from the application's page and set alipay_certificate"
+    )]
+    UnknownCertificate(String),
+    /// In certificate mode: the certificate is there and not believed.
+    #[error("certificate {number}: {why}; check alipay_certificate and alipay_root, or who is answering")]
+    Certificate {
+        /// Its number.
+        number: String,
+        /// Why not.
+        why: ChainError,
+    },
+    /// In certificate mode: nobody knows whether the certificate is valid.
+    #[error("the clock is not synchronised any more, so the answer's certificate cannot be checked")]
+    Clock,
+}
+
+impl ReplyError {
+    /// Whether the body has an answer's form, and it is the seal that is wrong.
+    pub const fn is_of_the_seal(&self) -> bool {
+        !matches!(self, Self::Malformed(_) | Self::Node(_))
+    }
 }
 
 /// An unsigned claim is worth showing to whoever repairs the settings, and worth nothing else.
@@ -108,6 +144,8 @@ pub struct Envelope<'a> {
     pub refusal: bool,
     /// The base64 signature, where there is one.
     sign: Option<&'a RawValue>,
+    /// The number of the certificate it is under, where one is named.
+    number: Option<&'a RawValue>,
 }
 
 impl<'a> Envelope<'a> {
@@ -116,9 +154,12 @@ impl<'a> Envelope<'a> {
         let top: Top<'a> = serde_json::from_slice(body).map_err(|e| ReplyError::Malformed(syntax(&e)))?;
         let mut node = None;
         let mut sign = None;
+        let mut number = None;
         for (name, value) in top.0 {
             let slot = if name == "sign" {
                 &mut sign
+            } else if name == CERTIFICATE {
+                &mut number
             } else if name == key || name == ERROR_NODE {
                 &mut node
             } else {
@@ -126,30 +167,62 @@ impl<'a> Envelope<'a> {
             };
             let refusal = name == ERROR_NODE;
             if slot.replace((refusal, value)).is_some() {
-                return Err(if name == "sign" {
-                    ReplyError::Malformed("two signatures".into())
-                } else {
-                    ReplyError::Node(key.into())
+                return Err(match &*name {
+                    "sign" => ReplyError::Malformed("two signatures".into()),
+                    CERTIFICATE => ReplyError::Malformed("two certificates".into()),
+                    _ => ReplyError::Node(key.into()),
                 });
             }
         }
         let (refusal, node) = node.ok_or_else(|| ReplyError::Node(key.into()))?;
-        Ok(Self { node: node.get(), refusal, sign: sign.map(|(_, value)| value) })
+        let member = |found: Option<(bool, &'a RawValue)>| found.map(|(_, value)| value);
+        Ok(Self { node: node.get(), refusal, sign: member(sign), number: member(number) })
+    }
+
+    /// The signature, base64; nothing is checked.
+    pub fn signature(&self) -> Result<String, ReplyError> {
+        match self.sign.map(|raw| serde_json::from_str::<String>(raw.get())) {
+            Some(Ok(text)) if !text.is_empty() => Ok(text),
+            Some(Err(_)) => Err(ReplyError::Malformed("the signature is not text".into())),
+            // A wrong app_id is answered unsigned; the code helps whoever repairs it and decides nothing.
+            _ => Err(ReplyError::Unsigned(self.read().ok().map(|node| code_of(&node)))),
+        }
+    }
+
+    /// The number of the certificate it is said to be signed under; not signed itself.
+    pub fn certificate(&self) -> Result<String, ReplyError> {
+        match self.number.map(|raw| serde_json::from_str::<String>(raw.get())) {
+            Some(Ok(text)) if !text.is_empty() => Ok(text),
+            Some(Err(_)) => Err(ReplyError::Malformed("the certificate's number is not text".into())),
+            _ => Err(ReplyError::NoCertificate),
+        }
+    }
+
+    /// The node, believed or not.
+    fn read(&self) -> Result<Node, ReplyError> {
+        serde_json::from_str::<Node>(self.node).map_err(|e| ReplyError::Malformed(syntax(&e)))
+    }
+
+    /// The certificate that the answer to a download brings (base64 of PEM), unverified: its own chain decides. `Err` is the
+    /// code of an answer that brings none.
+    pub fn brought(&self) -> Result<String, String> {
+        #[derive(Deserialize)]
+        struct Brought {
+            #[serde(flatten)]
+            node: Node,
+            alipay_cert_content: Option<String>,
+        }
+        let brought: Brought = serde_json::from_str(self.node).map_err(|e| syntax(&e))?;
+        let taken = brought.node.code == "10000" && !self.refusal;
+        brought.alipay_cert_content.filter(|_| taken).ok_or_else(|| code_of(&brought.node))
     }
 
     /// Checks the signature, and only then reads the node.
     pub fn verify(self, platform: &PlatformKey) -> Result<Verified, ReplyError> {
-        let read = || serde_json::from_str::<Node>(self.node).map_err(|e| ReplyError::Malformed(syntax(&e)));
-        let sign: Cow<'_, str> = match self.sign.map(|raw| serde_json::from_str::<String>(raw.get())) {
-            Some(Ok(text)) if !text.is_empty() => text.into(),
-            Some(Err(_)) => return Err(ReplyError::Malformed("the signature is not text".into())),
-            // A wrong app_id is answered unsigned; the code helps whoever repairs it and decides nothing.
-            _ => return Err(ReplyError::Unsigned(read().ok().map(|node| code_of(&node)))),
-        };
-        if !platform.verifies(self.node.as_bytes(), &sign) {
+        if !platform.verifies(self.node.as_bytes(), &self.signature()?) {
             return Err(ReplyError::BadSignature);
         }
-        let node = read()?;
+        let node = self.read()?;
         Ok(if self.refusal { Verified::GatewayRefusal(node) } else { Verified::Answer(node) })
     }
 }

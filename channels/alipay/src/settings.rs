@@ -14,8 +14,20 @@ pub use till_wallet::words::is_id;
 pub struct Config {
     /// Application id at the open platform, digits.
     pub app_id: String,
-    /// Alipay's public key (not the application's): PEM, or the one line of base64 the console shows.
-    pub alipay_public_key: String,
+    /// Key mode: Alipay's public key (not the application's): PEM, or the one line of base64 the console shows.
+    pub alipay_public_key: Option<String>,
+    /// Certificate mode: file with the PEM of the application's certificate.
+    pub app_certificate_file: Option<PathBuf>,
+    /// The same PEM as text, in place of a file.
+    pub app_certificate_pem: Option<String>,
+    /// Certificate mode: file with the PEM of Alipay's certificate, and behind it of what stands between it and a root.
+    pub alipay_certificate_file: Option<PathBuf>,
+    /// The same PEM as text, in place of a file.
+    pub alipay_certificate_pem: Option<String>,
+    /// Certificate mode: file with the PEM of Alipay's root certificates.
+    pub alipay_root_file: Option<PathBuf>,
+    /// The same PEM as text, in place of a file.
+    pub alipay_root_pem: Option<String>,
     /// File with the PEM of the CA certificates that may sign the gateway's certificate. Required for `https`,
     /// unless `ca_pem` is given.
     pub ca_file: Option<PathBuf>,
@@ -102,6 +114,7 @@ impl Config {
                 "app_id is not a number of 8 to 32 digits; copy it from the application's page at open.alipay.com",
             );
         }
+        self.check_mode()?;
         let Some(lives) = lifetime(&self.timeout_express) else {
             return no("timeout_express is not a time from 1m to 15d (a number and m, h or d); write 2m");
         };

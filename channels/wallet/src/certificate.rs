@@ -60,20 +60,7 @@ impl Certificate {
 
     /// Its serial number in decimal digits, as UnionPay writes it (`certId`).
     pub fn decimal_serial(&self) -> String {
-        let mut digits = vec![0_u8];
-        for nibble in self.serial.chars().filter_map(|c| c.to_digit(16)) {
-            let mut carry = nibble;
-            for digit in &mut digits {
-                carry += u32::from(*digit) * 16;
-                *digit = u8::try_from(carry % 10).unwrap_or(0);
-                carry /= 10;
-            }
-            while carry > 0 {
-                digits.push(u8::try_from(carry % 10).unwrap_or(0));
-                carry /= 10;
-            }
-        }
-        digits.iter().rev().map(|digit| char::from(b'0' + digit)).collect()
+        decimal(&self.serial)
     }
 
     /// Every certificate of a text with any number of PEM sections.
@@ -86,6 +73,24 @@ impl Certificate {
     pub const fn is_valid_at(&self, wall_ms: i64) -> bool {
         self.not_before_ms <= wall_ms && wall_ms <= self.not_after_ms
     }
+}
+
+/// Hexadecimal digits as decimal ones.
+pub(crate) fn decimal(hexadecimal: &str) -> String {
+    let mut digits = vec![0_u8];
+    for nibble in hexadecimal.chars().filter_map(|c| c.to_digit(16)) {
+        let mut carry = nibble;
+        for digit in &mut digits {
+            carry += u32::from(*digit) * 16;
+            *digit = u8::try_from(carry % 10).unwrap_or(0);
+            carry /= 10;
+        }
+        while carry > 0 {
+            digits.push(u8::try_from(carry % 10).unwrap_or(0));
+            carry /= 10;
+        }
+    }
+    digits.iter().rev().map(|digit| char::from(b'0' + digit)).collect()
 }
 
 /// UTCTime or GeneralizedTime as RFC 5280 §4.1.2.5 restricts them: seconds there, `Z` at the end.

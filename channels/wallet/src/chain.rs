@@ -45,19 +45,23 @@ pub struct Trust {
 impl Trust {
     /// From the PEM of the roots, and of the certificates between (may be empty).
     pub fn new(roots_pem: &str, between_pem: &str) -> Result<Self, ChainError> {
-        let all = |pem: &str| -> Result<Vec<_>, ChainError> {
-            let read = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>();
-            read.map_err(|e| ChainError::Roots(e.to_string()))
-        };
-        let roots = all(roots_pem)?;
+        let all = |pem: &str| sections(pem).map_err(ChainError::Roots);
+        let mut trust = Self::of_roots(&all(roots_pem)?)?;
+        trust.between = all(between_pem)?.into_iter().map(CertificateDer::from).collect();
+        Ok(trust)
+    }
+
+    /// From the DER of the roots, with nothing between them and a certificate but what comes with it.
+    pub fn of_roots<D: AsRef<[u8]>>(roots: &[D]) -> Result<Self, ChainError> {
         if roots.is_empty() {
             return Err(ChainError::Roots("there is no CERTIFICATE section".into()));
         }
-        let anchor = |der: &CertificateDer<'_>| {
-            let anchor = anchor_from_trusted_cert(der).map_err(|e| ChainError::Roots(e.to_string()))?;
+        let anchor = |der: &D| {
+            let der = CertificateDer::from(der.as_ref());
+            let anchor = anchor_from_trusted_cert(&der).map_err(|e| ChainError::Roots(e.to_string()))?;
             Ok(anchor.to_owned())
         };
-        Ok(Self { roots: roots.iter().map(anchor).collect::<Result<_, _>>()?, between: all(between_pem)? })
+        Ok(Self { roots: roots.iter().map(anchor).collect::<Result<_, _>>()?, between: Vec::new() })
     }
 
     /// The certificate in this PEM, if it leads to a root, is valid at `wall_ms` (Unix milliseconds), and `is_owner` says yes
@@ -68,12 +72,26 @@ impl Trust {
         wall_ms: i64,
         is_owner: impl FnOnce(&str) -> bool,
     ) -> Result<Certificate, ChainError> {
+        let der = keys::unwrap_text(pem).map_err(|e| ChainError::Unreadable(e.to_owned()))?;
+        self.believe_der(&der, &[], wall_ms, is_owner)
+    }
+
+    /// As [`Trust::believe`], in DER, with certificates that came along and may stand between it and a root.
+    pub fn believe_der(
+        &self,
+        der: &[u8],
+        along: &[Vec<u8>],
+        wall_ms: i64,
+        is_owner: impl FnOnce(&str) -> bool,
+    ) -> Result<Certificate, ChainError> {
         let unreadable = |e: &dyn std::fmt::Display| ChainError::Unreadable(e.to_string());
-        let bytes = CertificateDer::from(keys::unwrap_text(pem).map_err(|e| unreadable(&e))?);
+        let bytes = CertificateDer::from(der);
         let leaf = EndEntityCert::try_from(&bytes).map_err(|e| unreadable(&e))?;
         let seconds = u64::try_from(wall_ms.div_euclid(1_000)).unwrap_or(0);
         let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
-        leaf.verify_for_usage(ALGORITHMS, &self.roots, &self.between, now, AnyUse, None, None)
+        let along = along.iter().map(|der| CertificateDer::from(der.as_slice()));
+        let between: Vec<_> = self.between.iter().cloned().chain(along).collect();
+        leaf.verify_for_usage(ALGORITHMS, &self.roots, &between, now, AnyUse, None, None)
             .map_err(|e| ChainError::Chain(e.to_string()))?;
         let name = der::common_name(leaf.subject()).ok_or(ChainError::Owner)?;
         if !is_owner(&name) {
@@ -81,6 +99,13 @@ impl Trust {
         }
         Certificate::from_der(&bytes).map_err(|e| unreadable(&e))
     }
+}
+
+/// The certificates of a PEM text in its order, DER; what stands between the sections is skipped. `Err` says what is wrong.
+pub fn sections(pem: &str) -> Result<Vec<Vec<u8>>, String> {
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .map(|section| section.map(|der| der.to_vec()).map_err(|e| e.to_string()))
+        .collect()
 }
 
 /// What such a certificate is for is not said the same way in all of them, or not at all: whose it is decides.

@@ -4,7 +4,7 @@
 /// OID 1.2.840.113549.1.1.1 (rsaEncryption) followed by NULL parameters.
 const RSA_ALGORITHM: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
 
-const SEQUENCE: u8 = 0x30;
+pub(crate) const SEQUENCE: u8 = 0x30;
 const BIT_STRING: u8 = 0x03;
 const INTEGER: u8 = 0x02;
 /// `[0]`, constructed: a certificate's version.
@@ -18,6 +18,12 @@ pub(crate) const GENERALIZED_TIME: u8 = 0x18;
 pub(crate) struct Parts<'a> {
     /// Serial number, without the sign byte.
     pub(crate) serial: &'a [u8],
+    /// Content of the object identifier of what it is signed with.
+    pub(crate) signed_with: &'a [u8],
+    /// Content of the issuer's Name.
+    pub(crate) issuer: &'a [u8],
+    /// Content of the subject's Name.
+    pub(crate) subject: &'a [u8],
     /// Tag and text of the first moment of validity.
     pub(crate) not_before: (u8, &'a [u8]),
     /// Tag and text of the last one.
@@ -27,7 +33,9 @@ pub(crate) struct Parts<'a> {
 }
 
 /// SET.
-const SET: u8 = 0x31;
+pub(crate) const SET: u8 = 0x31;
+/// OBJECT IDENTIFIER.
+pub(crate) const OBJECT: u8 = 0x06;
 /// OID 2.5.4.3 (commonName).
 const COMMON_NAME: &[u8] = &[0x06, 0x03, 0x55, 0x04, 0x03];
 
@@ -52,7 +60,7 @@ pub(crate) fn common_name(mut name: &[u8]) -> Option<String> {
 }
 
 /// UTF8String, PrintableString, TeletexString (as far as it is ASCII) or BMPString.
-fn directory_string(bytes: &[u8]) -> Option<String> {
+pub(crate) fn directory_string(bytes: &[u8]) -> Option<String> {
     match *bytes.first()? {
         tag @ 0x0c => String::from_utf8(whole(bytes, tag)?.to_vec()).ok(),
         tag @ (0x13 | 0x14) => {
@@ -69,7 +77,7 @@ fn directory_string(bytes: &[u8]) -> Option<String> {
 }
 
 /// One element with this tag: its content, and what follows it.
-fn take(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+pub(crate) fn take(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&found, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
     if found != tag {
@@ -104,14 +112,15 @@ pub(crate) fn rsa_key_of_spki(spki: &[u8]) -> Option<&[u8]> {
 /// Takes a certificate (RFC 5280 §4.1) apart.
 pub(crate) fn certificate(bytes: &[u8]) -> Option<Parts<'_>> {
     let (signed, rest) = take(whole(bytes, SEQUENCE)?, SEQUENCE)?;
-    let (_, rest) = take(rest, SEQUENCE)?;
+    let (algorithm, rest) = take(rest, SEQUENCE)?;
+    let (signed_with, _) = take(algorithm, OBJECT)?;
     whole(rest, BIT_STRING)?;
     let (_, rest) = take(signed, VERSION)?;
     let (serial, rest) = take(rest, INTEGER)?;
-    let (_, rest) = take(rest, SEQUENCE)?; // signature algorithm
-    let (_, rest) = take(rest, SEQUENCE)?; // issuer
+    let (_, rest) = take(rest, SEQUENCE)?; // signature algorithm, once more
+    let (issuer, rest) = take(rest, SEQUENCE)?;
     let (validity, rest) = take(rest, SEQUENCE)?;
-    let (_, rest) = take(rest, SEQUENCE)?; // subject
+    let (subject, rest) = take(rest, SEQUENCE)?;
     let (_, after) = take(rest, SEQUENCE)?;
     let spki = rest.get(..rest.len().checked_sub(after.len())?)?;
     let time = |bytes| {
@@ -122,7 +131,15 @@ pub(crate) fn certificate(bytes: &[u8]) -> Option<Parts<'_>> {
     let (not_before, rest) = time(validity)?;
     let (not_after, rest) = time(rest)?;
     let serial = serial.strip_prefix(&[0]).unwrap_or(serial);
-    (rest.is_empty() && !serial.is_empty()).then_some(Parts { serial, not_before, not_after, spki })
+    (rest.is_empty() && !serial.is_empty()).then_some(Parts {
+        serial,
+        signed_with,
+        issuer,
+        subject,
+        not_before,
+        not_after,
+        spki,
+    })
 }
 
 /// How many bits the modulus of an RSAPublicKey has.

@@ -12,13 +12,14 @@ use super::{
     amount::Fen,
     ledger::Ledger,
     methods::{House, Shown},
-    platform::{ABILITIES, Platform},
+    papers::{Made, Papers, Seal},
+    platform::{ABILITIES, CERTIFICATE_ABILITIES, Platform},
     reply::Spelling,
     request::Guard,
     server::{Shared, handle},
 };
 use crate::faults::Plan;
-use crate::wallet::keys::{Keys, VerifyingKey};
+use crate::wallet::keys::{KeyError, Keys, VerifyingKey};
 use crate::wallet::tls::{Tls, names_of};
 use crate::wallet::{Buyer, Certificate, Doors, GatewayError};
 
@@ -38,6 +39,11 @@ pub struct Settings {
     pub keys: Option<Keys>,
     /// The app's public key (PEM, or bare base64), where its private key is not the simulator's to give out.
     pub app_public_key: Option<String>,
+    /// Certificate mode: requests and answers name certificates. Not with [`Settings::app_public_key`]: the app's certificate
+    /// is of the simulator's key.
+    pub certificates: bool,
+    /// The keys behind the certificates; absent: made once per process.
+    pub papers: Option<Papers>,
     /// The one app that is known.
     pub app_id: String,
     /// The merchant's id; a request that names another is refused.
@@ -69,6 +75,8 @@ impl Default for Settings {
             names: Vec::new(),
             keys: None,
             app_public_key: None,
+            certificates: false,
+            papers: None,
             app_id: "2021000000000001".to_owned(),
             seller_id: "2088000000000001".to_owned(),
             clock_tolerance: Duration::from_mins(10),
@@ -82,6 +90,17 @@ impl Default for Settings {
     }
 }
 
+/// What the till is given in certificate mode, PEM.
+#[derive(Clone, Debug)]
+pub struct Certificates {
+    /// The app's certificate.
+    pub app_pem: String,
+    /// The gateway's first certificate, and the authority behind it.
+    pub gateway_pem: String,
+    /// The roots, one of them with a key of another kind.
+    pub root_pem: String,
+}
+
 /// A running gateway, on a thread of its own: it serves blocking and async callers alike. Dropping it stops it.
 pub struct Gateway {
     doors: Doors,
@@ -90,6 +109,7 @@ pub struct Gateway {
     app_private_pem: String,
     public_pem: String,
     authority_pem: String,
+    certificates: Option<Certificates>,
     platform: Arc<Platform>,
     faults: Plan,
 }
@@ -115,10 +135,20 @@ impl Gateway {
             Some(pem) => pem.clone(),
             None => keys.app.public_pem()?,
         };
+        let made = if settings.certificates {
+            let papers = match &settings.papers {
+                Some(papers) => papers,
+                None => Papers::of_this_process()?,
+            };
+            Some(Made::new(papers, &keys.app, &keys.gateway, &settings.app_id, &settings.seller_id)?)
+        } else {
+            None
+        };
         let guard = Guard {
             app_id: settings.app_id.clone(),
             app_key: VerifyingKey::from_pem("the app's public key", &app_public_pem)?,
             tolerance: settings.clock_tolerance,
+            numbers: made.as_ref().map(|made| (made.app_number.clone(), made.root_numbers.clone())),
         };
         let house = House {
             app_id: settings.app_id.clone(),
@@ -132,9 +162,15 @@ impl Gateway {
         names.extend(settings.names);
         let tls = Tls::new(settings.certificate, &names, &keys.authority)?;
         let (app_private_pem, public_pem) = (keys.app.private_pem()?, keys.gateway.public_pem()?);
-        let platform =
-            Arc::new(Platform::new(guard, house, keys.gateway, settings.spelling, settings.clock_offset));
-        let faults = Plan::new(ABILITIES);
+        let faults = Plan::new(if made.is_some() { CERTIFICATE_ABILITIES } else { ABILITIES });
+        let certificates = made.as_ref().map(|made| Certificates {
+            app_pem: made.app.clone(),
+            gateway_pem: made.gateway.clone(),
+            root_pem: made.root_bundle.clone(),
+        });
+        let seal = made.map_or(Seal::Key(keys.gateway), |made| Seal::Certificates(Box::new(made)));
+        let platform = Platform::new(guard, house, seal, settings.spelling, settings.clock_offset);
+        let platform = Arc::new(platform);
         let shared =
             Shared { platform: Arc::clone(&platform), faults: faults.clone(), latency: settings.latency };
 
@@ -152,6 +188,7 @@ impl Gateway {
             app_private_pem,
             public_pem,
             authority_pem: tls.authority_pem,
+            certificates,
             platform,
             faults,
         })
@@ -196,6 +233,16 @@ impl Gateway {
     /// The gateway's public key (PEM), which a till verifies replies with.
     pub fn public_pem(&self) -> &str {
         &self.public_pem
+    }
+
+    /// What the till is given in certificate mode; nothing in key mode.
+    pub fn certificates(&self) -> Option<&Certificates> {
+        self.certificates.as_ref()
+    }
+
+    /// From now on the gateway signs with another key, under another certificate. Does nothing in key mode.
+    pub fn rotate_certificate(&self) -> Result<(), KeyError> {
+        self.platform.rotate()
     }
 
     /// The certificate authority (PEM) behind the HTTPS server.

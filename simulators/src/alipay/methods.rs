@@ -225,6 +225,11 @@ pub(crate) fn dictated<'a>(
     node
 }
 
+/// The node that brings a certificate.
+pub(crate) fn brought(content: &str) -> Fields {
+    ok("10000", [("alipay_cert_content", content.to_owned())])
+}
+
 fn paid(trade: &Trade, now: Timestamp) -> Fields {
     let mut fields = ok(
         "10000",

@@ -5,49 +5,64 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use super::{
     amount::Fen,
     ledger::{Ledger, Seen},
-    methods::{Fields, House, Shown, dictated, refused},
+    methods::{Fields, House, Shown, brought, dictated, refused},
+    papers::Seal,
     refusal::Refusal,
     reply::{Spelling, Writer},
-    request::{Content, Guard, METHODS},
+    request::{Content, DOWNLOAD, Guard, METHODS},
 };
 use crate::faults::{Abilities, Fault};
 use crate::wallet::form::{FormError, Parameters};
-use crate::wallet::keys::{KeyError, SigningKey};
+use crate::wallet::keys::KeyError;
 use crate::wallet::{Buyer, digest_of};
 
-/// What this gateway can be asked to get wrong.
-pub(crate) const ABILITIES: Abilities = Abilities {
-    simulator: "the Alipay gateway",
-    operations: METHODS,
-    kinds: &[
-        "drop-before-booking",
-        "drop-after-booking",
-        "delay-reply",
-        "delay-booking",
-        "hold-reply",
-        "hold-booking",
-        "wrong-signature",
-        "unsigned",
-        "wrong-amount",
-        "wrong-reference",
-        "half-reply",
-        "garbage",
-        "http-status",
-        "slow",
-        "reset",
-        "answer",
-    ],
-};
+/// What this gateway can be asked to get wrong in key mode.
+pub(crate) const ABILITIES: Abilities =
+    Abilities { simulator: "the Alipay gateway", operations: METHODS, kinds: KINDS.split_at(IN_KEY_MODE).0 };
+
+/// What it can be asked to get wrong in certificate mode.
+pub(crate) const CERTIFICATE_ABILITIES: Abilities =
+    Abilities { simulator: "the Alipay gateway in certificate mode", operations: METHODS, kinds: KINDS };
+
+/// How many of them, from the first, there are in key mode too.
+const IN_KEY_MODE: usize = 16;
+
+const KINDS: &[&str] = &[
+    "drop-before-booking",
+    "drop-after-booking",
+    "delay-reply",
+    "delay-booking",
+    "hold-reply",
+    "hold-booking",
+    "wrong-signature",
+    "unsigned",
+    "wrong-amount",
+    "wrong-reference",
+    "half-reply",
+    "garbage",
+    "http-status",
+    "slow",
+    "reset",
+    "answer",
+    "key-rotated",
+    "foreign-certificate",
+    "expired-certificate",
+    "wrong-owner",
+    "unknown-certificate",
+    "without-certificate",
+];
 
 /// One gateway's inside.
 #[derive(Debug)]
 pub(crate) struct Platform {
     guard: Guard,
     house: House,
-    key: SigningKey,
     /// How far the gateway's clock is off this machine's; the check of timestamps goes by it.
     clock_offset: SignedDuration,
     books: Mutex<Books>,
@@ -59,6 +74,7 @@ struct Books {
     /// How much later it is for customers and expiries than by the clock.
     advanced: SignedDuration,
     writer: Writer,
+    seal: Seal,
 }
 
 impl Platform {
@@ -70,7 +86,7 @@ impl Platform {
     pub(crate) fn new(
         guard: Guard,
         house: House,
-        key: SigningKey,
+        seal: Seal,
         spelling: Spelling,
         clock_offset: SignedDuration,
     ) -> Self {
@@ -78,8 +94,9 @@ impl Platform {
             ledger: Ledger::default(),
             advanced: SignedDuration::ZERO,
             writer: Writer::new(spelling),
+            seal,
         };
-        Self { guard, house, key, clock_offset, books: Mutex::new(books) }
+        Self { guard, house, clock_offset, books: Mutex::new(books) }
     }
 
     /// Answers one request. The fault only bends what is booked and what the answer says; what it does to the connection
@@ -97,6 +114,7 @@ impl Platform {
         let verified = content.is_some() || matches!(verdict, Err((true, _)));
         let books_move = fault.is_none_or(Fault::books);
         let mut outcome = match (verdict, &content) {
+            (Ok(()), Some(content)) if method == DOWNLOAD => Ok(download(&books.seal, content)),
             (Ok(()), Some(content)) if books_move => {
                 Ok(self.house.run(method, content, &mut books.ledger, now))
             }
@@ -123,13 +141,14 @@ impl Platform {
             at: clock,
         });
         let text = books.writer.node(&node);
-        let signature = match fault {
-            Some(Fault::Unsigned {}) => None,
+        let (signature, certificate) = match fault {
             // Right in form, and over another text: only verifying finds out.
-            Some(Fault::WrongSignature {}) => Some(self.key.sign(format!("{text} ").as_bytes())?),
-            _ => Some(self.key.sign(text.as_bytes())?),
+            Some(Fault::WrongSignature {}) => books.seal.sign(format!("{text} ").as_bytes(), fault)?,
+            _ => books.seal.sign(text.as_bytes(), fault)?,
         };
-        Ok(books.writer.envelope(&name, &text, signature.as_deref()).into_bytes())
+        let signature = Some(signature).filter(|_| !matches!(fault, Some(Fault::Unsigned {})));
+        let (signature, certificate) = (signature.as_deref(), certificate.as_deref());
+        Ok(books.writer.envelope(&name, &text, signature, certificate).into_bytes())
     }
 
     /// Notes a request that a fault lost before anything was booked.
@@ -186,6 +205,14 @@ impl Platform {
         self.books().ledger.buyers.insert(digest_of(code), buyer);
     }
 
+    /// The gateway signs with another key from now on, under another certificate. Nothing in key mode.
+    pub(crate) fn rotate(&self) -> Result<(), KeyError> {
+        match &mut self.books().seal {
+            Seal::Key(_) => Ok(()),
+            Seal::Certificates(made) => made.rotate(),
+        }
+    }
+
     /// A customer scans the till's code.
     pub(crate) fn scan(&self, out_trade_no: &str, buyer: Buyer) -> bool {
         let mut books = self.books();
@@ -207,6 +234,16 @@ impl Platform {
     fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The answer to a download: the certificate of that number, as base64 of its PEM.
+fn download(seal: &Seal, content: &Content) -> Result<Fields, Refusal> {
+    let number = content.required("alipay_cert_sn")?;
+    let found = match seal {
+        Seal::Key(_) => None,
+        Seal::Certificates(made) => made.download(number),
+    };
+    Ok(brought(&BASE64.encode(found.ok_or(Refusal::BAD_PARAMETER)?)))
 }
 
 fn offset(at: Timestamp, by: SignedDuration) -> Timestamp {

@@ -79,6 +79,8 @@ refusals! {
     INVALID_CHARSET = "40002" "isv.invalid-charset" "字符集错误";
     INVALID_FORMAT = "40002" "isv.invalid-format" "无效的数据格式";
     INVALID_PARAMETER = "40002" "isv.invalid-parameter" "参数无效";
+    APP_CERT_NOT_EXIST = "40002" "isv.app-cert-not-exist" "应用公钥证书不存在";
+    INVALID_ROOT_CERT_SN = "40002" "isv.invalid-alipay-root-cert-sn" "无效支付宝根证书序列号";
     SYSTEM_ERROR = "40004" "ACQ.SYSTEM_ERROR" "系统错误";
     BAD_PARAMETER = "40004" "ACQ.INVALID_PARAMETER" "参数无效";
     ACCESS_FORBIDDEN = "40004" "ACQ.ACCESS_FORBIDDEN" "无权限使用接口";

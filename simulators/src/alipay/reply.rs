@@ -75,9 +75,19 @@ impl Writer {
         out
     }
 
-    /// The whole body around the node, the signature before or behind it.
-    pub(crate) fn envelope(&mut self, name: &str, node: &str, signature: Option<&str>) -> String {
+    /// The whole body around the node, the signature before or behind it, and the number of the certificate it is under.
+    pub(crate) fn envelope(
+        &mut self,
+        name: &str,
+        node: &str,
+        signature: Option<&str>,
+        certificate: Option<&str>,
+    ) -> String {
         let mut members = vec![(name.to_owned(), node.to_owned())];
+        if let Some(number) = certificate {
+            let at = usize::from(self.roll(4) != 2);
+            members.insert(at, ("alipay_cert_sn".to_owned(), format!("\"{number}\"")));
+        }
         if let Some(signature) = signature {
             // Base64 may hold `/`, so it may be escaped like any other text.
             let mut text = String::new();
@@ -174,8 +184,10 @@ mod tests {
             let node = writer.node(&fields());
             assert_eq!(serde_json::from_str::<Value>(&node).unwrap(), expected, "{node}");
             assert!(node.starts_with('{') && node.ends_with('}'));
-            let body: Value = serde_json::from_str(&writer.envelope("r", &node, Some("a/b+c="))).unwrap();
+            let body: Value =
+                serde_json::from_str(&writer.envelope("r", &node, Some("a/b+c="), Some("0c"))).unwrap();
             assert_eq!(body["sign"], "a/b+c=");
+            assert_eq!(body["alipay_cert_sn"], "0c");
             assert_eq!(body["r"], expected);
             seen.insert(node);
         }
@@ -189,7 +201,7 @@ mod tests {
     fn plain_spelling_is_dense() {
         let mut writer = Writer::new(Spelling::Plain);
         assert_eq!(writer.node(&fields()[..1]), r#"{"code":"10000"}"#);
-        assert_eq!(writer.envelope("r", "{}", Some("s")), r#"{"r":{},"sign":"s"}"#);
-        assert_eq!(writer.envelope("r", "{}", None), r#"{"r":{}}"#);
+        assert_eq!(writer.envelope("r", "{}", Some("s"), None), r#"{"r":{},"sign":"s"}"#);
+        assert_eq!(writer.envelope("r", "{}", None, None), r#"{"r":{}}"#);
     }
 }

@@ -20,7 +20,11 @@ pub const METHODS: &[&str] = &[
     "alipay.trade.fastpay.refund.query",
     "alipay.trade.precreate",
     "alipay.trade.close",
+    DOWNLOAD,
 ];
+
+/// Gives out a certificate of the gateway's; moves nothing.
+pub(crate) const DOWNLOAD: &str = "alipay.open.app.alipaycert.download";
 
 /// Who may ask, and how far off their clock may be.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub(crate) struct Guard {
     pub(crate) app_id: String,
     pub(crate) app_key: VerifyingKey,
     pub(crate) tolerance: Duration,
+    /// Certificate mode: the numbers that requests must carry, of the app's certificate and of the roots.
+    pub(crate) numbers: Option<(String, String)>,
 }
 
 impl Guard {
@@ -41,6 +47,13 @@ impl Guard {
         }
         if sign_type != "RSA2" {
             return Err(Refusal::INVALID_SIGNATURE_TYPE);
+        }
+        let (app, roots) = self.numbers.as_ref().map_or((None, None), |(a, r)| (Some(&**a), Some(&**r)));
+        if form.get("app_cert_sn").filter(|number| !number.is_empty()) != app {
+            return Err(Refusal::APP_CERT_NOT_EXIST);
+        }
+        if roots.is_some() && form.get("alipay_root_cert_sn") != roots {
+            return Err(Refusal::INVALID_ROOT_CERT_SN);
         }
         if !self.app_key.verifies(form.sign_string("sign").as_bytes(), signature) {
             return Err(Refusal::INVALID_SIGNATURE);

@@ -3,13 +3,18 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use clap::Args as ClapArgs;
-use till_simulators::alipay::{Gateway, Settings, Spelling};
+use till_simulators::alipay::{Gateway, Papers, Settings, Spelling};
 use till_simulators::wallet::keys::{APP_PRIVATE_FILE, GATEWAY_PUBLIC_FILE, Keys};
 
 use super::{Outcome, Stop, wallet};
 
 /// What the file with the certificate authority is called.
 const AUTHORITY_FILE: &str = "ca.pem";
+
+/// What the files of certificate mode are called.
+const APP_CERTIFICATE_FILE: &str = "app-certificate.pem";
+const ALIPAY_CERTIFICATE_FILE: &str = "alipay-certificate.pem";
+const ALIPAY_ROOT_FILE: &str = "alipay-root.pem";
 
 /// Arguments of `till-sim alipay`.
 #[derive(ClapArgs)]
@@ -23,6 +28,10 @@ pub(crate) struct Args {
     /// The app's public key (PEM), where the till brings a key pair of its own.
     #[arg(long, value_name = "FILE")]
     app_public_key: Option<PathBuf>,
+    /// Certificate mode: requests and answers name certificates. The till needs `app-certificate.pem`,
+    /// `alipay-certificate.pem` and `alipay-root.pem` in place of the gateway's public key.
+    #[arg(long, conflicts_with = "app_public_key")]
+    certificates: bool,
     /// The app that may call.
     #[arg(long, default_value = "2021000000000001")]
     app_id: String,
@@ -62,7 +71,21 @@ pub(crate) fn run(args: Args) -> Outcome {
     settings.latency = Duration::from_millis(args.latency);
     settings.bar_late_payments = !args.book_late_payments;
     settings.spelling = args.seed.map_or(Spelling::Random, Spelling::Seeded);
+    if args.certificates {
+        settings.certificates = true;
+        settings.papers = Some(Papers::in_directory(&args.keys)?);
+    }
     let gateway = Gateway::start(settings)?;
+    if let Some(given) = gateway.certificates() {
+        wallet::put(
+            &args.keys,
+            &[
+                (APP_CERTIFICATE_FILE, &given.app_pem),
+                (ALIPAY_CERTIFICATE_FILE, &given.gateway_pem),
+                (ALIPAY_ROOT_FILE, &given.root_pem),
+            ],
+        )?;
+    }
     wallet::put(&args.keys, &[(AUTHORITY_FILE, gateway.authority_pem())])?;
     args.doors.script(gateway.faults())?;
     let stop = Stop::listen()?;
@@ -71,6 +94,11 @@ pub(crate) fn run(args: Args) -> Outcome {
     println!("seller-id {}", gateway.seller_id());
     println!("app-private-key {}", args.keys.join(APP_PRIVATE_FILE).display());
     println!("gateway-public-key {}", args.keys.join(GATEWAY_PUBLIC_FILE).display());
+    if gateway.certificates().is_some() {
+        println!("app-certificate {}", args.keys.join(APP_CERTIFICATE_FILE).display());
+        println!("alipay-certificate {}", args.keys.join(ALIPAY_CERTIFICATE_FILE).display());
+        println!("alipay-root {}", args.keys.join(ALIPAY_ROOT_FILE).display());
+    }
     println!("ca {}", args.keys.join(AUTHORITY_FILE).display());
     println!("ready");
     stop.wait();

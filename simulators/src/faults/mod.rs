@@ -75,6 +75,10 @@ pub enum Fault {
     ExpiredCertificate {},
     /// Booked; the answer is rightly signed, with a good certificate that is somebody else's.
     WrongOwner {},
+    /// Booked; the answer, rightly signed, names a certificate that does not exist.
+    UnknownCertificate {},
+    /// Booked; the answer, rightly signed, names no certificate where one must be named.
+    WithoutCertificate {},
     /// Booked; the connection closes half-way through the answer.
     HalfReply {},
     /// Booked; the answer is bytes that are no message of the protocol.
@@ -137,6 +141,8 @@ impl Fault {
             Self::ForeignCertificate {} => "foreign-certificate",
             Self::ExpiredCertificate {} => "expired-certificate",
             Self::WrongOwner {} => "wrong-owner",
+            Self::UnknownCertificate {} => "unknown-certificate",
+            Self::WithoutCertificate {} => "without-certificate",
             Self::HalfReply {} => "half-reply",
             Self::Garbage {} => "garbage",
             Self::HttpStatus { .. } => "http-status",

@@ -5,11 +5,11 @@ use std::sync::OnceLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, PKCS_RSA_SHA256,
-    SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, SerialNumber,
+    date_time_ymd,
 };
-use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 
+use crate::wallet::issuing::{failed, pair};
 use crate::wallet::keys::{KeyError, SigningKey};
 
 /// The name that the test environment's certificates bear, in the third part between `@`.
@@ -65,16 +65,6 @@ impl Papers {
             foreign: key("foreign-root-key.pem")?,
         })
     }
-}
-
-fn failed(_: impl std::fmt::Display) -> KeyError {
-    KeyError::Library("make a certificate")
-}
-
-fn pair(key: &SigningKey) -> Result<KeyPair, KeyError> {
-    let der = PrivatePkcs8KeyDer::from_pem_slice(key.private_pem()?.as_bytes())
-        .map_err(|_| KeyError::Library("read a key of its own"))?;
-    KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_RSA_SHA256).map_err(failed)
 }
 
 fn params(

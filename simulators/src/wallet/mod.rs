@@ -7,6 +7,7 @@ pub(crate) mod control;
 mod digest;
 mod doors;
 pub mod form;
+pub(crate) mod issuing;
 pub mod keys;
 pub(crate) mod serve;
 pub(crate) mod tls;

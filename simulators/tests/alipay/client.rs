@@ -140,6 +140,8 @@ pub(crate) struct Reply {
     pub(crate) node: Value,
     pub(crate) verified: bool,
     pub(crate) has_sign: bool,
+    /// The number of the certificate it says it is signed under.
+    pub(crate) certificate: Option<String>,
 }
 
 impl Reply {
@@ -150,12 +152,14 @@ impl Reply {
         let members: Members<'_> =
             serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
         let (name, node) = members.0.iter().find(|(name, _)| name.ends_with("_response")).unwrap();
-        let sign = members.0.get("sign").map(|raw| serde_json::from_str::<String>(raw.get()).unwrap());
+        let text = |name| members.0.get(name).map(|raw| serde_json::from_str::<String>(raw.get()).unwrap());
+        let sign = text("sign");
         Self {
             name: name.clone(),
             node: serde_json::from_str(node.get()).unwrap(),
             verified: sign.as_deref().is_some_and(|sign| verifies(gateway.public_pem(), node.get(), sign)),
             has_sign: sign.is_some(),
+            certificate: text("alipay_cert_sn"),
         }
     }
 

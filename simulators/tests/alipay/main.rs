@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)] // helpers of tests
 
+mod certificates;
 mod client;
 mod faulty;
 mod flows;

@@ -5,7 +5,8 @@
 use std::sync::LazyLock;
 
 use till_wallet::certificate::Certificate;
-use till_wallet::chain::Trust;
+use till_wallet::chain::{Trust, sections};
+use till_wallet::issue::Issue;
 use till_wallet::keys::PlatformKey;
 
 /// A root whose private key was thrown away.
@@ -22,7 +23,13 @@ pub(crate) fn run(data: &[u8]) {
     if let Ok(read) = Certificate::from_der(data) {
         certificate(&read);
     }
+    if let Ok(issue) = Issue::from_der(data) {
+        assert!(!issue.serial.is_empty() && issue.serial.bytes().all(|b| b.is_ascii_digit()));
+    }
     let text = String::from_utf8_lossy(data);
+    for der in sections(&text).unwrap_or_default() {
+        let _ = Issue::from_der(&der);
+    }
     if let Ok(read) = Certificate::from_pem(&text) {
         certificate(&read);
     }
