@@ -335,6 +335,11 @@ fn fixes_are_commands_that_name_the_thing() {
     assert_eq!(fix(&facts, Id::FolderOpen), "`chmod 700 '/srv/my till/journal'`");
     till(&mut facts).plugins = Some(vec![plugin("/x may be written by everybody: `chmod go-w /x`")]);
     assert_eq!(fix(&facts, Id::PluginRefused), "`chmod go-w /x && systemctl restart tilld`");
+    // The same where no till runs that could refuse it; what a line of the file should say is no command.
+    facts.config.problems = Some(vec!["plugin x: /x may be written by everybody: `chmod go-w /x`".into()]);
+    assert_eq!(fix(&facts, Id::ConfigWrong), "`chmod go-w /x && systemctl restart tilld`");
+    facts.config.problems = Some(vec!["/etc/tilld/tilld.toml:5:1: unknown field `nmae`".into()]);
+    assert!(fix(&facts, Id::ConfigWrong).starts_with("mend it there"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Configuration: there, right, not changeable by others, read by the till that runs.
 
-use super::{as_root, quoted, shown, well};
+use super::{as_root, fix_in, quoted, shown, well};
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Finding, Id, both, text, word};
 
@@ -45,15 +45,16 @@ pub(super) fn check(facts: &Facts, findings: &mut Vec<Finding>) {
                     ));
                     continue;
                 }
-                findings.push(Finding::fix(
-                    Id::ConfigWrong,
-                    "",
-                    text(problem.clone(), problem.clone()),
-                    text(
+                // Whose a file is has a command; what a line should say has none.
+                let rights = fix_in(problem).filter(|c| c.starts_with("chmod ") || c.starts_with("chown "));
+                let fix = match rights {
+                    Some(command) => both(format!("`{command} && systemctl restart tilld`")),
+                    None => text(
                         "mend it there, `tilld --check-config`, then `systemctl restart tilld`",
                         "修正后执行 `tilld --check-config`，再执行 `systemctl restart tilld`",
                     ),
-                ));
+                };
+                findings.push(Finding::fix(Id::ConfigWrong, "", text(problem.clone(), problem.clone()), fix));
             }
         }
     }

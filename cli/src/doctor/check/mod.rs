@@ -69,6 +69,13 @@ fn shown(path: &std::path::Path) -> String {
     path.display().to_string()
 }
 
+/// The fix that the text of a refusal carries.
+fn fix_in(problem: &str) -> Option<&str> {
+    let (_, rest) = problem.split_once('`')?;
+    let (command, _) = rest.split_once('`')?;
+    Some(command)
+}
+
 /// A path, in a command.
 fn quoted(path: &std::path::Path) -> String {
     super::finding::word(&shown(path))

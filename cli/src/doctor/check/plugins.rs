@@ -1,15 +1,8 @@
 //! Plugins, and the program that loads them.
 
-use super::{quoted, shown};
+use super::{fix_in, quoted, shown};
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Finding, Id, both, text};
-
-/// The fix that the text of a refusal carries.
-fn fix_in(problem: &str) -> Option<&str> {
-    let (_, rest) = problem.split_once('`')?;
-    let (command, _) = rest.split_once('`')?;
-    Some(command)
-}
 
 pub(super) fn check(facts: &Facts, findings: &mut Vec<Finding>) {
     if let Some(host) = facts.config.wanted.host.as_ref().filter(|_| !facts.config.host_there) {
