@@ -77,10 +77,11 @@ pub trait Terminal1 {
     fn withdraw_maintenance(&self, id: &str, options: Options<'_>) -> Result<(), Error>;
 
     /// Brings a signed announcement: message is TOML as for AnnounceMaintenance, without a name, with issue = a number that grows,
-    /// and `tills = [terminal ids]` where it is not for all; signature is base64 of an Ed25519 signature over exactly its bytes by
+    /// `tills = [terminal ids]` where it is not for all, and valid-until, before which it must be brought; signature is base64 of an Ed25519 signature over exactly its bytes by
     /// maintenance.public-key. It takes the place of the signed message before it; channels that are not configured are left out.
-    /// Delivering it again changes nothing. Errors: NotGenuine, Outdated (a newer one came before), InvalidArgs, Unsupported (no
-    /// key), JournalUnavailable. Since 0.2.
+    /// Delivering it again changes nothing. What is refused changes nothing either and is an alarm (`maintenance-message`). Errors:
+    /// NotGenuine, Outdated (a newer one came before, or it is past valid-until), InvalidArgs (also: for other tills), WrongState
+    /// (valid-until while the clock is not trusted), Unsupported (no key), JournalUnavailable. Since 0.2.
     fn deliver_maintenance(&self, message: &str, signature: &str, options: Options<'_>)
     -> Result<u64, Error>;
 

@@ -192,10 +192,11 @@ async fn s9_files_announce_and_nonsense_or_a_lost_folder_takes_nothing_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s9_a_signed_message_is_believed_and_an_older_one_never_again() {
+async fn s9_c22_a_signed_message_is_believed_and_an_older_one_never_again() {
     let (mut rig, _dir, identity) = stand();
     rig.start_till().unwrap();
     let client = rig.wait_ready().await.unwrap();
+    let watch = Watch::new(rig.bus.address()).await.unwrap();
     let till = terminal(&client).await;
     let message = |issue: u64, channels: &str| format!("issue = {issue}\n{}", window(channels, NOW));
     let sign = |text: &str| STANDARD.encode(identity.sign(text.as_bytes()));
@@ -215,19 +216,29 @@ async fn s9_a_signed_message_is_believed_and_an_older_one_never_again() {
         let said = till.deliver_maintenance(text, signature, Options::new()).await;
         assert!(matches!(said, Err(Error::NotGenuine(_))), "{said:?}");
     }
+    alarms(&watch, "maintenance-message", 4).await;
     let unnumbered = window("\"cash\"", NOW);
     let others = format!("tills = [\"T2\"]\n{}", message(9, "\"cash\""));
     for text in [&unnumbered, &others] {
         let said = till.deliver_maintenance(text, &sign(text), Options::new()).await;
         assert!(matches!(said, Err(Error::InvalidArgs(_))), "{said:?}");
     }
+    alarms(&watch, "maintenance-message", 5).await;
+    // Past its time: signed and numbered as it should be.
+    let late = format!("valid-until = \"2020-01-02T00:00:00Z\"\n{}", message(9, "\"cash\""));
+    let said = till.deliver_maintenance(&late, &sign(&late), Options::new()).await;
+    assert!(matches!(said, Err(Error::Outdated(_))), "{said:?}");
+    alarms(&watch, "maintenance-message", 6).await;
     assert_eq!(list(&client).await, rows, "nothing of it counts");
 
-    // The newer one takes the place of the older, which is refused from then on, also after a restart and a withdrawal.
+    // The newer one, still in its time, takes the place of the older, which is refused from then on, also after a restart and a
+    // withdrawal.
+    let new = format!("valid-until = \"2090-01-01T00:00:00Z\"\n{new}");
     assert_eq!(till.deliver_maintenance(&new, &sign(&new), Options::new()).await.unwrap(), 8);
     wait_state(&client, "cash", "closed").await;
     wait_state(&client, "bankcard", "open").await;
     let client = restart(&mut rig).await;
+    let watch = Watch::new(rig.bus.address()).await.unwrap();
     let till = terminal(&client).await;
     let replayed = till.deliver_maintenance(&old, &sign(&old), Options::new()).await;
     assert!(matches!(replayed, Err(Error::Outdated(_))), "{replayed:?}");
@@ -235,5 +246,6 @@ async fn s9_a_signed_message_is_believed_and_an_older_one_never_again() {
     wait_state(&client, "cash", "open").await;
     let replayed = till.deliver_maintenance(&new, &sign(&new), Options::new()).await;
     assert!(matches!(replayed, Err(Error::Outdated(_))), "{replayed:?}");
+    alarms(&watch, "maintenance-message", 2).await;
     assert!(rig.stop_till());
 }

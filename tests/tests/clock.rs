@@ -6,8 +6,11 @@ use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use till_core::batch::BusinessDate;
-use till_dbus::{Options, Settlement1Proxy};
+use till_dbus::{Error, Options, Settlement1Proxy, Terminal1Proxy};
+use till_evidence::Identity;
 use till_simulators::faults::{Fault, Rule};
 use till_simulators::players::Scan;
 use till_tests::scene::{TRACKS, again, until, wallet_code};
@@ -111,9 +114,13 @@ fn far_close_at() -> String {
 }
 
 async fn till() -> (Clocks, Rig, Client) {
+    till_with("").await
+}
+
+async fn till_with(config: &str) -> (Clocks, Rig, Client) {
     let clocks = Clocks::new();
     let rig = Rig::start(RigOptions {
-        extra_config: far_close_at(),
+        extra_config: far_close_at() + config,
         env: clocks.env(),
         plugin_host: Some(clocks.host()),
         clock_trust: "kernel",
@@ -251,6 +258,30 @@ async fn s79_c23_while_nobody_keeps_the_clock_who_signs_with_it_waits_and_cash_a
     wallet(1_300, 3).await.wait(&["paid"]).await.unwrap();
     assert_eq!(day(&client).await, before);
     rig.at_rest(&client).await.unwrap();
+}
+
+/// A message that may not be brought later than a time needs a time that is believed.
+#[tokio::test(flavor = "multi_thread")]
+async fn c22_a_message_with_an_end_waits_until_somebody_keeps_the_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity::new(&[9; 32]).unwrap();
+    let key = dir.path().join("maintenance.pem");
+    fs::write(&key, identity.public().to_pem()).unwrap();
+    let config = format!("\n[maintenance]\npublic-key = \"{}\"\n", key.display());
+    let (clocks, rig, client) = till_with(&config).await;
+    let terminal = Terminal1Proxy::new(client.connection()).await.unwrap();
+    let message = "issue = 7\nvalid-until = \"2035-01-01T00:00:00Z\"\n";
+    let signature = STANDARD.encode(identity.sign(message.as_bytes()));
+    let deliver = || terminal.deliver_maintenance(message, &signature, Options::new());
+    clocks.kept(false);
+    assert!(matches!(deliver().await, Err(Error::WrongState(_))));
+    clocks.wall(YEARS);
+    assert!(matches!(deliver().await, Err(Error::WrongState(_))));
+    clocks.kept(true);
+    assert!(matches!(deliver().await, Err(Error::Outdated(_))));
+    clocks.wall(0);
+    assert_eq!(deliver().await.unwrap(), 7);
+    drop(rig);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on should stop here
 
 use std::fs;
+use std::process::Command;
 
 use till_tests::staging;
 
@@ -152,4 +153,25 @@ fn c10_nothing_on_the_bus_takes_or_tells_a_pin() {
         }
     }
     assert!(interfaces > 8);
+}
+
+/// channels.md C20: what systemd itself says of the unit's sandbox, from 0 (shut) to 10. It stands in `systemd/README.md`.
+#[test]
+fn c20_systemd_calls_the_units_exposure_ok() {
+    let unit = staging::workspace().join("systemd/tilld.service");
+    let mut analyze = Command::new("systemd-analyze");
+    analyze.args(["security", "--offline=true", "--no-pager", "--threshold=20"]).arg(&unit);
+    let Ok(said) = analyze.output() else {
+        println!("skipped: no systemd-analyze here");
+        return;
+    };
+    let text = String::from_utf8_lossy(&said.stdout);
+    if !text.contains("Overall exposure level") {
+        println!(
+            "skipped: this systemd-analyze does not look at files: {}",
+            String::from_utf8_lossy(&said.stderr)
+        );
+        return;
+    }
+    assert!(said.status.success(), "{}", text.lines().last().unwrap_or_default());
 }

@@ -2,6 +2,7 @@
 //! D-Bus, on receipts, in the environment, in arguments, and no process may leave a core.
 
 mod memory;
+mod token;
 
 use std::collections::BTreeSet;
 use std::fs;

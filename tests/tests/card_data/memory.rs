@@ -1,12 +1,13 @@
 //! What of a card or a code is in the memory of the till's processes: while it is needed, and after.
 
+use till_dbus::{Channel1Proxy, Options, paths};
 use till_simulators::acquirer::cards::Card;
 use till_simulators::faults::{Fault, Rule};
 use till_tests::scene::{PATIENCE, again};
 use till_tests::search::{Found, Needle, Search};
 use till_tests::{Rig, RigOptions, Watch, memory};
 
-use super::{CODES, DECLINED, PAN, SECRET, day, tracks};
+use super::{CODES, DECLINED, PAN, SECRET, day, tracks, working_keys};
 
 /// Looks through `tilld` and every plugin host.
 fn look(rig: &Rig, needles: &[Needle], found: &mut Vec<Found>) {
@@ -63,4 +64,38 @@ async fn c04_nothing_of_a_card_or_code_is_in_any_memory_after_the_sale() {
     let mut left = Vec::new();
     look(&rig, &needles, &mut left);
     assert_eq!(left, []);
+}
+
+/// C11. Working keys are in the memory of the bank card channel while they are in use, in nobody else's, and in none once the
+/// next sign-in has brought others. (tilld never signs off; a sign-off drops keys as a sign-in does.)
+#[tokio::test(flavor = "multi_thread")]
+async fn c11_keys_that_were_replaced_are_in_no_memory() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not looked at: the memory of a process that forbids it can be read by root only");
+        return;
+    }
+    let rig = Rig::start(RigOptions::default()).await.unwrap();
+    let client = rig.client().await.unwrap();
+    let sell = async |minor: i64| {
+        let payment = client.ready(minor).await.unwrap();
+        rig.reader.swipe(&again(&tracks(PAN))).unwrap();
+        payment.wait(&["paid"]).await.unwrap();
+    };
+    sell(1_000).await;
+    let old = working_keys(&rig);
+    let bankcard = |f: &Found| f.place.starts_with("org.tilld.bankcard");
+    let mut used = Vec::new();
+    look(&rig, &old, &mut used);
+    assert!(!used.is_empty() && used.iter().all(bankcard), "the keys in use are its own: {used:?}");
+
+    let path = paths::channel("bankcard").unwrap();
+    let channel = Channel1Proxy::builder(client.connection()).path(path).build().await.unwrap();
+    channel.sign_in(Options::new()).await.unwrap();
+    sell(1_100).await;
+    let new = working_keys(&rig);
+    let (mut left, mut used) = (Vec::new(), Vec::new());
+    look(&rig, &old, &mut left);
+    assert_eq!(left, []);
+    look(&rig, &new, &mut used);
+    assert!(!used.is_empty() && used.iter().all(bankcard), "{used:?}");
 }

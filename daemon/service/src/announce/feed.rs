@@ -162,6 +162,15 @@ fn told(till: &Till) -> Vec<String> {
 async fn take(handle: &Handle, path: &Path, found: Found) -> bool {
     let input = match found {
         Found::Says(file, text) => match announcement(&path.join(&file), &text) {
+            Ok(said) if said.is_message() => {
+                let file = path.join(&file);
+                let what = "issue, tills and valid-until go with signed messages, not with files";
+                handle.warn(
+                    "maintenance-file",
+                    format!("{}: {what}; what was announced before still holds", file.display()),
+                );
+                return true;
+            }
             Ok(said) => {
                 let windows = said.windows;
                 let announcement = Announcement { source: Source::File, issue: 0, windows };

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use till_core::announce::{Announcement, SIGNED, Source};
+use till_core::Refusal;
+use till_core::announce::{AnnounceRefusal, Announcement, SIGNED, Source};
 use till_core::input::Input;
 use till_core::windows::Kind;
 use till_evidence::PublicKey;
@@ -13,6 +14,7 @@ use super::World;
 use super::errors::Error;
 use super::options::{self, Options};
 use crate::config::announcement::{MAX_TEXT, Said, announcement};
+use crate::till::TillError;
 
 /// A row of `ListMaintenance`: name, source, number of the message, channel, beginning, end, kind, reason.
 pub(super) type Row = (String, String, u64, String, i64, i64, String, String);
@@ -26,8 +28,10 @@ pub(super) async fn announce(world: &World, text: &str, options: &Options) -> Re
     options::only(options, &["operator"])?;
     let operator = options::text(options, "operator", 32)?;
     let said = read(text)?;
-    if said.issue.is_some() || !said.tills.is_empty() {
-        return Err(Error::InvalidArgs("issue and tills go with signed messages: DeliverMaintenance".into()));
+    if said.is_message() {
+        return Err(Error::InvalidArgs(
+            "issue, tills and valid-until go with signed messages: DeliverMaintenance".into(),
+        ));
     }
     let id = said.id.filter(|id| id != SIGNED).ok_or_else(|| {
         Error::InvalidArgs("an announcement needs a name of its own: id = \"bank-december\"".into())
@@ -45,7 +49,8 @@ pub(super) async fn withdraw(world: &World, id: &str, options: &Options) -> Resu
     Ok(world.handle.input(input).await?)
 }
 
-/// Whoever may sell brings a message that says by its signature whose it is.
+/// Whoever may sell brings a message that says by its signature whose it is. What is not to be believed, is for others, is
+/// older, or comes too late changes nothing, and people are told (channels.md C22).
 pub(super) async fn deliver(
     world: &World,
     message: &str,
@@ -57,13 +62,16 @@ pub(super) async fn deliver(
         return Err(Error::InvalidArgs(format!("a message has at most {MAX_TEXT} bytes")));
     }
     let key = key(world)?;
-    let signature = STANDARD
-        .decode(signature.trim())
-        .map_err(|_| Error::NotGenuine("the signature is no base64 of an Ed25519 signature".into()))?;
+    let refused = |make: fn(String) -> Error, why: String| {
+        world.handle.warn("maintenance-message", format!("{why}; what was announced before still holds"));
+        make(why)
+    };
+    let signature = STANDARD.decode(signature.trim()).map_err(|_| {
+        refused(Error::NotGenuine, "the signature is no base64 of an Ed25519 signature".into())
+    })?;
     if !key.verifies(message.as_bytes(), &signature) {
-        return Err(Error::NotGenuine(
-            "the signature is not that of maintenance.public-key over exactly this message".into(),
-        ));
+        let why = "the signature is not that of maintenance.public-key over exactly this message";
+        return Err(refused(Error::NotGenuine, why.into()));
     }
     let said = read(message)?;
     let issue = said
@@ -72,11 +80,29 @@ pub(super) async fn deliver(
         .ok_or_else(|| Error::InvalidArgs("a signed message needs a number that grows: issue = 1".into()))?;
     let own = &world.config.terminal;
     if !said.tills.is_empty() && !said.tills.contains(own) {
-        return Err(Error::InvalidArgs(format!("the message is for other tills, not for {own}")));
+        return Err(refused(Error::InvalidArgs, format!("the message is for other tills, not for {own}")));
+    }
+    if let Some(until_ms) = said.valid_until_ms {
+        let now = world.handle.weigh(|_, ctx| ctx.rules.now(ctx.wall_ms, ctx.clock_trusted)).await?;
+        if !now.trusted {
+            return Err(Error::WrongState(
+                "the clock is not trusted, so nobody knows whether the message is still valid: bring it later".into(),
+            ));
+        }
+        if now.wall_ms >= until_ms {
+            return Err(refused(
+                Error::Outdated,
+                format!("the message {issue} was to be brought before its valid-until"),
+            ));
+        }
     }
     let announcement = Announcement { source: Source::Signed, issue, windows: said.windows };
-    world.handle.input(Input::Announce { id: SIGNED.into(), announcement, operator: None }).await?;
-    Ok(issue)
+    match world.handle.input(Input::Announce { id: SIGNED.into(), announcement, operator: None }).await {
+        Err(TillError::Refused(Refusal::Announce(e @ AnnounceRefusal::Outdated { .. }))) => {
+            Err(refused(Error::Outdated, e.to_string()))
+        }
+        other => Ok(other.map(|()| issue)?),
+    }
 }
 
 fn key(world: &World) -> Result<PublicKey, Error> {

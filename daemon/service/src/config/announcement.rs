@@ -20,6 +20,8 @@ pub struct Said {
     pub issue: Option<u64>,
     /// Terminals that it is for; empty: all.
     pub tills: Vec<String>,
+    /// Until when a signed message may be brought, Unix ms.
+    pub valid_until_ms: Option<i64>,
     /// Its windows.
     pub windows: Vec<Window>,
 }
@@ -30,6 +32,7 @@ struct Text {
     id: Option<String>,
     issue: Option<u64>,
     tills: Vec<String>,
+    valid_until: Option<String>,
     window: Vec<WindowFile>,
 }
 
@@ -53,7 +56,16 @@ pub fn announcement(from: &Path, text: &str) -> Result<Said, ConfigError> {
     for (n, w) in written.window.iter().enumerate() {
         windows.extend(super::routing::window(&format!("{at}: window, number {}", n + 1), w)?);
     }
-    Ok(Said { id: written.id, issue: written.issue, tills: written.tills, windows })
+    let valid_until = written.valid_until.as_deref().map(|text| super::routing::time(&at, text));
+    let valid_until_ms = valid_until.transpose()?;
+    Ok(Said { id: written.id, issue: written.issue, tills: written.tills, valid_until_ms, windows })
+}
+
+impl Said {
+    /// What only a signed message has: a number, the tills it is for, until when it may be brought.
+    pub fn is_message(&self) -> bool {
+        self.issue.is_some() || !self.tills.is_empty() || self.valid_until_ms.is_some()
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +86,9 @@ mod tests {
         let channels: Vec<&str> = said.windows.iter().map(|w| w.channel.as_str()).collect();
         assert_eq!(channels, ["a", "b"]);
         assert!(read("issue=8\n").unwrap().windows.is_empty(), "a signed message may take all back");
+        let until = read(&format!("valid-until='2026-12-01T00:00Z'\n{WINDOW}")).unwrap();
+        assert_eq!(until.valid_until_ms, Some(1_796_083_200_000));
+        assert!(until.is_message() && said.is_message() && !read(WINDOW).unwrap().is_message());
     }
 
     #[test]
@@ -85,6 +100,7 @@ mod tests {
             ("[[window]]\nchannels=['a']\nfrom='2026-12-01T01:00Z'\n", "say when"),
             ("[[window]]\nchannels=['a']\nfrom='2026-12-01T01:00Z'\nunti", "bank.toml:4:"),
             ("[[windows]]\n", "windows"),
+            ("issue=7\nvalid-until='soon'\n", "is no time"),
         ] {
             let e = read(text).unwrap_err();
             assert!(e.contains(part), "{text}: {e}");
