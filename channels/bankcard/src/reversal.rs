@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_track_nor_pin_block_nor_cryptogram_is_kept_for_later() {
+    fn c03_neither_track_nor_pin_block_nor_cryptogram_is_kept_for_later() {
         let dialect = Dialect::parse(CUP).unwrap();
         let bytes = Armed::for_request(&dialect, &request()).unwrap().to_bytes().unwrap();
         let found = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
