@@ -1,7 +1,7 @@
 //! The wall clock of a running till, for tests that step it.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::staging;
@@ -41,5 +41,21 @@ impl Wall {
         assert!(library.is_file(), "build the workspace first: {}", library.display());
         let of = |name: &str, path: PathBuf| (name.to_owned(), path.display().to_string());
         vec![of("LD_PRELOAD", library), of("TILL_LAB_CLOCK_FILE", self.1.clone())]
+    }
+    /// What plugins' processes are to be started by ([`crate::RigOptions::plugin_host`]), for those to have it too: they get no
+    /// environment from their till.
+    ///
+    /// # Panics
+    /// Where the workspace is not built, or the file cannot be written.
+    #[allow(clippy::unwrap_used)] // as above
+    pub fn host(&self) -> PathBuf {
+        let path = self.1.with_file_name("till-plugin-host");
+        let host = staging::built().unwrap().join("till-plugin-host");
+        let env = self.env();
+        let set: Vec<String> =
+            env.iter().map(|(name, value)| format!("{name}={value}\nexport {name}\n")).collect();
+        fs::write(&path, format!("#!/bin/sh\n{}exec {} \"$@\"\n", set.concat(), host.display())).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
     }
 }

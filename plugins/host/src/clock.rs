@@ -1,5 +1,7 @@
 //! The clocks.
 
+use std::time::SystemTime;
+
 use rustix::time::{ClockId, clock_gettime};
 use till_plugin::host::Now;
 
@@ -7,9 +9,8 @@ use crate::options::Clock;
 
 /// Both clocks, and whether the wall clock is trusted.
 pub(crate) fn now(trust: Clock) -> Now {
-    let wall = clock_gettime(ClockId::Realtime);
     Now {
-        wall_ms: wall.tv_sec.saturating_mul(1000) + wall.tv_nsec / 1_000_000,
+        wall_ms: wall_ms(),
         boot_ms: boot_ms(),
         trusted: match trust {
             Clock::Always => true,
@@ -17,6 +18,12 @@ pub(crate) fn now(trust: Clock) -> Now {
             Clock::Kernel => synchronised(),
         },
     }
+}
+
+/// The wall clock as `tilld` reads it, ms: through the C library, where a test can step it for both.
+fn wall_ms() -> i64 {
+    let ms = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or_else(|before| -ms(before.duration()), ms)
 }
 
 /// `CLOCK_BOOTTIME`, ms.
