@@ -48,6 +48,8 @@ pub struct RigOptions {
     pub dir: Option<PathBuf>,
     /// Use HTTPS to the wallet's gateway.
     pub https: bool,
+    /// The wallet's gateway and its channel name certificates, which the channel reads from files, in place of keys.
+    pub wallet_certificates: bool,
     /// Appended to `tilld.toml`.
     pub extra_config: String,
     /// Query and undo pauses of the wallet, ms: first query, every, until, undo pause. Real ones are seconds.
@@ -76,6 +78,7 @@ impl Default for RigOptions {
         Self {
             dir: None,
             https: true,
+            wallet_certificates: false,
             extra_config: String::new(),
             wallet_ms: [150, 200, 900, 300],
             wallet_exchange_ms: 1500,
@@ -143,6 +146,7 @@ impl Rig {
         let bus = start_bus(&dir.join("run")).map_err(|e| sim(&e))?;
         let mut settings = Settings::default();
         settings.https = options.https.then(|| ([127, 0, 0, 1], 0).into());
+        settings.certificates = options.wallet_certificates;
         let gateway = Gateway::start(settings).map_err(|e| sim(&e))?;
         let acquirer = Acquirer::start(AcquirerConfig::default()).map_err(|e| sim(&e))?;
         let printer = VirtualPrinter::start(options.printer.clone()).map_err(|e| sim(&e))?;
@@ -191,6 +195,13 @@ impl Rig {
         secret("tmk", &crate::search::lower_hex(&terminal.tmk).to_ascii_uppercase())?;
         // For tests that add the channel to `extra_config`.
         secret("prepaid-card-key", "a key of thirty-two bytes for tests")?;
+        if let Some(given) = self.gateway.certificates() {
+            for (name, pem) in
+                [("app", &given.app_pem), ("alipay", &given.gateway_pem), ("root", &given.root_pem)]
+            {
+                fs::write(self.dir.join(format!("{name}.crt")), pem).map_err(io)?;
+            }
+        }
         let ca = self.dir.join("gateway-ca.pem");
         fs::write(&ca, self.gateway.authority_pem()).map_err(io)?;
         fs::write(self.config_file(), self.config_text(&terminal, &ca)).map_err(io)
@@ -254,7 +265,7 @@ app_id = "{app}"
 gateway = "{gateway}"
 ca_file = "{ca}"
 insecure_http_for_tests = {insecure}
-alipay_public_key = """{public}"""
+{seal}
 query_first_ms = {first}
 query_every_ms = {every}
 query_until_ms = {until}
@@ -290,12 +301,24 @@ priority = 30
             printer = self.printer.addr(),
             app = self.gateway.app_id(),
             ca = ca.display(),
-            public = self.gateway.public_pem(),
+            seal = self.wallet_seal(),
             exchange = self.options.wallet_exchange_ms,
             acquirer = self.acquirer.addr(),
             acquirer_ms = self.options.acquirer_ms,
             extra = self.options.extra_config,
         )
+    }
+
+    /// What the wallet's channel believes answers by.
+    fn wallet_seal(&self) -> String {
+        if self.gateway.certificates().is_none() {
+            return format!("alipay_public_key = \"\"\"{}\"\"\"", self.gateway.public_pem());
+        }
+        let file = |setting: &str, name: &str| {
+            format!("{setting}_file = \"{}\"", self.dir.join(format!("{name}.crt")).display())
+        };
+        [file("app_certificate", "app"), file("alipay_certificate", "alipay"), file("alipay_root", "root")]
+            .join("\n")
     }
 
     /// What starts `tilld`; its log goes to a pipe.
