@@ -5,6 +5,7 @@
 
 pub mod books;
 pub mod client;
+mod cut_off;
 pub mod login1;
 pub mod memory;
 mod mortal;

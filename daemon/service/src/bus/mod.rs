@@ -12,6 +12,7 @@ mod device;
 mod disputes;
 pub mod errors;
 mod fees;
+pub mod gone;
 mod guard;
 mod journal;
 mod lookup;

@@ -169,13 +169,19 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     )
     .await
     .map_err(|e| ServiceError::Bus(e.to_string()))?;
+    let gone = crate::bus::gone::Gone::listen(&connection).await;
+    let gone = gone.map_err(|e| ServiceError::Bus(e.to_string()))?;
     notify::ready(&format!("{} devices, {} channels", config.devices.len(), config.channels.len()));
     tracing::info!(terminal = config.terminal, "ready");
     watchdog::start(&handle, &connection);
 
-    tokio::select! {
-        stop = wait_for_stop() => stop?,
+    let why = tokio::select! {
+        stop = wait_for_stop() => stop.map(|()| None)?,
         Ok(error) = is_poisoned => end_poisoned(&handle, &connection, &error).await,
+        why = gone.wait() => Some(why),
+    };
+    if let Some(why) = &why {
+        tracing::error!("{why}; tilld ends in order, to be started again");
     }
     tracing::info!("stopping");
     notify::stopping();
@@ -186,7 +192,8 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let closed = journal.close();
     // Only now: the journal's last record is made with one of them.
     keys.forget();
-    closed.map_err(|e| ServiceError::Journal { path: config.journal.dir.clone(), detail: e.to_string() })
+    closed.map_err(|e| ServiceError::Journal { path: config.journal.dir.clone(), detail: e.to_string() })?;
+    why.map_or(Ok(()), |why| Err(ServiceError::Bus(why)))
 }
 
 /// The journal stopped accepting records: whoever waits is answered, everybody is told, and the service ends so that its
