@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 /// Something that must be found nowhere: a name for people, and its shapes.
+#[derive(Clone)]
 pub struct Needle {
     name: String,
     shapes: Vec<(&'static str, Vec<u8>)>,

@@ -9,6 +9,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 packages=(systemd-sysv dbus polkitd udev kmod libnss-systemd libpam-systemd passwd)
+# With which tilld is compared (peers.sh); none of them runs before.
+peers=(pcscd modemmanager cups-daemon fwupd)
 out=$cache/$arch
 want=$(cat "$0" "$vm"/{lib.sh,modules.sh,boot.service} | sha256sum | cut -c1-16)
 [ "$(cat "$out/stamp" 2>/dev/null || true)" != "$want" ] || exit 0
@@ -35,7 +37,7 @@ fetch "linux-image-$kernel" busybox-static
 
 retry mmdebstrap --quiet --variant=essential --architectures="$arch" \
     --aptopt='Acquire::Retries "5"' --aptopt='Acquire::Languages "none"' --dpkgopt='force-unsafe-io' \
-    --include="$(IFS=, && echo "${packages[*]}")" \
+    --include="$(IFS=, && echo "${packages[*]},${peers[*]}")" \
     "$suite" "$root" "deb $mirror $suite main"
 
 rm -rf "$root"/usr/share/{man,doc,locale}
@@ -47,7 +49,8 @@ printf '[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\n' >"$root/etc/syste
 cp "$vm/boot.service" "$root/etc/systemd/system/vm-boot.service"
 ln -sf ../vm-boot.service "$root/etc/systemd/system/multi-user.target.wants/"
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
-    fstrim.timer systemd-firstboot.service systemd-pcrphase.service getty@tty1.service ldconfig.service; do
+    fstrim.timer systemd-firstboot.service systemd-pcrphase.service getty@tty1.service ldconfig.service \
+    pcscd.service pcscd.socket ModemManager.service cups.service cups.socket cups.path fwupd.service fwupd-refresh.timer; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
 

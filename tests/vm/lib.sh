@@ -66,3 +66,62 @@ deb() {
     [ -n "$newest" ] || die "$1 was not fetched"
     echo "$newest"
 }
+
+# packages_and_runner: $debs with this tree's packages, $runner with what runs in the machine; both built unless they are given
+packages_and_runner() {
+    debs=${TILL_VM_DEBS:-}
+    if [ -z "$debs" ]; then
+        "$workspace/packaging/build" --arch "$arch"
+        debs=${CARGO_TARGET_DIR:-$workspace/target}/deb
+    fi
+    ls "$debs"/tilld_*_"$arch".deb >/dev/null 2>&1 || die "no packages for $arch in $debs: packaging/build --arch $arch"
+    runner=${TILL_VM_RUNNER:-}
+    if [ -z "$runner" ]; then
+        say "Building what runs in the machine"
+        if [ "$arch" = "$(dpkg --print-architecture)" ]; then
+            cargo build --locked --release --manifest-path "$workspace/Cargo.toml" -p till-vm
+            runner=${CARGO_TARGET_DIR:-$workspace/target}/release/till-vm
+        else
+            "$workspace/packaging/cross" "$arch" build --release --locked -p till-vm
+            runner=$("$workspace/packaging/cross" "$arch" --where)/till-vm
+        fi
+    fi
+}
+
+# make_payload WORK: WORK/payload.raw, the disk that the guest starts from
+make_payload() {
+    local work=$1 payload=$1/payload size
+    mkdir -p "$payload/debs"
+    cp "$debs"/{tilld,tillctl,till-simulators,till-plugin-dev}_*_"$arch".deb "$payload/debs/"
+    cp "$runner" "$payload/till-vm"
+    cp "$vm"/{start,peers.sh} "$workspace"/tests/container/{report,scenarios}.sh "$payload/"
+    [ -z "${expected:-}" ] || cp "$expected" "$payload/expected"
+    chmod -R u=rwX,go=rX "$payload"
+    size=$(($(du -sm "$payload" | cut -f1) * 5 / 4 + 16))
+    mke2fs -q -F -t ext4 -E root_owner=0:0 -d "$payload" "$work/payload.raw" "${size}M" >/dev/null
+}
+
+# machine_in WORK KERNEL-WORDS [QEMU-ARGUMENT…]: boots, and ends when the machine goes down; WORK/{results,log,console}
+machine_in() {
+    local work=$1 words=$2
+    shift 2
+    : >"$work/results"
+    exec "$qemu" "${machine[@]}" -smp 2 -m 1G -accel tcg,thread=multi -nodefaults -no-user-config -display none -no-reboot \
+        -kernel "$cache/$arch/vmlinuz" -initrd "$cache/$arch/initrd.gz" -append "console=$console quiet panic=-1 $words" \
+        -drive "if=none,id=root,format=raw,snapshot=on,file=$cache/$arch/disk.raw" -device virtio-blk-pci,drive=root \
+        -drive "if=none,id=payload,format=raw,readonly=on,file=$work/payload.raw" -device virtio-blk-pci,drive=payload \
+        -device virtio-rng-pci -device virtio-serial-pci \
+        -chardev "file,id=results,path=$work/results" -device virtserialport,chardev=results,name=org.tilld.results \
+        -chardev "file,id=log,path=$work/log" -device virtserialport,chardev=log,name=org.tilld.log \
+        -serial "file:$work/console" "$@"
+}
+
+# stop_after MINUTES PID: a machine that hangs is stopped
+stop_after() {
+    local i
+    for ((i = 0; i < $1 * 60; i++)); do
+        sleep 1
+        kill -0 "$2" 2>/dev/null || return 0
+    done
+    kill -9 "$2" 2>/dev/null
+}

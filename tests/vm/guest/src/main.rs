@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
 async fn all(wanted: &[String]) -> Result<usize, VmError> {
     let mut failed = 0;
     let from = Instant::now();
-    let till = Till::stand().await?;
+    let mut till = Till::stand().await?;
     println!("   tilld stands under its unit after {:.1?}", from.elapsed());
     for name in wanted {
         let from = Instant::now();
@@ -51,6 +51,7 @@ async fn all(wanted: &[String]) -> Result<usize, VmError> {
                 system::show_log();
             }
         }
+        till.reconnect().await?;
     }
     Ok(failed)
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Command;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::error::VmError;
 
 /// Runs a program; what it printed.
@@ -15,6 +17,21 @@ pub(crate) fn run(program: &str, args: &[&str]) -> Result<String, VmError> {
     } else {
         Err(VmError::Command { what, said: format!("{}: {}", output.status, text(&output.stderr)) })
     }
+}
+
+/// Runs a program that may end in any way; what it printed.
+pub(crate) fn said(program: &str, args: &[&str]) -> Result<String, VmError> {
+    let output = Command::new(program).args(args).output().map_err(VmError::file(program))?;
+    Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned())
+}
+
+/// A drop-in of tilld's unit, and systemd's news of it; empty: none.
+pub(crate) fn unit(text: &str) -> Result<(), VmError> {
+    let folder = "/etc/systemd/system/tilld.service.d";
+    fs::create_dir_all(folder).map_err(VmError::file(folder))?;
+    let file = format!("{folder}/vm.conf");
+    fs::write(&file, text).map_err(VmError::file(&file))?;
+    run("systemctl", &["daemon-reload"]).map(drop)
 }
 
 /// Writes what tilld and the kernel logged since the last time to standard error, and whose the device nodes are.
@@ -46,6 +63,12 @@ pub(crate) struct Held {
     pub(crate) memory: u64,
 }
 
+/// Sends a signal; a process that is gone hears nothing.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let _gone = pid.map(|pid| kill_process(pid, signal));
+}
+
 /// Main process of tilld.
 pub(crate) fn pid() -> Result<u32, VmError> {
     let said = run("systemctl", &["show", "--property=MainPID", "--value", "tilld.service"])?;
@@ -65,9 +88,16 @@ pub(crate) fn host(library: &str) -> Result<u32, VmError> {
     found.next().ok_or_else(|| VmError::wrong(format!("no process has loaded {library}")))
 }
 
-/// Looks at the daemon and the plugins' processes.
-pub(crate) fn held() -> Result<Held, VmError> {
+/// All processes of the unit, the daemon first.
+pub(crate) fn processes() -> Result<Vec<u32>, VmError> {
     let main = pid()?;
+    let mut all = vec![main];
+    all.extend(children(main));
+    Ok(all)
+}
+
+/// Plugins' processes.
+fn children(main: u32) -> Vec<u32> {
     let children = fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap_or_default();
     let mut all: Vec<u32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
     // Those started by another thread stand in that thread's list.
@@ -79,6 +109,13 @@ pub(crate) fn held() -> Result<Held, VmError> {
     }
     all.sort_unstable();
     all.dedup();
+    all
+}
+
+/// Looks at the daemon and the plugins' processes.
+pub(crate) fn held() -> Result<Held, VmError> {
+    let main = pid()?;
+    let all = children(main);
     let files = |pid: u32| fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
     Ok(Held { files: files(main), processes: all.len(), memory: memory(main) })
 }

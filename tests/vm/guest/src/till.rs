@@ -5,15 +5,17 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::time::Duration;
 
+use till_simulators::acquirer::ledger::State;
 use till_simulators::acquirer::{Acquirer, AcquirerConfig, Terminal};
 use till_simulators::alipay::{Gateway, Settings};
+use till_tests::scene::wallet_code;
 use till_tests::{Client, PaymentClient, Watch};
 
 use crate::error::{VmError, claim};
 use crate::system;
 
-const BUS: &str = "unix:path=/run/dbus/system_bus_socket";
-const CONFIG: &str = "/etc/tilld";
+pub(crate) const BUS: &str = "unix:path=/run/dbus/system_bus_socket";
+pub(crate) const CONFIG: &str = "/etc/tilld";
 const SITE_RULES: &str = "/etc/udev/rules.d/70-site.rules";
 const LAST_RULES: &str = "/etc/udev/rules.d/99-com.rules";
 
@@ -28,8 +30,7 @@ const TRY: Duration = Duration::from_secs(3);
 pub(crate) struct Till {
     pub(crate) client: Client,
     pub(crate) acquirer: Acquirer,
-    /// Serves as long as it lives.
-    _gateway: Gateway,
+    pub(crate) gateway: Gateway,
 }
 
 impl Till {
@@ -39,7 +40,7 @@ impl Till {
         let gateway = Gateway::start(Settings::default()).map_err(VmError::wrong)?;
         configure(&acquirer, &gateway)?;
         let client = Client::connect(BUS).await?;
-        let till = Self { client, acquirer, _gateway: gateway };
+        let till = Self { client, acquirer, gateway };
         till.devices("").await?;
         Ok(till)
     }
@@ -61,6 +62,47 @@ impl Till {
             .await?;
         }
         Ok(())
+    }
+
+    /// A front-end again, where the bus was taken away from the one there was.
+    pub(crate) async fn reconnect(&mut self) -> Result<(), VmError> {
+        if !self.client.is_up().await {
+            self.client = Client::connect(BUS).await?;
+        }
+        Ok(())
+    }
+
+    /// Another front-end.
+    pub(crate) async fn front_end(&self) -> Result<Client, VmError> {
+        Ok(Client::connect(BUS).await?)
+    }
+
+    /// Every record of the journal is there, and follows the one before it; how many there are.
+    pub(crate) async fn whole(&self) -> Result<u64, VmError> {
+        let (records, problems) = self.client.verify_journal().await?;
+        claim(problems.is_empty(), format!("the journal has problems: {problems:?}"))?;
+        Ok(records)
+    }
+
+    /// A sale in cash, paid.
+    pub(crate) async fn cash(&self, minor: i64) -> Result<PaymentClient, VmError> {
+        let payment = self.sale(minor).await?;
+        payment.pay_cash(minor).await?;
+        payment.wait(&["paid"]).await?;
+        Ok(payment)
+    }
+
+    /// A sale by a wallet's code, paid. Each number is another customer's.
+    pub(crate) async fn wallet(&self, minor: i64, number: u64) -> Result<PaymentClient, VmError> {
+        let payment = self.sale(minor).await?;
+        payment.pay_code(&wallet_code(number)).await?;
+        payment.wait(&["paid"]).await?;
+        Ok(payment)
+    }
+
+    /// What the wallet's gateway has booked, minor units.
+    pub(crate) fn wallet_booked(&self) -> i64 {
+        self.gateway.ledger().trades.iter().map(|t| t.kept().get()).sum()
     }
 
     /// Somebody who hears everything.
@@ -121,6 +163,11 @@ impl Till {
         Err(VmError::wrong("what was presented, again and again, did not pay"))
     }
 
+    /// Bookings of the bank that stand: neither voided nor reversed.
+    pub(crate) fn standing(&self) -> usize {
+        self.acquirer.ledger().iter().filter(|e| e.state == State::Approved).count()
+    }
+
     /// Amounts that the bank has booked, in order.
     pub(crate) fn booked(&self) -> usize {
         self.acquirer.ledger().len()
@@ -148,6 +195,8 @@ fn configure(acquirer: &Acquirer, gateway: &Gateway) -> Result<(), VmError> {
     let folder = Path::new(CONFIG).join("secrets");
     fs::create_dir_all(&folder).map_err(VmError::file(&folder))?;
     let user: u32 = system::run("id", &["-u", "tilld"])?.parse().map_err(VmError::wrong)?;
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).map_err(VmError::file(&folder))?;
+    chown(&folder, Some(user), None).map_err(VmError::file(&folder))?;
     let secret = |name: &str, value: &str| -> Result<(), VmError> {
         let path = folder.join(name);
         fs::write(&path, value).map_err(VmError::file(&path))?;

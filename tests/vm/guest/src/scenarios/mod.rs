@@ -1,12 +1,21 @@
 //! What a shop does with its devices, one file a kind of device.
 
+mod card_data;
 mod cash;
+mod clock;
+mod credentials;
+mod cuts;
+mod disk;
+mod doctor;
 mod drawer;
 mod hid;
 mod killed;
+mod others;
 mod plugging;
 mod printer;
 mod serial;
+mod sleep;
+mod soak;
 mod wedge;
 
 use std::time::Duration;
@@ -14,17 +23,35 @@ use std::time::Duration;
 use crate::error::VmError;
 use crate::till::Till;
 
-/// Longest that a scenario may take; a round of plugging is one more of [`ROUND`].
+/// Longest that a scenario may take; a round of plugging is one more of [`ROUND`], a sale of the soak one of [`SALE`].
 const LONGEST: Duration = Duration::from_mins(10);
 const ROUND: Duration = Duration::from_mins(1);
+/// One of the soak's.
+const SALE: Duration = Duration::from_secs(5);
 
 /// Runs one by its name; a few words about it.
 pub(crate) async fn run(name: &str, till: &Till) -> Result<String, VmError> {
-    let rounds: u32 = std::env::var("TILL_VM_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
-    let longest = if name == "plugging" { LONGEST + ROUND * rounds } else { LONGEST };
+    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
+    let rounds: u32 = number("TILL_VM_ROUNDS").unwrap_or(100);
+    let payments: u32 = number("TILL_VM_PAYMENTS").unwrap_or(1_000);
+    let longest = match name {
+        "plugging" => LONGEST + ROUND * rounds,
+        "soak" => LONGEST + SALE * payments,
+        _ => LONGEST,
+    };
     let scenario = async {
         match name {
             "cash" => cash::run(till).await,
+            "card-data" => card_data::run(till).await,
+            "clock" => clock::run(till).await,
+            "credentials" => credentials::run(till).await,
+            "cuts" => cuts::run(till, payments).await,
+            "recovered" => cuts::recovered(till).await,
+            "disk" => disk::run(till).await,
+            "doctor" => doctor::run(till).await,
+            "others" => others::run(till).await,
+            "sleep" => sleep::run(till).await,
+            "soak" => soak::run(till, payments).await,
             "drawer" => drawer::run(till).await,
             "wedge" => wedge::uinput(till).await,
             "wedge-usb" => wedge::usb(till).await,
