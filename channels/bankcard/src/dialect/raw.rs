@@ -96,7 +96,7 @@ pub(super) fn check(table: toml::Table) -> Result<Dialect, DialectError> {
     };
     let fields = fields(raw.fields).map_err(&rule)?;
     let mac = mac(raw.mac, &fields).map_err(&rule)?;
-    request(&raw.request).map_err(&rule)?;
+    request(&raw.request, &fields).map_err(&rule)?;
     let sign_in = sign_in(raw.sign_in, &raw.request.sign_in_code, &mac).map_err(&rule)?;
     reversal(&raw.reversal).map_err(&rule)?;
     for code in raw.answers.keys() {
@@ -229,7 +229,29 @@ fn reply_to(mti: &str) -> String {
         .collect()
 }
 
-fn request(rules: &RequestRules) -> Result<(), String> {
+/// Fields that requests or reversals use for something else: a key serial number in one of them would be taken for that,
+/// or be kept for a reversal.
+const TAKEN: [u8; 30] = [
+    2, 3, 4, 11, 12, 13, 14, 15, 18, 22, 23, 25, 26, 32, 35, 36, 37, 38, 39, 41, 42, 49, 52, 53, 54, 55, 60, 61, 63,
+    64,
+];
+
+/// Ten bytes fit into it, and it is nobody else's; a block under such a key is a DES block.
+fn pin_ksn_field(field: u8, fields: &BTreeMap<u8, FieldSpec>) -> Result<(), String> {
+    if field != 0 && fields.get(&52).is_none_or(|block| block.max() != 8) {
+        return Err("request.pin_ksn_field: such a key makes blocks of 8 bytes, field 52 has another length".into());
+    }
+    let fits = |spec: &FieldSpec| {
+        spec.kind == Kind::Binary && matches!(spec.size, Size::Var { max: 10.., .. } | Size::Fixed(10))
+    };
+    if field == 0 || (!TAKEN.contains(&field) && fields.get(&field).is_some_and(fits)) {
+        return Ok(());
+    }
+    Err(format!("request.pin_ksn_field: field {field} is used otherwise, or is no field of bytes with room for 10"))
+}
+
+fn request(rules: &RequestRules, fields: &BTreeMap<u8, FieldSpec>) -> Result<(), String> {
+    pin_ksn_field(rules.pin_ksn_field, fields)?;
     let digits = |what: &str, text: &str, allowed: &[usize]| {
         if allowed.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
             Ok(())
