@@ -36,7 +36,9 @@ pub enum CardError {
     #[error("the chip did not ask for an online authorisation: use another way to pay")]
     NotOnline,
     /// The PIN block is not eight bytes, or not of the kind of key that this acquirer takes.
-    #[error("the PIN pad's block is not of this acquirer's kind: enter the PIN again, or use another way to pay")]
+    #[error(
+        "the PIN pad's block is not of this acquirer's kind: enter the PIN again, or use another way to pay"
+    )]
     PinBlock,
 }
 
@@ -87,11 +89,7 @@ pub struct PinBlock {
 impl PinBlock {
     /// Of a request; the key serial number in hexadecimal. Only the kind of key that the dialect names is taken: under
     /// another one the host would find no PIN.
-    pub fn read(
-        dialect: &Dialect,
-        block: &Sensitive<Vec<u8>>,
-        ksn: Option<&str>,
-    ) -> Result<Self, CardError> {
+    pub fn read(dialect: &Dialect, block: &Sensitive<Vec<u8>>, ksn: Option<&str>) -> Result<Self, CardError> {
         let block = <[u8; 8]>::try_from(block.expose().as_slice()).map_err(|_| CardError::PinBlock)?;
         let ksn = ksn.map(hex::decode).transpose().map_err(|_| CardError::PinBlock)?;
         let ksn = ksn.map(<[u8; 10]>::try_from).transpose().map_err(|_| CardError::PinBlock)?;
@@ -148,11 +146,7 @@ impl CardData {
         }
     }
 
-    fn stripe(
-        card: &StripeCard,
-        pin_block: Option<PinBlock>,
-        rule: PinRule,
-    ) -> Result<Self, CardError> {
+    fn stripe(card: &StripeCard, pin_block: Option<PinBlock>, rule: PinRule) -> Result<Self, CardError> {
         check_pan(card.pan.expose())?;
         let track2 = card.track2.as_ref().map(|track| checked_track(track, card.pan.expose())).transpose()?;
         // The track itself is asked before the reader's word: both must allow the stripe.

@@ -84,7 +84,9 @@ fn a_block_under_a_key_that_the_acquirer_does_not_take_never_goes_out() {
     let derived = Dialect::overlaid("[request]\npin_ksn_field = 62").unwrap();
     let ksn = "FFFF9876543210E00001";
     assert_eq!(PinBlock::read(&derived, &block, Some(ksn)).unwrap().ksn.unwrap()[9], 1);
-    for (dialect, ksn) in [(&pik, Some(ksn)), (&derived, None), (&derived, Some("FFFF")), (&derived, Some("no"))] {
+    for (dialect, ksn) in
+        [(&pik, Some(ksn)), (&derived, None), (&derived, Some("FFFF")), (&derived, Some("no"))]
+    {
         assert!(matches!(PinBlock::read(dialect, &block, ksn), Err(CardError::PinBlock)), "{ksn:?}");
     }
     let aes = Sensitive::new(vec![7; 16]);

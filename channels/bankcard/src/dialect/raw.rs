@@ -232,8 +232,8 @@ fn reply_to(mti: &str) -> String {
 /// Fields that requests or reversals use for something else: a key serial number in one of them would be taken for that,
 /// or be kept for a reversal.
 const TAKEN: [u8; 30] = [
-    2, 3, 4, 11, 12, 13, 14, 15, 18, 22, 23, 25, 26, 32, 35, 36, 37, 38, 39, 41, 42, 49, 52, 53, 54, 55, 60, 61, 63,
-    64,
+    2, 3, 4, 11, 12, 13, 14, 15, 18, 22, 23, 25, 26, 32, 35, 36, 37, 38, 39, 41, 42, 49, 52, 53, 54, 55, 60,
+    61, 63, 64,
 ];
 
 /// Ten bytes fit into it, and it is nobody else's; a block under such a key is a DES block.
@@ -247,7 +247,9 @@ fn pin_ksn_field(field: u8, fields: &BTreeMap<u8, FieldSpec>) -> Result<(), Stri
     if field == 0 || (!TAKEN.contains(&field) && fields.get(&field).is_some_and(fits)) {
         return Ok(());
     }
-    Err(format!("request.pin_ksn_field: field {field} is used otherwise, or is no field of bytes with room for 10"))
+    Err(format!(
+        "request.pin_ksn_field: field {field} is used otherwise, or is no field of bytes with room for 10"
+    ))
 }
 
 fn request(rules: &RequestRules, fields: &BTreeMap<u8, FieldSpec>) -> Result<(), String> {

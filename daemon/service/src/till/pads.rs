@@ -87,18 +87,22 @@ impl Pads {
         asking: impl FnOnce(&str),
         wanted: impl Future<Output = bool>,
     ) -> Result<Entered, NoPin> {
-        let Turn { number, id, device, end } = self.turn(payment).await?;
+        let Turn { number, id, device, mut end } = self.turn(payment).await?;
         asking(&id);
         let pad = DriverClient::new(device);
-        if !wanted.await || !self.change(|desk| desk.tell(number)) {
+        if !wanted.await {
             self.change(|desk| desk.leave(number, NoPin::Cancelled));
-            return Err(NoPin::Cancelled);
+        }
+        if !self.change(|desk| desk.tell(number)) {
+            return end.await.unwrap_or(Err(NoPin::Gone));
         }
         if let Err(e) = pad.enter_pin(request, CALL).await {
             let surely = e.nothing_happened() || matches!(e, HostError::Refused { .. });
             self.change(|desk| desk.refused(number, surely));
             let gone = matches!(e, HostError::Died { .. } | HostError::NotRunning { .. });
-            return Err(if gone { NoPin::Gone } else { NoPin::Fault(e.to_string()) });
+            let why = if gone { NoPin::Gone } else { NoPin::Fault(e.to_string()) };
+            // It may have been over before.
+            return Err(end.try_recv().ok().and_then(Result::err).unwrap_or(why));
         }
         let longest = Duration::from_millis(request.timeout_ms.into()) + GRACE;
         let ended = match tokio::time::timeout(longest, end).await {

@@ -139,7 +139,8 @@ impl Effects {
         let published = &self.handle.published;
         let asking = |pad: &str| published.entering(payment, Some(pad));
         let wanted = async {
-            let wanted = move |till: &till_core::Till| till.payment(payment).is_some_and(|p| !p.cancel_requested);
+            let wanted =
+                move |till: &till_core::Till| till.payment(payment).is_some_and(|p| !p.cancel_requested);
             self.handle.look(wanted).await.unwrap_or(false)
         };
         let ended = self.handle.pads.ask(payment, wish, asking, wanted).await;

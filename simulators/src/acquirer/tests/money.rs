@@ -1,13 +1,13 @@
 //! Bookings: what the ledger must say after honest and dishonest terminals.
 
 use super::super::keys::pin_block;
-use crate::counter::Machine;
-use crate::counter::pinpad::{Hand, Pad};
 use super::super::ledger::{Kind, State, Totals};
 use super::super::money::Fen;
 use super::super::{AcquirerConfig, HostConfig, Terminal as Known};
 use super::terminal::{PAN, Terminal};
 use super::{Acquirer, acquirer};
+use crate::counter::Machine;
+use crate::counter::pinpad::{Hand, Pad};
 
 const START: Fen = Fen::new(100_000_000);
 
@@ -154,7 +154,8 @@ fn a_block_of_a_pad_is_read_under_the_key_that_its_serial_number_names_and_once(
     let mut pad = Pad::default();
     let mut typed = |pin: &str| {
         pad.hand(Hand::Types(pin.into()));
-        let answer = String::from_utf8(pad.receive(format!("pin 1 0 pin 1 1.00 {PAN}\n").as_bytes())).unwrap();
+        let answer =
+            String::from_utf8(pad.receive(format!("pin 1 0 pin 1 1.00 {PAN}\n").as_bytes())).unwrap();
         let words: Vec<&str> = answer.trim_end().split(' ').collect();
         (hex::decode(words[2]).unwrap(), hex::decode(words[3]).unwrap())
     };

@@ -63,8 +63,8 @@ struct Open {
 struct Pad<D> {
     device: D,
     works: bool,
-    /// The event of a request that was given up is still to come.
-    owes: bool,
+    /// The turn that was given up and whose event is still to come.
+    owes: Option<u64>,
     open: Option<Open>,
 }
 
@@ -72,7 +72,7 @@ impl<D> Pad<D> {
     /// Ends the open request without waiting for the pad.
     fn give_up(&mut self, why: NoPin) {
         if let Some(open) = self.open.take() {
-            self.owes |= open.told;
+            self.owes = open.told.then_some(open.number);
             // Whoever waited may have left by itself.
             let _left = open.end.send(Err(why));
         }
@@ -94,7 +94,7 @@ impl<D> Default for Desk<D> {
 impl<D: Clone> Desk<D> {
     /// A pad takes calls. One that was there before is another process now and owes nothing.
     pub(super) fn up(&mut self, id: &str, device: D) {
-        self.pads.insert(id.to_owned(), Pad { device, works: true, owes: false, open: None });
+        self.pads.insert(id.to_owned(), Pad { device, works: true, owes: None, open: None });
     }
 
     /// It does not any more; whoever waits there hears of it.
@@ -121,7 +121,7 @@ impl<D: Clone> Desk<D> {
         if !self.has_pad() {
             return Err(NoPin::NoPad);
         }
-        let free = |pad: &Pad<D>| pad.works && !pad.owes && pad.open.is_none();
+        let free = |pad: &Pad<D>| pad.works && pad.owes.is_none() && pad.open.is_none();
         let (id, pad) = self.pads.iter_mut().find(|(_, pad)| free(pad)).ok_or(NoPin::Busy)?;
         self.turns += 1;
         let (sender, end) = oneshot::channel();
@@ -143,7 +143,9 @@ impl<D: Clone> Desk<D> {
     pub(super) fn refused(&mut self, turn: u64, surely: bool) {
         if let Some(pad) = self.pad_of(turn) {
             pad.open = None;
-            pad.owes = !surely;
+            pad.owes = (!surely).then_some(turn);
+        } else if let Some(pad) = self.pads.values_mut().find(|pad| surely && pad.owes == Some(turn)) {
+            pad.owes = None;
         }
     }
 
@@ -163,7 +165,7 @@ impl<D: Clone> Desk<D> {
     /// A pad's one event of a request.
     pub(super) fn said(&mut self, id: &str, block: Option<Sensitive<Vec<u8>>>, ksn: Vec<u8>) {
         let Some(pad) = self.pads.get_mut(id) else { return };
-        if std::mem::take(&mut pad.owes) {
+        if pad.owes.take().is_some() {
             return;
         }
         let Some(open) = pad.open.take_if(|open| open.told) else { return };
