@@ -239,7 +239,9 @@ const TAKEN: [u8; 30] = [
 /// Ten bytes fit into it, and it is nobody else's; a block under such a key is a DES block.
 fn pin_ksn_field(field: u8, fields: &BTreeMap<u8, FieldSpec>) -> Result<(), String> {
     if field != 0 && fields.get(&52).is_none_or(|block| block.max() != 8) {
-        return Err("request.pin_ksn_field: such a key makes blocks of 8 bytes, field 52 has another length".into());
+        return Err(
+            "request.pin_ksn_field: such a key makes blocks of 8 bytes, field 52 has another length".into()
+        );
     }
     let fits = |spec: &FieldSpec| {
         spec.kind == Kind::Binary && matches!(spec.size, Size::Var { max: 10.., .. } | Size::Fixed(10))

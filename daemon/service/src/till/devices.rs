@@ -361,7 +361,7 @@ impl Follower {
         self.readers.up(&self.instance, self.view.classes.clone());
         self.handle.statistics.up(&self.instance);
         self.counter.up(&self.instance, &self.view.classes);
-        self.handle.pads.up(&self.instance, &self.view.classes);
+        self.handle.pads.ready(&self.instance, &self.view.classes);
         if self.is_printer() {
             self.printer.up(&self.instance);
         }

@@ -23,28 +23,57 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Longest that the end of an earlier request is waited for.
 const FREE: Duration = Duration::from_secs(3);
 
+/// What a pad is told.
+pub(crate) trait Device: Clone + Send {
+    /// [`till_plugin::Driver::enter_pin`].
+    fn enter(&self, request: &PinRequest) -> impl Future<Output = Result<(), HostError>> + Send;
+    /// Nobody waits for it any more.
+    fn stop(&self) -> impl Future<Output = Result<(), HostError>> + Send;
+}
+
+impl Device for DriverClient {
+    fn enter(&self, request: &PinRequest) -> impl Future<Output = Result<(), HostError>> + Send {
+        self.enter_pin(request, CALL)
+    }
+
+    fn stop(&self) -> impl Future<Output = Result<(), HostError>> + Send {
+        self.stop_pin(CALL)
+    }
+}
+
 /// The pads that take calls.
-#[derive(Default)]
-pub(crate) struct Pads {
-    desk: Mutex<Desk<Instance>>,
+pub(crate) struct Pads<D = DriverClient> {
+    desk: Mutex<Desk<D>>,
     changed: watch::Sender<()>,
 }
 
+impl<D> Default for Pads<D> {
+    fn default() -> Self {
+        Self { desk: Mutex::default(), changed: watch::Sender::default() }
+    }
+}
+
 impl Pads {
-    fn desk(&self) -> MutexGuard<'_, Desk<Instance>> {
+    pub(super) fn ready(&self, instance: &Instance, classes: &[String]) {
+        if classes.iter().any(|c| c == class::PINPAD) {
+            self.up(instance.id(), DriverClient::new(instance.clone()));
+        }
+    }
+}
+
+impl<D: Device> Pads<D> {
+    fn desk(&self) -> MutexGuard<'_, Desk<D>> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut Desk<Instance>) -> R) -> R {
+    fn change<R>(&self, change: impl FnOnce(&mut Desk<D>) -> R) -> R {
         let result = change(&mut self.desk());
         self.changed.send_replace(());
         result
     }
 
-    pub(super) fn up(&self, instance: &Instance, classes: &[String]) {
-        if classes.iter().any(|c| c == class::PINPAD) {
-            self.change(|desk| desk.up(instance.id(), instance.clone()));
-        }
+    fn up(&self, id: &str, device: D) {
+        self.change(|desk| desk.up(id, device));
     }
 
     pub(super) fn down(&self, id: &str) {
@@ -74,7 +103,7 @@ impl Pads {
     }
 
     /// Whether a PIN could be asked for.
-    pub(super) fn ready(&self) -> bool {
+    pub(super) fn any(&self) -> bool {
         self.desk().has_pad()
     }
 
@@ -89,14 +118,13 @@ impl Pads {
     ) -> Result<Entered, NoPin> {
         let Turn { number, id, device, mut end } = self.turn(payment).await?;
         asking(&id);
-        let pad = DriverClient::new(device);
         if !wanted.await {
             self.change(|desk| desk.leave(number, NoPin::Cancelled));
         }
         if !self.change(|desk| desk.tell(number)) {
             return end.await.unwrap_or(Err(NoPin::Gone));
         }
-        if let Err(e) = pad.enter_pin(request, CALL).await {
+        if let Err(e) = device.enter(request).await {
             let surely = e.nothing_happened() || matches!(e, HostError::Refused { .. });
             self.change(|desk| desk.refused(number, surely));
             let gone = matches!(e, HostError::Died { .. } | HostError::NotRunning { .. });
@@ -114,7 +142,7 @@ impl Pads {
             }
         };
         if matches!(ended, Err(NoPin::Cancelled | NoPin::Silent | NoPin::Digits))
-            && let Err(e) = pad.stop_pin(CALL).await
+            && let Err(e) = device.stop().await
         {
             tracing::warn!(DEVICE = id, "the PIN pad cannot be told to stop: {e}");
         }
@@ -122,7 +150,7 @@ impl Pads {
     }
 
     /// A free pad; one that still owes the end of an earlier request is waited for a moment.
-    async fn turn(&self, payment: PaymentId) -> Result<Turn<Instance>, NoPin> {
+    async fn turn(&self, payment: PaymentId) -> Result<Turn<D>, NoPin> {
         let mut changed = self.changed.subscribe();
         let free = async {
             loop {

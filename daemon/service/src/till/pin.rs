@@ -109,7 +109,7 @@ impl Effects {
         let (Some(key), Request::Tender(tender)) = (key, &mut *request) else {
             return ask_to_prepare(client, request).await;
         };
-        if owed || self.handle.pads.ready() {
+        if owed || self.handle.pads.any() {
             tender.extra.insert(pin::PAD.into(), "ready".into());
         }
         let first = ask_to_prepare(client, request).await?;

@@ -1,10 +1,10 @@
-#![allow(clippy::unwrap_used)]
+//! The book alone.
 
 use till_core::PaymentId;
 use till_plugin::Sensitive;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::desk::{Desk, End, NoPin, Turn};
+use super::super::desk::{Desk, End, NoPin, Turn};
 
 const HERS: PaymentId = PaymentId([1; 16]);
 const HIS: PaymentId = PaymentId([2; 16]);
