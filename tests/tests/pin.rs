@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -61,8 +61,8 @@ settings = {{ simulated = true }}
     Stand { rig, pad, client, _dir: dir }
 }
 
-fn plug_in(at: &PathBuf) -> Virtual<Pad> {
-    let pad = Virtual::start("pinpad", &Listen::Unix(at.clone()), Pad::default()).unwrap();
+fn plug_in(at: &Path) -> Virtual<Pad> {
+    let pad = Virtual::start("pinpad", &Listen::Unix(at.to_path_buf()), Pad::default()).unwrap();
     pad.touch(|pad| pad.hand(Hand::Types(PIN.into())));
     pad
 }

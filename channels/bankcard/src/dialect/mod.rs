@@ -6,6 +6,7 @@
 
 mod answers;
 mod field;
+mod pins;
 mod raw;
 mod rules;
 

@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use super::channels::log;
 use super::claims::Claims;
 use super::counter::Counter;
+use super::pads::Read;
 use super::printer::PrinterHandle;
 use super::view::DeviceView;
 use super::{Change, Handle, Message, Presentation};
@@ -419,10 +420,23 @@ impl Follower {
 
     async fn driver(&mut self, event: DriverEvent) {
         match event {
-            DriverEvent::Read(_) if self.handle.pads.read(&self.view.id) => {
-                tracing::warn!(DEVICE = self.view.id, "read something while a PIN is entered: dropped");
-            }
             DriverEvent::Read(instrument) => {
+                match self.handle.pads.read(&self.view.id) {
+                    Read::Passes => {}
+                    Read::Dropped => {
+                        tracing::warn!(
+                            DEVICE = self.view.id,
+                            "read something while a PIN is entered: dropped"
+                        );
+                        return;
+                    }
+                    Read::FromThePad => {
+                        let text = "read something while a PIN was entered, which no PIN pad does: it is not asked any more \
+                                    until it is started anew";
+                        self.handle.warn("pin-pad", format!("{}: {text}", self.view.id));
+                        return;
+                    }
+                }
                 // A reader that is not armed has nothing to say; what it read is wiped here.
                 let device = Some(self.view.id.clone());
                 let payment = match self.readers.reads_for(&self.view.id) {

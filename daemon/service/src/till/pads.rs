@@ -14,7 +14,7 @@ use till_plugin::driver::{PinRequest, class};
 use tokio::sync::watch;
 
 use desk::{Desk, Turn};
-pub(crate) use desk::{Entered, NoPin};
+pub(crate) use desk::{Entered, NoPin, Read};
 
 /// Longest for telling a pad something.
 const CALL: Duration = Duration::from_secs(5);
@@ -92,8 +92,8 @@ impl<D: Device> Pads<D> {
         self.change(|desk| desk.trouble(id, text.to_owned()));
     }
 
-    /// Something was read. True: a PIN is being typed somewhere, and what was read is to be wiped (channels.md C10).
-    pub(super) fn read(&self, id: &str) -> bool {
+    /// Something was read; unless it passes it is to be wiped (channels.md C10).
+    pub(super) fn read(&self, id: &str) -> Read {
         self.change(|desk| desk.read(id))
     }
 

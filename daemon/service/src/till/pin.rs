@@ -1,5 +1,7 @@
 //! The PIN of a card, between the two preparations of an attempt: nothing has left, and no record says more than that it began.
 
+use std::fmt::Write as _;
+
 use till_core::PaymentId;
 use till_hosts::{ChannelClient, HostError};
 use till_plugin::channel::{Authorise, ChannelDescription, Decline, DeclineClass, NextStep, Prepared, pin};
@@ -38,7 +40,11 @@ fn account(instrument: &Instrument) -> Option<Sensitive<String>> {
 }
 
 fn put(request: &mut Authorise, entered: Entered) {
-    let ksn: String = entered.ksn.iter().map(|byte| format!("{byte:02X}")).collect();
+    let ksn = entered.ksn.iter().fold(String::new(), |mut text, byte| {
+        // A String takes all that memory holds.
+        let _ = write!(text, "{byte:02X}");
+        text
+    });
     if !ksn.is_empty() {
         request.extra.insert(pin::KSN.into(), ksn);
     }
@@ -86,7 +92,7 @@ fn refusal(why: NoPin) -> Option<Decline> {
         NoPin::Digits => (
             device,
             "pin-pad-digits",
-            "the PIN pad sent something else than a PIN block; nothing of it was kept: do not use it, pay another way"
+            "the PIN pad sent something else than a PIN block; nothing of it was kept, and it is not asked any more: pay another way"
                 .into(),
             "密码键盘数据异常，请勿继续使用，请换其他方式付款",
         ),

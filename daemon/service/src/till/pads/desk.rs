@@ -37,6 +37,17 @@ pub(crate) enum NoPin {
     Digits,
 }
 
+/// What becomes of something that was read.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// No PIN is being entered.
+    Passes,
+    /// It is nobody's.
+    Dropped,
+    /// The pad itself read it, and is cut off until its process is a new one.
+    FromThePad,
+}
+
 /// What a request came to.
 pub(super) type End = Result<Entered, NoPin>;
 
@@ -63,6 +74,8 @@ struct Open {
 struct Pad<D> {
     device: D,
     works: bool,
+    /// It read something while it was asked: this process is not asked any more.
+    cut_off: bool,
     /// The turn that was given up and whose event is still to come.
     owes: Option<u64>,
     open: Option<Open>,
@@ -94,7 +107,7 @@ impl<D> Default for Desk<D> {
 impl<D: Clone> Desk<D> {
     /// A pad takes calls. One that was there before is another process now and owes nothing.
     pub(super) fn up(&mut self, id: &str, device: D) {
-        self.pads.insert(id.to_owned(), Pad { device, works: true, owes: None, open: None });
+        self.pads.insert(id.to_owned(), Pad { device, works: true, cut_off: false, owes: None, open: None });
     }
 
     /// It does not any more; whoever waits there hears of it.
@@ -113,7 +126,7 @@ impl<D: Clone> Desk<D> {
 
     /// Whether one could be asked, now or in a moment.
     pub(super) fn has_pad(&self) -> bool {
-        self.pads.values().any(|pad| pad.works)
+        self.pads.values().any(|pad| pad.works && !pad.cut_off)
     }
 
     /// Takes a free pad for a payment.
@@ -121,7 +134,7 @@ impl<D: Clone> Desk<D> {
         if !self.has_pad() {
             return Err(NoPin::NoPad);
         }
-        let free = |pad: &Pad<D>| pad.works && pad.owes.is_none() && pad.open.is_none();
+        let free = |pad: &Pad<D>| pad.works && !pad.cut_off && pad.owes.is_none() && pad.open.is_none();
         let (id, pad) = self.pads.iter_mut().find(|(_, pad)| free(pad)).ok_or(NoPin::Busy)?;
         self.turns += 1;
         let (sender, end) = oneshot::channel();
@@ -187,12 +200,18 @@ impl<D: Clone> Desk<D> {
         }
     }
 
-    /// Some device read something. True: a PIN is being typed, so it is nobody's, and a pad that reads is none.
-    pub(super) fn read(&mut self, id: &str) -> bool {
-        let entering = self.pads.values().any(|pad| pad.open.is_some());
-        if let Some(pad) = self.pads.get_mut(id) {
-            pad.give_up(NoPin::Digits);
+    /// Some device read something: whether that is nobody's, because a PIN is being entered. A pad that reads then is none.
+    pub(super) fn read(&mut self, id: &str) -> Read {
+        if !self.pads.values().any(|pad| pad.open.is_some()) {
+            return Read::Passes;
         }
-        entering
+        match self.pads.get_mut(id).filter(|pad| pad.open.is_some()) {
+            Some(pad) => {
+                pad.give_up(NoPin::Digits);
+                pad.cut_off = true;
+                Read::FromThePad
+            }
+            None => Read::Dropped,
+        }
     }
 }

@@ -4,7 +4,7 @@ use till_core::PaymentId;
 use till_plugin::Sensitive;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::super::desk::{Desk, End, NoPin, Turn};
+use super::super::desk::{Desk, End, NoPin, Read, Turn};
 
 const HERS: PaymentId = PaymentId([1; 16]);
 const HIS: PaymentId = PaymentId([2; 16]);
@@ -130,14 +130,17 @@ fn a_pad_that_was_never_told_or_surely_did_not_begin_owes_nothing() {
 #[test]
 fn c10_what_is_read_during_pin_entry_is_nobodys_and_a_pad_that_reads_is_none() {
     let mut desk = desk();
-    assert!(!desk.read("scanner") && !desk.read("pad"));
+    assert_eq!((desk.read("scanner"), desk.read("pad")), (Read::Passes, Read::Passes));
     let mut turn = asked(&mut desk, HERS);
-    assert!(desk.read("scanner"));
+    assert_eq!(desk.read("scanner"), Read::Dropped);
     assert!(ended(&mut turn).is_none(), "another device does not end it");
-    assert!(desk.read("pad"));
+    assert_eq!(desk.read("pad"), Read::FromThePad);
     assert_eq!(why(&mut turn), NoPin::Digits);
-    assert!(!desk.read("scanner"), "over");
+    assert_eq!(desk.read("scanner"), Read::Passes, "over");
     desk.said("pad", block(1), vec![]);
+    desk.works("pad", true);
+    assert_eq!(desk.take(HERS).err(), Some(NoPin::NoPad), "cut off, whatever it says");
+    desk.up("pad", "device");
     assert!(desk.take(HERS).is_ok());
 }
 
