@@ -22,8 +22,8 @@ fn asked(desk: &mut Desk<&'static str>, payment: PaymentId) -> Turn<&'static str
     turn
 }
 
-fn block(of: u8) -> Option<Sensitive<Vec<u8>>> {
-    Some(Sensitive::new(vec![of; 8]))
+fn block(of: u8) -> Sensitive<Vec<u8>> {
+    Sensitive::new(vec![of; 8])
 }
 
 fn ended(turn: &mut Turn<&'static str>) -> Option<End> {
@@ -41,15 +41,15 @@ fn why(turn: &mut Turn<&'static str>) -> NoPin {
 #[test]
 fn exactly_one_answer_is_taken_and_it_is_that_of_who_asked() {
     let mut desk = desk();
-    desk.said("pad", block(9), vec![]);
+    desk.said("pad", Some(block(9)), vec![]);
     let mut turn = desk.take(HERS).unwrap();
-    desk.said("pad", block(8), vec![]);
+    desk.said("pad", Some(block(8)), vec![]);
     assert!(ended(&mut turn).is_none(), "said before it was asked");
     assert!(desk.tell(turn.number));
-    desk.said("other", block(7), vec![]);
+    desk.said("other", Some(block(7)), vec![]);
     assert!(ended(&mut turn).is_none(), "another device");
-    desk.said("pad", block(1), vec![0xFF; 10]);
-    desk.said("pad", block(2), vec![]);
+    desk.said("pad", Some(block(1)), vec![0xFF; 10]);
+    desk.said("pad", Some(block(2)), vec![]);
     let entered = ended(&mut turn).unwrap().unwrap();
     assert_eq!((entered.block.expose().as_slice(), entered.ksn.len()), (&[1; 8][..], 10));
     assert!(!format!("{entered:?}").contains("1, 1"), "shown");
@@ -62,10 +62,10 @@ fn a_late_answer_belongs_to_nobody_and_until_it_came_nobody_is_let_to_the_pad() 
     desk.stop(HERS);
     assert_eq!(why(&mut hers), NoPin::Cancelled);
     assert_eq!(desk.take(HIS).err(), Some(NoPin::Busy), "her answer would be taken for his");
-    desk.said("pad", block(1), vec![]);
+    desk.said("pad", Some(block(1)), vec![]);
     let mut his = asked(&mut desk, HIS);
     assert!(ended(&mut his).is_none());
-    desk.said("pad", block(2), vec![]);
+    desk.said("pad", Some(block(2)), vec![]);
     assert_eq!(ended(&mut his).unwrap().unwrap().block.expose()[0], 2);
 }
 
@@ -78,7 +78,7 @@ fn two_payments_at_once_are_two_turns() {
     assert!(ended(&mut hers).is_none(), "his cancelling is nothing to hers");
     desk.up("second", "device");
     let mut his = asked(&mut desk, HIS);
-    desk.said("second", block(2), vec![]);
+    desk.said("second", Some(block(2)), vec![]);
     assert!(ended(&mut hers).is_none());
     assert_eq!(ended(&mut his).unwrap().unwrap().block.expose()[0], 2);
 }
@@ -137,7 +137,7 @@ fn c10_what_is_read_during_pin_entry_is_nobodys_and_a_pad_that_reads_is_none() {
     assert_eq!(desk.read("pad"), Read::FromThePad);
     assert_eq!(why(&mut turn), NoPin::Digits);
     assert_eq!(desk.read("scanner"), Read::Passes, "over");
-    desk.said("pad", block(1), vec![]);
+    desk.said("pad", Some(block(1)), vec![]);
     desk.works("pad", true);
     assert_eq!(desk.take(HERS).err(), Some(NoPin::NoPad), "cut off, whatever it says");
     desk.up("pad", "device");
