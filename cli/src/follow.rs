@@ -284,6 +284,7 @@ pub fn prompt(look: &Look, prompt: &Prompt, currency: &str) -> String {
             look.say("being resolved in the background", "后台处理中，收银机可继续使用")
         }
         "wait" => look.say("wait for the network", "等待网络应答"),
+        "enter-pin" => look.say("the customer enters the PIN at the pad", "请顾客在密码键盘输入密码"),
         "show-code" => look.say("show the code to the customer", "请向顾客出示二维码"),
         "done" => look.say("done", "完成"),
         "call-supervisor" => look.say("call a supervisor", "请联系主管"),

@@ -63,7 +63,8 @@ pub trait Payment1 {
     #[zbus(property)]
     fn attempt_state(&self) -> Result<String, Error>;
 
-    /// What the person at the till is to do or say now (confirm-amount, present-instrument, present-card-again, wait,
+    /// What the person at the till is to do or say now (confirm-amount, present-instrument, present-card-again,
+    /// enter-pin (the customer is at the PIN pad of argument device, and nothing has been sent; no digit ever comes here), wait,
     /// show-code, complete-or-release, done, call-supervisor), and its arguments. Never empty.
     #[zbus(property)]
     fn prompt(&self) -> Result<Prompt, Error>;

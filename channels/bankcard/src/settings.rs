@@ -17,6 +17,10 @@ struct Written {
     merchant: String,
     #[serde(default)]
     no_pin: NoPin,
+    #[serde(default)]
+    no_pin_limit: u32,
+    #[serde(default = "pin_key")]
+    pin_key: String,
     #[serde(default = "yes")]
     tls: bool,
     tls_ca: Option<PathBuf>,
@@ -37,6 +41,10 @@ struct Written {
 
 fn yes() -> bool {
     true
+}
+
+fn pin_key() -> String {
+    "pin".into()
 }
 
 fn card_again() -> Vec<FollowKind> {
@@ -81,6 +89,10 @@ pub struct Config {
     pub terminal: Terminal,
     /// Cards that ask for a PIN without a pad.
     pub no_pin: NoPin,
+    /// Cards by tap owe no PIN up to this amount, minor units.
+    pub no_pin_limit: i64,
+    /// Name of the key in the PIN pad.
+    pub pin_key: String,
     /// Check value of the master key.
     pub tmk_check: Option<String>,
     /// What follows a payment only with its card presented again.
@@ -135,11 +147,19 @@ impl Config {
                 "setting merchant: the acquirer's merchant number, 15 characters",
             ));
         }
+        let key = written.pin_key.as_bytes();
+        if !(1..=16).contains(&key.len()) || !key.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-') {
+            return Err(PluginError::settings(
+                "setting pin_key: the key's name in the PIN pad, 1 to 16 letters, digits or dashes",
+            ));
+        }
         Ok(Self {
             address: written.address,
             security,
             terminal: Terminal { id: written.terminal, merchant: written.merchant },
             no_pin: written.no_pin,
+            no_pin_limit: written.no_pin_limit.into(),
+            pin_key: written.pin_key,
             tmk_check: written.tmk_check,
             card_again: written.card_again,
             completion: written.completion,
@@ -215,6 +235,8 @@ mod tests {
             ("terminal", "1234567".into(), "terminal"),
             ("merchant", "12345678901234五".into(), "merchant"),
             ("no_pin", "maybe".into(), "maybe"),
+            ("no_pin_limit", (-1).into(), "-1"),
+            ("pin_key", "".into(), "pin_key"),
             ("card_again", serde_json::json!(["void", "sale"]), "sale"),
             ("completion", "later".into(), "later"),
             ("adress", "x:1".into(), "adress"),

@@ -154,7 +154,7 @@ fn one(key: &str, value: &Value, secrets: Option<&Path>, path: &[&str]) -> Value
     // A file in the folder of secrets is named, not opened.
     let names_file = (path.contains(&"secrets") && path.len() > 2) || key == "password-hash";
     let holds = SECRET.iter().any(|s| key.to_ascii_lowercase().contains(s))
-        && key != "no_pin"
+        && !matches!(key, "no_pin" | "no_pin_limit" | "pin_ksn_field")
         && key != "merchant-auth";
     match value {
         Value::Table(inner) => Value::Table(redact(inner, secrets, path)),

@@ -23,6 +23,12 @@ pub enum Effect {
     },
     /// Disarm them.
     Disarm,
+    /// Nobody wants the attempt any more that is being prepared: who waits for its customer (a PIN is being typed) stops
+    /// waiting.
+    StopWaiting {
+        /// Payment.
+        payment: PaymentId,
+    },
     /// Let the channel prepare the attempt, a tender with the instrument that the shell holds.
     Prepare {
         /// Payment.

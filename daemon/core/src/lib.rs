@@ -40,6 +40,7 @@ pub mod suspension;
 pub mod till;
 pub mod training;
 pub mod windows;
+pub mod wrong_pin;
 
 pub use bounds::{MAX_KEY, MAX_RECORD, MAX_RECOVERY};
 pub use effect::Effect;

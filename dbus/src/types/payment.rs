@@ -118,7 +118,7 @@ pub struct Job {
 /// What the person at the till is to do now: `(sa{sv})`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct Prompt {
-    /// confirm-amount, present-instrument, wait, show-code, done, call-supervisor.
+    /// confirm-amount, present-instrument, enter-pin, wait, show-code, done, call-supervisor.
     pub id: String,
     /// Its arguments.
     #[serde(rename = "with")]
@@ -136,6 +136,9 @@ pub struct PromptArguments {
     /// ISO 4217.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
+    /// Device that the customer is at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// The network's code of the last refusal, or the content of the QR code to show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,

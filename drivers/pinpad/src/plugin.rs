@@ -157,7 +157,10 @@ impl Pinpad {
             Ok(Read::Woken) => Ok(true),
             Err(gone) => {
                 if self.wire.cancel().is_some() {
-                    // The error drops what poll would return, so this goes out by itself.
+                    // The error drops what poll would return, so these go out by themselves.
+                    let (reason, text) =
+                        ("pin-pad".into(), "the PIN pad went away while the PIN was entered".into());
+                    self.host.emit_driver(&DriverEvent::ReadFailed(ReadFailure { reason, text }));
                     self.host.emit_driver(&DriverEvent::Pin { block: None, ksn: Vec::new() });
                 }
                 Err(gone.into())

@@ -7,11 +7,9 @@
 use super::cards::Instrument;
 use super::decide::Verdict;
 use super::host::{Answer, Field60, Host, Now};
-use super::keys::{PinCheck, check_pin};
 use super::ledger::{Entry, Key, Kind, State};
 use super::message::Message;
 use super::money::Fen;
-use super::sm4;
 
 /// A refusal: field 39.
 pub(super) type Code = &'static str;
@@ -183,50 +181,6 @@ impl Host {
         }
         let amount = Fen::from_field(request.text(4)).ok_or("30")?;
         if amount == Fen::ZERO { Err("13") } else { Ok((kind, amount)) }
-    }
-
-    pub(super) fn check_pin(
-        &mut self,
-        request: &Message,
-        instrument: &Instrument,
-        is_code: bool,
-    ) -> Result<(), Code> {
-        let Some(card) = self.cards.find(instrument, is_code) else {
-            return Ok(());
-        };
-        if card.wrong_pins >= 3 {
-            return Err("75");
-        }
-        let Some(block) = request.get(52) else {
-            return if request.text(22).ends_with('1') { Err("30") } else { Ok(()) };
-        };
-        let Some(expected) = card.pin.as_deref() else { return Ok(()) };
-        let pan = match request.text(53).get(..1) {
-            Some("2") => instrument.clear(),
-            Some("1") => "",
-            _ => return Err("30"),
-        };
-        if (request.text(53).get(1..2) == Some("3")) != self.mac.is_sm4() {
-            return Err("30");
-        }
-        let session = self.sessions.get(request.text(41)).ok_or("97")?;
-        let pik = &session.keys.as_ref().ok_or("77")?.pik;
-        let checked = if let Ok(block) = sm4::Wide::try_from(block) {
-            sm4::check_pin(pik, block, pan, expected)
-        } else {
-            check_pin(pik, block.try_into().map_err(|_| "99")?, pan, expected)
-        };
-        match checked.map_err(|_| "99")? {
-            PinCheck::Right => {
-                card.wrong_pins = 0;
-                Ok(())
-            }
-            PinCheck::Wrong => {
-                card.wrong_pins += 1;
-                Err(if card.wrong_pins >= 3 { "75" } else { "55" })
-            }
-            PinCheck::Unreadable => Err("99"),
-        }
     }
 
     fn balance(&mut self, request: &Message, now: &Now) -> Message {

@@ -34,6 +34,11 @@ fn from_hex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>
     hex::decode(text).map_err(|_| serde::de::Error::custom("a key is written in hex digits"))
 }
 
+fn key_from_hex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<[u8; 16], D::Error> {
+    let bytes = from_hex(deserializer)?;
+    bytes.try_into().map_err(|_| serde::de::Error::custom("a base key has 32 hex digits"))
+}
+
 impl fmt::Debug for Terminal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Terminal").field("tid", &self.tid).field("mid", &self.mid).finish_non_exhaustive()
@@ -100,6 +105,11 @@ pub struct HostConfig {
     pub several_completions: bool,
     /// What approvals say of the shop.
     pub profile: Profile,
+    /// Base key of the PIN pads that this acquirer has loaded (X9.24-1), 32 hex digits; the standard's example.
+    #[serde(deserialize_with = "key_from_hex")]
+    pub pin_base_key: [u8; 16],
+    /// Field with a pad's key serial number; without it a PIN block is under the PIN key of the sign-in.
+    pub pin_ksn_field: u8,
 }
 
 impl Default for HostConfig {
@@ -112,6 +122,8 @@ impl Default for HostConfig {
             settle_blocks_sales: false,
             several_completions: false,
             profile: Profile::default(),
+            pin_base_key: *b"\x01\x23\x45\x67\x89\xAB\xCD\xEF\xFE\xDC\xBA\x98\x76\x54\x32\x10",
+            pin_ksn_field: 62,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::ledger::Ledger;
 use super::mac::MacAlgorithm;
 use super::message::Message;
 use super::settlement::Closed;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What this host calls itself in field 32 and 44.
 const ACQUIRER: &str = "48221234";
@@ -60,6 +60,10 @@ pub(super) struct Host {
     pub(super) split_foreign: bool,
     pub(super) several_completions: bool,
     pub(super) profile: Profile,
+    pub(super) pin_base_key: [u8; 16],
+    pub(super) pin_ksn_field: u8,
+    /// Serial numbers of pads' keys that were used.
+    pub(super) key_serials: BTreeSet<[u8; 10]>,
     pub(super) sessions: BTreeMap<String, Session>,
     pub(super) cards: Cards,
     pub(super) ledger: Ledger,
@@ -127,6 +131,9 @@ impl Host {
             split_foreign: config.split_foreign,
             several_completions: config.several_completions,
             profile: config.profile,
+            pin_base_key: config.pin_base_key,
+            pin_ksn_field: config.pin_ksn_field,
+            key_serials: BTreeSet::new(),
             sessions,
             cards: Cards::default(),
             ledger: Ledger::default(),

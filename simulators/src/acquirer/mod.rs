@@ -30,6 +30,7 @@ pub mod ledger;
 pub mod mac;
 pub mod message;
 pub mod money;
+mod pins;
 mod reply;
 mod reversal;
 mod server;

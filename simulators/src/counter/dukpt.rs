@@ -76,6 +76,11 @@ pub fn tdes_key(initial: [u8; 16], ksn: [u8; 10]) -> [u8; 16] {
     key
 }
 
+/// The key of a pad's PIN block, for whoever has the base key.
+pub fn pin_key(base: [u8; 16], ksn: [u8; 10]) -> [u8; 16] {
+    xor(tdes_key(initial_key(base, ksn), ksn), PIN_VARIANT)
+}
+
 /// Enciphers a format 0 block under the PIN variant of a transaction key.
 pub fn tdes_pin(initial: [u8; 16], ksn: [u8; 10], clear: [u8; 8]) -> [u8; 8] {
     tdes(xor(tdes_key(initial, ksn), PIN_VARIANT), clear)

@@ -3,6 +3,8 @@
 //! One line of text a message. In: `pin ID FORMAT KEY TIMEOUT-MS AMOUNT PAN`, `cancel ID`, `alive`. Out: `block ID KSN CIPHERTEXT` (hex), `given-up
 //! ID`, `timeout ID`, `refused ID WHY`, `alive READY`.
 
+use std::collections::VecDeque;
+
 use super::Machine;
 use super::dukpt;
 
@@ -15,7 +17,7 @@ pub enum Hand {
     GivesUp,
     /// Does nothing until the pad gives up.
     Waits,
-    /// Nobody is there: the pad says nothing at all.
+    /// Nobody is there: the pad says nothing at all, until somebody types ([`Pad::types_now`]).
     Nobody,
 }
 
@@ -26,11 +28,21 @@ pub struct Pad {
     ksn: [u8; 10],
     aes_ksn: [u8; 12],
     hand: Hand,
+    next: VecDeque<Hand>,
     chance: u64,
     half: Vec<u8>,
     asked: Vec<(String, String)>,
-    open: Option<String>,
+    open: Option<Open>,
+    says: Vec<u8>,
+    given: Vec<Vec<u8>>,
     garbage: Vec<u8>,
+}
+
+/// A request that waits for its customer.
+struct Open {
+    id: String,
+    format: String,
+    pan: String,
 }
 
 impl Default for Pad {
@@ -52,17 +64,40 @@ impl Pad {
             ksn: *b"\xFF\xFF\x98\x76\x54\x32\x10\xE0\x00\x00",
             aes_ksn: *b"\x12\x34\x56\x78\x90\x12\x34\x56\0\0\0\0",
             hand: Hand::Types("1234".into()),
+            next: VecDeque::new(),
             chance: 1,
             half: Vec::new(),
             asked: Vec::new(),
             open: None,
+            says: Vec::new(),
+            given: Vec::new(),
             garbage: Vec::new(),
         }
     }
 
-    /// What the next customer does.
+    /// What the next customer does, and all after that.
     pub fn hand(&mut self, hand: Hand) {
         self.hand = hand;
+        self.next.clear();
+    }
+
+    /// What the customer of the request after that does, and all after that.
+    pub fn then(&mut self, hand: Hand) {
+        self.next.push_back(hand);
+    }
+
+    /// The customer of the request that waits types after all.
+    pub fn types_now(&mut self, pin: &str) {
+        if let Some(open) = self.open.take() {
+            let answer = self.block(&open.id, &open.format, pin, &open.pan);
+            self.says.extend(answer.into_bytes());
+            self.says.push(b'\n');
+        }
+    }
+
+    /// The blocks it gave, oldest first.
+    pub fn given(&self) -> &[Vec<u8>] {
+        &self.given
     }
 
     /// What the display said at each request: amount, and the account's last four digits.
@@ -85,7 +120,7 @@ impl Pad {
         match words.as_slice() {
             ["alive"] => "alive ready".into(),
             ["cancel", id] => {
-                let ours = self.open.as_deref() == Some(id);
+                let ours = self.open.as_ref().is_some_and(|open| open.id == *id);
                 if ours {
                     self.open = None;
                 }
@@ -95,12 +130,15 @@ impl Pad {
             ["pin", id, format, "pin", _timeout, amount, pan] => {
                 let last = pan.len().saturating_sub(4);
                 self.asked.push(((*amount).into(), pan.get(last..).unwrap_or_default().into()));
-                match self.hand.clone() {
+                let hand = self.hand.clone();
+                self.hand = self.next.pop_front().unwrap_or_else(|| hand.clone());
+                match hand {
                     Hand::Types(pin) => self.block(id, format, &pin, pan),
                     Hand::GivesUp => format!("given-up {id}"),
                     Hand::Waits => format!("timeout {id}"),
                     Hand::Nobody => {
-                        self.open = Some((*id).to_owned());
+                        let own = |word: &str| word.to_owned();
+                        self.open = Some(Open { id: own(id), format: own(format), pan: own(pan) });
                         String::new()
                     }
                 }
@@ -132,6 +170,7 @@ impl Pad {
         };
         match made {
             Some((ksn, block)) => {
+                self.given.push(block.clone());
                 format!("block {id} {} {}", hex::encode_upper(ksn), hex::encode_upper(block))
             }
             None => format!("refused {id} format"),
@@ -158,6 +197,10 @@ impl Machine for Pad {
             }
         }
         out
+    }
+
+    fn say(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.says)
     }
 
     fn left(&mut self) {

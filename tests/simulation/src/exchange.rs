@@ -145,6 +145,7 @@ impl World {
             | Effect::SuspensionChanged { .. }
             | Effect::ShowCode { .. }
             | Effect::CancelPrint { .. }
+            | Effect::StopWaiting { .. }
             | Effect::BatchChanged { .. } => {}
             Effect::SettleAfter { .. }
             | Effect::Settle { .. }

@@ -11,7 +11,7 @@ impl CardData {
     /// From the card presented again.
     pub fn again(instrument: &Instrument) -> Result<Self, CardError> {
         match instrument {
-            Instrument::Stripe(card) => Self::stripe(card, None, NoPin::Accept),
+            Instrument::Stripe(card) => Self::stripe(card, None, NoPin::Accept.into()),
             Instrument::Chip(card) => Self::chip_again(card),
             _ => Err(CardError::Instrument),
         }

@@ -21,7 +21,7 @@ pub enum CardError {
     #[error("this card has a chip: insert or tap it")]
     UseChip,
     /// The card asks for a PIN and there is no PIN pad.
-    #[error("this card asks for a PIN and there is no PIN pad: use another way to pay")]
+    #[error("this card asks for its PIN and there is no PIN pad for it: use another way to pay")]
     NeedsPin,
     /// The account number is not 12 to 19 digits.
     #[error("the card number could not be read: present the card again")]
@@ -35,8 +35,10 @@ pub enum CardError {
     /// The chip declined by itself, or approved by itself, which this channel does not support.
     #[error("the chip did not ask for an online authorisation: use another way to pay")]
     NotOnline,
-    /// The PIN block is not eight bytes.
-    #[error("the PIN pad's block is not readable: enter the PIN again")]
+    /// The PIN block is not eight bytes, or not of the kind of key that this acquirer takes.
+    #[error(
+        "the PIN pad's block is not of this acquirer's kind: enter the PIN again, or use another way to pay"
+    )]
     PinBlock,
 }
 
@@ -49,6 +51,53 @@ pub enum NoPin {
     Refuse,
     /// Send it without a PIN, entry mode `..2`; the acquirer decides.
     Accept,
+}
+
+/// When a card that asks for its PIN may go out without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PinRule {
+    /// Without a pad.
+    pub no_pin: NoPin,
+    /// There is a pad, and the acquirer takes its blocks.
+    pub pad: bool,
+    /// The amount is within what the acquirer takes by tap without a PIN.
+    pub small: bool,
+}
+
+impl From<NoPin> for PinRule {
+    fn from(no_pin: NoPin) -> Self {
+        Self { no_pin, ..Self::default() }
+    }
+}
+
+impl PinRule {
+    /// A card whose PIN is owed.
+    const fn refuses(self) -> bool {
+        self.pad || matches!(self.no_pin, NoPin::Refuse)
+    }
+}
+
+/// A PIN block as a pad gave it.
+#[derive(Clone)]
+pub struct PinBlock {
+    /// Field 52.
+    pub block: Zeroizing<[u8; 8]>,
+    /// Key serial number of a DUKPT key; None: it is under the acquirer's own PIN key.
+    pub ksn: Option<[u8; 10]>,
+}
+
+impl PinBlock {
+    /// Of a request; the key serial number in hexadecimal. Only the kind of key that the dialect names is taken: under
+    /// another one the host would find no PIN.
+    pub fn read(dialect: &Dialect, block: &Sensitive<Vec<u8>>, ksn: Option<&str>) -> Result<Self, CardError> {
+        let block = <[u8; 8]>::try_from(block.expose().as_slice()).map_err(|_| CardError::PinBlock)?;
+        let ksn = ksn.map(hex::decode).transpose().map_err(|_| CardError::PinBlock)?;
+        let ksn = ksn.map(<[u8; 10]>::try_from).transpose().map_err(|_| CardError::PinBlock)?;
+        if ksn.is_some() != dialect.request.takes_derived_keys() {
+            return Err(CardError::PinBlock);
+        }
+        Ok(Self { block: Zeroizing::new(block), ksn })
+    }
 }
 
 /// Card data of one request. Wiped on drop, never printed.
@@ -66,8 +115,8 @@ pub struct CardData {
     pub sequence: Option<String>,
     /// Field 55 as it goes out.
     pub emv: Option<Zeroizing<Vec<u8>>>,
-    /// Field 52, enciphered by the pad.
-    pub pin_block: Option<Zeroizing<[u8; 8]>>,
+    /// Enciphered by the pad.
+    pub pin_block: Option<PinBlock>,
     /// How the holder was or will be verified, for the receipt.
     pub cvm: Cvm,
     /// What may be shown.
@@ -87,25 +136,17 @@ impl CardData {
     pub fn read(
         dialect: &Dialect,
         instrument: &Instrument,
-        pin_block: Option<&Sensitive<Vec<u8>>>,
-        no_pin: NoPin,
+        pin_block: Option<PinBlock>,
+        rule: impl Into<PinRule>,
     ) -> Result<Self, CardError> {
-        let pin_block = pin_block
-            .map(|block| <[u8; 8]>::try_from(block.expose().as_slice()).map(Zeroizing::new))
-            .transpose()
-            .map_err(|_| CardError::PinBlock)?;
         match instrument {
-            Instrument::Stripe(card) => Self::stripe(card, pin_block, no_pin),
-            Instrument::Chip(card) => Self::chip(dialect, card, pin_block, no_pin),
+            Instrument::Stripe(card) => Self::stripe(card, pin_block, rule.into()),
+            Instrument::Chip(card) => Self::chip(dialect, card, pin_block, rule.into()),
             _ => Err(CardError::Instrument),
         }
     }
 
-    fn stripe(
-        card: &StripeCard,
-        pin_block: Option<Zeroizing<[u8; 8]>>,
-        no_pin: NoPin,
-    ) -> Result<Self, CardError> {
+    fn stripe(card: &StripeCard, pin_block: Option<PinBlock>, rule: PinRule) -> Result<Self, CardError> {
         check_pan(card.pan.expose())?;
         let track2 = card.track2.as_ref().map(|track| checked_track(track, card.pan.expose())).transpose()?;
         // The track itself is asked before the reader's word: both must allow the stripe.
@@ -122,7 +163,8 @@ impl CardData {
             return Err(CardError::UseChip);
         }
         // ISO/IEC 7813: third digit 0, 3, 5 PIN required; 6, 7 PIN where there is a pad.
-        if any(2, b"035") && pin_block.is_none() && no_pin == NoPin::Refuse {
+        let owes = (any(2, b"035") && rule.refuses()) || (any(2, b"67") && rule.pad);
+        if owes && pin_block.is_none() {
             return Err(CardError::NeedsPin);
         }
         let cvm = if pin_block.is_some() { Cvm::OnlinePin } else { Cvm::Signature };
@@ -147,8 +189,8 @@ impl CardData {
     fn chip(
         dialect: &Dialect,
         card: &ChipCard,
-        pin_block: Option<Zeroizing<[u8; 8]>>,
-        no_pin: NoPin,
+        pin_block: Option<PinBlock>,
+        rule: PinRule,
     ) -> Result<Self, CardError> {
         check_pan(card.pan.expose())?;
         let track2 = card.track2.as_ref().map(|track| checked_track(track, card.pan.expose())).transpose()?;
@@ -162,12 +204,15 @@ impl CardData {
         if tlv::find(tlv, &[0x9F, 0x26]).is_none_or(|cryptogram| cryptogram.len() != 8) {
             return Err(CardError::Chip);
         }
-        if card.cvm == Cvm::OnlinePin && pin_block.is_none() && no_pin == NoPin::Refuse {
+        // Small amounts by tap owe neither PIN nor signature, whatever the reader was set to.
+        let free = rule.small && card.contactless;
+        if card.cvm == Cvm::OnlinePin && pin_block.is_none() && !free && rule.refuses() {
             return Err(CardError::NeedsPin);
         }
         let emv = Zeroizing::new(tlv::choose(tlv, &dialect.request.emv_tags).ok_or(CardError::Chip)?);
         let cvm = match (pin_block.is_some(), card.cvm) {
             (true, _) => Cvm::OnlinePin,
+            (false, Cvm::OnlinePin) if free => Cvm::None,
             (false, Cvm::OnlinePin) => Cvm::Signature,
             (false, other) => other,
         };

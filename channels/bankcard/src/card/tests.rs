@@ -30,8 +30,67 @@ fn tapped(information: &str) -> Instrument {
 }
 
 fn read(instrument: &Instrument, pin: Option<&[u8]>, no_pin: NoPin) -> Result<CardData, CardError> {
-    let pin = pin.map(|block| Sensitive::new(block.to_vec()));
-    CardData::read(&Dialect::parse(CUP).unwrap(), instrument, pin.as_ref(), no_pin)
+    let dialect = Dialect::parse(CUP).unwrap();
+    let pin = pin.map(|block| PinBlock::read(&dialect, &Sensitive::new(block.to_vec()), None)).transpose()?;
+    CardData::read(&dialect, instrument, pin, no_pin)
+}
+
+fn under(rule: PinRule, instrument: &Instrument) -> Result<CardData, CardError> {
+    CardData::read(&Dialect::parse(CUP).unwrap(), instrument, None, rule)
+}
+
+fn owing_pin(mut instrument: Instrument) -> Instrument {
+    if let Instrument::Chip(card) = &mut instrument {
+        card.cvm = Cvm::OnlinePin;
+    }
+    instrument
+}
+
+#[test]
+fn with_a_pad_the_pin_is_asked_for_whatever_the_setting_for_tills_without_one() {
+    let rule = PinRule { no_pin: NoPin::Accept, pad: true, small: false };
+    // 6 and 7: where there is a pad.
+    for service in ["120", "103", "105", "126", "107"] {
+        assert_eq!(under(rule, &swiped(service)).unwrap_err(), CardError::NeedsPin, "{service}");
+    }
+    for service in ["101", "102", "104"] {
+        assert_eq!(under(rule, &swiped(service)).unwrap().entry_mode(), "022", "{service}");
+    }
+    assert_eq!(under(rule, &owing_pin(tapped("9F270180"))).unwrap_err(), CardError::NeedsPin);
+    assert_eq!(under(rule, &tapped("9F270180")).unwrap().entry_mode(), "072");
+}
+
+#[test]
+fn s38_a_small_amount_by_tap_owes_no_pin_and_no_signature_and_a_stripe_or_chip_does() {
+    for pad in [true, false] {
+        let rule = PinRule { no_pin: NoPin::Refuse, pad, small: true };
+        let card = under(rule, &owing_pin(tapped("9F270180"))).unwrap();
+        assert_eq!((card.entry_mode().as_str(), card.cvm), ("072", Cvm::None));
+        assert_eq!(under(rule, &swiped("120")).unwrap_err(), CardError::NeedsPin);
+        let mut inserted = owing_pin(tapped("9F270180"));
+        if let Instrument::Chip(card) = &mut inserted {
+            card.contactless = false;
+        }
+        assert_eq!(under(rule, &inserted).unwrap_err(), CardError::NeedsPin);
+        let over = PinRule { small: false, ..rule };
+        assert_eq!(under(over, &owing_pin(tapped("9F270180"))).unwrap_err(), CardError::NeedsPin);
+    }
+}
+
+#[test]
+fn a_block_under_a_key_that_the_acquirer_does_not_take_never_goes_out() {
+    let block = Sensitive::new(vec![7; 8]);
+    let pik = Dialect::parse(CUP).unwrap();
+    let derived = Dialect::overlaid("[request]\npin_ksn_field = 62").unwrap();
+    let ksn = "FFFF9876543210E00001";
+    assert_eq!(PinBlock::read(&derived, &block, Some(ksn)).unwrap().ksn.unwrap()[9], 1);
+    for (dialect, ksn) in
+        [(&pik, Some(ksn)), (&derived, None), (&derived, Some("FFFF")), (&derived, Some("no"))]
+    {
+        assert!(matches!(PinBlock::read(dialect, &block, ksn), Err(CardError::PinBlock)), "{ksn:?}");
+    }
+    let aes = Sensitive::new(vec![7; 16]);
+    assert!(matches!(PinBlock::read(&derived, &aes, Some(ksn)), Err(CardError::PinBlock)));
 }
 
 #[test]

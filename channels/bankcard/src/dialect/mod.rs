@@ -6,6 +6,7 @@
 
 mod answers;
 mod field;
+mod pins;
 mod raw;
 mod rules;
 
@@ -105,6 +106,11 @@ impl Dialect {
         self.answers.get(code).cloned().unwrap_or_else(AnswerRule::unlisted)
     }
 
+    /// All response codes that ask for this.
+    pub fn codes(&self, action: Action) -> impl Iterator<Item = &str> {
+        self.answers.iter().filter(move |(_, rule)| rule.action == action).map(|(code, _)| code.as_str())
+    }
+
     /// Whether requests of this type carry field 64.
     pub fn signs_request(&self, mti: &str) -> bool {
         self.mac.requests.iter().any(|known| known == mti)
@@ -175,6 +181,12 @@ mod tests {
             ("[envelope]\nheader = \"zz\"", "header"),
             ("[frame]\nmax_bytes = 100000", "max_bytes"),
             ("[request]\nsign_in_code = \"999\"", "sign_in"),
+            ("[request]\npin_ksn_field = 52", "pin_ksn_field"),
+            ("[request]\npin_ksn_field = 60", "pin_ksn_field"),
+            ("[request]\npin_ksn_field = 61", "pin_ksn_field"),
+            ("[request]\npin_ksn_field = 46", "pin_ksn_field"),
+            ("[request]\npin_ksn_field = 7", "pin_ksn_field"),
+            ("[request]\npin_ksn_field = 62\n[fields]\n52 = \"b16\"", "8 bytes"),
             ("[mac]\nalgorithm = \"rot13\"", "rot13"),
             ("[frame]\nunknown_key = 1", "unknown_key"),
             ("[answers]\nTOOLONG = { action = \"approved\", text = \"\" }", "TOOLONG"),

@@ -3,6 +3,7 @@
 use super::{
     Alphabet, AnswerRule, Cipher, Dialect, DialectError, Envelope, FieldSpec, Frame, KeyName, Kind, Layout,
     LengthForm, Mac, MacAlgorithm, MacForm, MacScope, RequestRules, ReversalRules, SignInForm, Size, Timing,
+    pins,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -96,7 +97,7 @@ pub(super) fn check(table: toml::Table) -> Result<Dialect, DialectError> {
     };
     let fields = fields(raw.fields).map_err(&rule)?;
     let mac = mac(raw.mac, &fields).map_err(&rule)?;
-    request(&raw.request).map_err(&rule)?;
+    request(&raw.request, &fields).map_err(&rule)?;
     let sign_in = sign_in(raw.sign_in, &raw.request.sign_in_code, &mac).map_err(&rule)?;
     reversal(&raw.reversal).map_err(&rule)?;
     for code in raw.answers.keys() {
@@ -229,7 +230,8 @@ fn reply_to(mti: &str) -> String {
         .collect()
 }
 
-fn request(rules: &RequestRules) -> Result<(), String> {
+fn request(rules: &RequestRules, fields: &BTreeMap<u8, FieldSpec>) -> Result<(), String> {
+    pins::ksn_field(rules.pin_ksn_field, fields)?;
     let digits = |what: &str, text: &str, allowed: &[usize]| {
         if allowed.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
             Ok(())

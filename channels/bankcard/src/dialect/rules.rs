@@ -156,6 +156,9 @@ pub struct RequestRules {
     pub pin_control: String,
     /// Field 53 without a PIN block; empty: left out.
     pub no_pin_control: String,
+    /// Field with the key serial number of a DUKPT key beside field 52; 0: the acquirer takes no such keys.
+    #[serde(default)]
+    pub pin_ksn_field: u8,
     /// Field 26 beside field 52; empty: left out.
     pub pin_capture_length: String,
     /// 60.4.
@@ -214,6 +217,11 @@ pub struct ReversalRules {
 }
 
 impl RequestRules {
+    /// Whether PIN blocks come under keys that a pad derives, and no others.
+    pub const fn takes_derived_keys(&self) -> bool {
+        self.pin_ksn_field != 0
+    }
+
     /// Field 49: three digits.
     pub fn currency_number(&self) -> String {
         format!("{:03}", self.currency.numeric())

@@ -149,10 +149,16 @@ impl Requests<'_> {
             message.set(55, emv.as_slice());
         }
         match &card.pin_block {
-            Some(block) => message
-                .set_unless_empty(26, &rules.pin_capture_length)
-                .set_unless_empty(53, &rules.pin_control)
-                .set(52, block.as_slice()),
+            Some(pin) => {
+                message
+                    .set_unless_empty(26, &rules.pin_capture_length)
+                    .set_unless_empty(53, &rules.pin_control)
+                    .set(52, pin.block.as_slice());
+                if let Some(ksn) = &pin.ksn {
+                    message.set(rules.pin_ksn_field, ksn.as_slice());
+                }
+                &mut message
+            }
             // A card named by its number alone has neither PIN nor track for field 53 to speak of.
             None if card.entry == "01" => &mut message,
             None => message.set_unless_empty(53, &rules.no_pin_control),

@@ -9,6 +9,7 @@ mod signing;
 mod undo;
 
 use crate::answers::Answer;
+use crate::dialect::Action;
 use crate::exchange::{Exchanged, Way};
 use crate::keys::{MasterKey, WorkingKeys};
 use crate::link::Dialer;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 use till_plugin::channel::{
     AttemptIds, Authorise, Channel, ChannelDescription, ChannelEvent, Decline, Follow, FollowUp, LegRule,
     Operation, Outcome, Prepared, QueryOutcome, ResolveProfile, Settle, SettleOutcome, SignIn, SignedIn,
-    UndoOutcome, UndoReason, UndoRule, Unknown, UnknownReason, Upload,
+    UndoOutcome, UndoReason, UndoRule, Unknown, UnknownReason, Upload, pin,
 };
 use till_plugin::driver::Health;
 use till_plugin::host::Level;
@@ -147,6 +148,12 @@ impl Channel for Bankcard {
         extra.insert("dialect".into(), rules.name.clone());
         // Field 48 counts the payments of a side with three digits: a batch must be closed before it has more.
         extra.insert("batch-limit".into(), "999".into());
+        if rules.request.takes_derived_keys() {
+            let wrong: Vec<&str> = rules.codes(Action::PinWrong).collect();
+            extra.insert(pin::KEY.into(), self.config.pin_key.clone());
+            extra.insert(pin::FORMAT.into(), "0".into());
+            extra.insert(pin::WRONG.into(), wrong.join(" "));
+        }
         if let Some(batch) = self.session.batch() {
             extra.insert("host-batch".into(), format!("{batch:06}"));
         }

@@ -2,14 +2,14 @@
 
 use super::{Bankcard, numbers, unknown_of};
 use crate::answers::Answer;
-use crate::card::CardData;
+use crate::card::{CardData, PinBlock, PinRule};
 use crate::dialect::Action;
 use crate::exchange::Exchanged;
 use crate::message::Message;
 use crate::outcome;
 use crate::recovery::Kept;
 use till_plugin::Sensitive;
-use till_plugin::channel::{AttemptIds, Authorise, Decline, Outcome, Prepared, Unknown, UnknownReason};
+use till_plugin::channel::{AttemptIds, Authorise, Decline, Outcome, Prepared, Unknown, UnknownReason, pin};
 
 /// A request that can leave.
 pub(super) struct Ready {
@@ -20,13 +20,17 @@ pub(super) struct Ready {
 impl Bankcard {
     /// A sale or hold as card data and request, or why it is refused here.
     fn sale(&self, request: &Authorise) -> Result<Ready, Decline> {
-        let card = CardData::read(
-            &self.config.dialect,
-            &request.instrument,
-            request.pin_block.as_ref(),
-            self.config.no_pin,
-        )
-        .map_err(outcome::card_refused)?;
+        let dialect = &self.config.dialect;
+        let ksn = request.extra.get(pin::KSN).map(String::as_str);
+        let block = request.pin_block.as_ref().map(|block| PinBlock::read(dialect, block, ksn)).transpose();
+        let rule = PinRule {
+            no_pin: self.config.no_pin,
+            pad: request.extra.contains_key(pin::PAD) && dialect.request.takes_derived_keys(),
+            small: request.amount.minor() <= self.config.no_pin_limit,
+        };
+        let card = block
+            .and_then(|block| CardData::read(dialect, &request.instrument, block, rule))
+            .map_err(outcome::card_refused)?;
         let (requests, numbers) = (self.requests(), numbers(&request.ids));
         let message = if request.hold {
             requests.hold(numbers, request.amount, &card)

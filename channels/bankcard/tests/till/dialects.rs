@@ -3,7 +3,7 @@
 
 use crate::acquirer::{Acquirer, MAK, Step, TMK, key};
 use std::time::{Duration, Instant};
-use till_channel_bankcard::card::{CardData, NoPin};
+use till_channel_bankcard::card::{CardData, NoPin, PinBlock};
 use till_channel_bankcard::dialect::{Action, Dialect};
 use till_channel_bankcard::exchange::{Exchanged, Way};
 use till_channel_bankcard::keys::{MasterKey, WorkingKeys};
@@ -77,9 +77,9 @@ fn an_sm4_dialect_signs_in_with_005_and_says_so_beside_a_pin_block() {
     let requests = Requests { dialect: &dialect, terminal: &terminal };
     let sign_in = requests.sign_in(Numbers { trace: 1, batch: 12 }, None).unwrap();
     assert_eq!((sign_in.text(60), sign_in.get(64)), (Some("00000012005"), None));
-    let pin = Some(vec![7; 8].into());
+    let pin = Some(PinBlock { block: [7; 8].into(), ksn: None });
     for (pin, control) in [(pin, "2300000000000000"), (None, "0000000000000000")] {
-        let card = CardData::read(&dialect, &super::swipe("101"), pin.as_ref(), NoPin::Refuse).unwrap();
+        let card = CardData::read(&dialect, &super::swipe("101"), pin, NoPin::Refuse).unwrap();
         let amount = Money::new(1234, "CNY".parse().unwrap());
         let sale = requests.sale(Numbers { trace: 2, batch: 12 }, amount, &card).unwrap();
         assert_eq!(sale.text(53), Some(control));

@@ -6,6 +6,7 @@ mod acquirer;
 mod dialects;
 mod follow;
 mod manifest;
+mod pins;
 mod reversals;
 mod sales;
 mod sessions;

@@ -3,7 +3,7 @@
 
 use super::{bytes, cases, key, text};
 use serde_json::Value;
-use till_channel_bankcard::card::CardData;
+use till_channel_bankcard::card::{CardData, PinBlock};
 use till_channel_bankcard::dialect::{CUP, Dialect};
 use till_channel_bankcard::message::Message;
 use till_channel_bankcard::messages::{Detail, Numbers, Original, Requests, Terminal, Totals};
@@ -33,7 +33,10 @@ fn card(case: &Value) -> CardData {
         entry,
         sequence: field("23"),
         emv: field("55").map(|text| Zeroizing::new(hex::decode(text).unwrap())),
-        pin_block: field("52").map(|text| Zeroizing::new(hex::decode(text).unwrap().try_into().unwrap())),
+        pin_block: field("52").map(|text| PinBlock {
+            block: Zeroizing::new(hex::decode(text).unwrap().try_into().unwrap()),
+            ksn: None,
+        }),
         cvm: Cvm::None,
         masked: String::new(),
         scheme: None,

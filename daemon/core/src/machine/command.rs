@@ -297,6 +297,9 @@ pub(super) fn cancel(till: &Till, id: PaymentId, operator: Option<&str>) -> Resu
                 // Nobody wants to know any more: the undo need not wait for the next query's turn.
                 effects.push(Effect::ResolveAfter { payment: id, attempt: a.ids.attempt, after_ms: 0 });
             }
+            if p.open_attempt().is_some_and(|a| a.state == AttemptState::Created) {
+                effects.push(Effect::StopWaiting { payment: id });
+            }
             Ok(Step::new(Record::CancelRequested { payment: id, operator }, effects))
         }
         // Money was taken or is held: it goes back.

@@ -99,4 +99,9 @@ impl DriverClient {
     pub async fn enter_pin(&self, request: &PinRequest, timeout: Duration) -> Result<(), HostError> {
         self.instance.call(method::ENTER_PIN_1, request, timeout).await
     }
+
+    /// Gives the request for a PIN up; its one event still comes.
+    pub async fn stop_pin(&self, timeout: Duration) -> Result<(), HostError> {
+        self.instance.call(method::DISABLE_1, &(), timeout).await
+    }
 }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use till_core::{Attempt, AttemptState, Payment, PaymentState};
 use zbus::{OwnedVariant, Variant};
 
+use crate::till::PaymentView;
+
 /// A dictionary on its way out.
 pub(super) type Dict = HashMap<String, OwnedVariant>;
 
@@ -95,7 +97,8 @@ fn attempt(a: &Attempt, decisions: &[(u32, String)]) -> HashMap<String, Variant<
 }
 
 /// What the person at the till is to do now. Every state has one (S7).
-pub(super) fn prompt(p: &Payment, show_code: Option<&str>) -> (String, Dict) {
+pub(super) fn prompt(view: &PaymentView) -> (String, Dict) {
+    let (p, show_code) = (&view.payment, view.show_code.as_deref());
     let mut d = Dict::new();
     let amount = |d: &mut Dict| {
         put(d, "amount", p.amount.minor());
@@ -128,6 +131,10 @@ pub(super) fn prompt(p: &Payment, show_code: Option<&str>) -> (String, Dict) {
             if let Some(code) = show_code {
                 put(&mut d, "code", code.to_owned());
                 "show-code"
+            } else if let Some(pad) = &view.pad {
+                amount(&mut d);
+                put(&mut d, "device", pad.clone());
+                "enter-pin"
             } else {
                 put(&mut d, "background", p.parked);
                 "wait"

@@ -113,7 +113,7 @@ impl Payment1 {
 
     #[zbus(property)]
     fn prompt(&self) -> (String, Dict) {
-        self.seen(|v| describe::prompt(&v.payment, v.show_code.as_deref()))
+        self.seen(describe::prompt)
     }
 
     #[zbus(property)]

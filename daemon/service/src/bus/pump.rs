@@ -206,7 +206,7 @@ impl Pump {
             Payment1::moved(&self.emitter(path.clone())?, old, p.state.as_str(), &p.reason, p.seq).await?;
         }
         let last = p.attempts.last();
-        let (prompt, arguments) = describe::prompt(p, view.show_code.as_deref());
+        let (prompt, arguments) = describe::prompt(view);
         let changed = [
             ("State", p.state.as_str().into()),
             ("StateReason", p.reason.clone().into()),

@@ -148,7 +148,7 @@ impl Task {
                 if shown != Some(id) && self.handle.published.active_payment() != Some(id) {
                     return;
                 }
-                let scene = scene::of(&view.payment, view.show_code.as_deref(), self.language);
+                let scene = scene::of(&view, self.language);
                 if self.current.as_ref() == Some(&(id, scene.clone())) {
                     return;
                 }

@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use super::channels::log;
 use super::claims::Claims;
 use super::counter::Counter;
+use super::pads::Read;
 use super::printer::PrinterHandle;
 use super::view::DeviceView;
 use super::{Change, Handle, Message, Presentation};
@@ -361,6 +362,7 @@ impl Follower {
         self.readers.up(&self.instance, self.view.classes.clone());
         self.handle.statistics.up(&self.instance);
         self.counter.up(&self.instance, &self.view.classes);
+        self.handle.pads.ready(&self.instance, &self.view.classes);
         if self.is_printer() {
             self.printer.up(&self.instance);
         }
@@ -370,6 +372,7 @@ impl Follower {
         self.readers.down(&self.view.id);
         self.handle.statistics.down(&self.view.id);
         self.counter.down(&self.view.id);
+        self.handle.pads.down(&self.view.id);
         if self.is_printer() {
             self.printer.down(&self.view.id);
         }
@@ -418,6 +421,22 @@ impl Follower {
     async fn driver(&mut self, event: DriverEvent) {
         match event {
             DriverEvent::Read(instrument) => {
+                match self.handle.pads.read(&self.view.id) {
+                    Read::Passes => {}
+                    Read::Dropped => {
+                        tracing::warn!(
+                            DEVICE = self.view.id,
+                            "read something while a PIN is entered: dropped"
+                        );
+                        return;
+                    }
+                    Read::FromThePad => {
+                        let text = "read something while a PIN was entered, which no PIN pad does: it is not asked any more \
+                                    until it is started anew";
+                        self.handle.warn("pin-pad", format!("{}: {text}", self.view.id));
+                        return;
+                    }
+                }
                 // A reader that is not armed has nothing to say; what it read is wiped here.
                 let device = Some(self.view.id.clone());
                 let payment = match self.readers.reads_for(&self.view.id) {
@@ -448,6 +467,7 @@ impl Follower {
                     amount: None,
                     duplicate_reason: String::new(),
                     again: false,
+                    owes_pin: false,
                     reply: None,
                 };
                 let _stopping = self.handle.messages.send(Message::Present(Box::new(presentation))).await;
@@ -459,6 +479,7 @@ impl Follower {
                     "nothing read: {}",
                     failure.text
                 );
+                self.handle.pads.trouble(&self.view.id, &failure.text);
                 if let Some((_, For::Payment(payment))) = self.readers.armed_for() {
                     self.handle.published.tell(Change::InputRefused {
                         payment,
@@ -470,14 +491,20 @@ impl Follower {
                     });
                 }
             }
-            DriverEvent::State { state: DeviceState::Unknown, text } => self.state("ready", text),
+            DriverEvent::State { state: DeviceState::Unknown, text } => {
+                self.handle.pads.works(&self.view.id, true);
+                self.state("ready", text);
+            }
             DriverEvent::State { state, text } => {
+                let works = matches!(state, DeviceState::Ready | DeviceState::Attention);
+                self.handle.pads.works(&self.view.id, works);
                 if state == DeviceState::Attention && self.view.classes.iter().any(|c| c == class::DRAWER) {
                     self.drawer_alarm(&text);
                 }
                 self.state(state.as_str(), text);
             }
             DriverEvent::Print { job, state } => self.printer.moved(job, state),
+            DriverEvent::Pin { block, ksn } => self.handle.pads.said(&self.view.id, block, ksn),
             DriverEvent::Drawer(open) => tracing::info!(DEVICE = self.view.id, open, "drawer"),
             _ => {}
         }

@@ -72,6 +72,7 @@ impl Effects {
             Effect::Authorise { payment, attempt, channel, timeout_ms, .. } => {
                 self.spawn(move |e| async move { e.send(payment, attempt, &channel, timeout_ms).await });
             }
+            Effect::StopWaiting { payment } => self.handle.pads.stop(payment),
             Effect::ForgetInstrument { payment, attempt } => self.vault.forget(payment, attempt),
             Effect::ResolveAfter { payment, attempt, after_ms } => {
                 self.resolve_after(payment, attempt, after_ms);
@@ -247,24 +248,27 @@ impl Effects {
         request: Result<Request, String>,
     ) {
         let refuse = |code: &str, text: String| Err(Decline::local(DeclineClass::Channel, code, text));
+        let owes_pin = self.vault.get(payment, attempt).is_some_and(|held| held.owes_pin);
         let result = match (self.client(channel), request) {
-            (Some(client), Ok(request)) => match ask_to_prepare(&client, &request).await {
-                Ok(Ok(prepared)) => {
-                    let masked = prepared.masked.clone();
-                    self.handle.sealing.begin_run().await;
-                    match self.handle.sealing.seal(payment.0, KIND, prepared.recovery.expose()) {
-                        Ok((sealed, pin)) => {
-                            self.vault.request(payment, attempt, request);
-                            self.vault.prepared(payment, attempt, prepared, pin);
-                            Ok((sealed, masked))
+            (Some(client), Ok(mut request)) => {
+                match self.prepare_with_pin(&client, payment, &mut request, owes_pin).await {
+                    Ok(Ok(prepared)) => {
+                        let masked = prepared.masked.clone();
+                        self.handle.sealing.begin_run().await;
+                        match self.handle.sealing.seal(payment.0, KIND, prepared.recovery.expose()) {
+                            Ok((sealed, pin)) => {
+                                self.vault.request(payment, attempt, request);
+                                self.vault.prepared(payment, attempt, prepared, pin);
+                                Ok((sealed, masked))
+                            }
+                            Err(e) => refuse("sealing", e.to_string()),
                         }
-                        Err(e) => refuse("sealing", e.to_string()),
                     }
+                    Ok(Err(decline)) => Err(decline),
+                    // Preparing sends nothing: whatever went wrong, no money can have moved.
+                    Err(e) => refuse(e.code(), e.to_string()),
                 }
-                Ok(Err(decline)) => Err(decline),
-                // Preparing sends nothing: whatever went wrong, no money can have moved.
-                Err(e) => refuse(e.code(), e.to_string()),
-            },
+            }
             (None, _) => refuse("no-channel", format!("the channel {channel} is not there")),
             (_, Err(why)) if kind.is_tender() => refuse("no-instrument", why),
             (_, Err(why)) => refuse("not-possible", why),
@@ -390,7 +394,7 @@ impl Effects {
 }
 
 /// The channel checks a request and says what must be durable before it leaves.
-async fn ask_to_prepare(
+pub(super) async fn ask_to_prepare(
     client: &ChannelClient,
     request: &Request,
 ) -> Result<Result<Prepared, Decline>, HostError> {

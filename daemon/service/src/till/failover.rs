@@ -1,4 +1,5 @@
-//! What one channel did not take goes to the next one by itself (decision 0037).
+//! What one channel did not take goes to the next one by itself (decision 0037); a card whose PIN was wrong is asked again
+//! (decision 0052).
 
 use till_core::Payment;
 use till_core::recognise::{Recognised, Table, recognise};
@@ -8,6 +9,15 @@ use super::vault::Held;
 
 /// What one channel did not take, once more: as it was presented and for as much.
 pub(super) fn again(payment: &Payment, held: Held, codes: &Table) -> Option<Presentation> {
+    same(payment, held, codes).map(|same| Presentation { again: true, ..same })
+}
+
+/// What was presented for a PIN that was wrong, once more: the same card is asked for its PIN anew.
+pub(super) fn with_pin(payment: &Payment, held: Held, codes: &Table) -> Option<Presentation> {
+    same(payment, held, codes).map(|same| Presentation { owes_pin: true, ..same })
+}
+
+fn same(payment: &Payment, held: Held, codes: &Table) -> Option<Presentation> {
     let last = payment.attempts.last()?;
     let instrument = held.instrument?;
     let found = recognise(&instrument, codes);
@@ -21,7 +31,8 @@ pub(super) fn again(payment: &Payment, held: Held, codes: &Table) -> Option<Pres
         channel: held.named,
         amount: Some(last.amount),
         duplicate_reason: String::new(),
-        again: true,
+        again: false,
+        owes_pin: false,
         reply: None,
     })
 }

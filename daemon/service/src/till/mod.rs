@@ -16,6 +16,8 @@ mod failover;
 pub(crate) mod history;
 pub(crate) mod notices;
 mod pace;
+mod pads;
+mod pin;
 mod printer;
 mod request;
 mod routes;
@@ -106,6 +108,8 @@ pub(crate) struct Presentation {
     pub duplicate_reason: String,
     /// A channel did not take it: it goes to the next one.
     pub again: bool,
+    /// Its PIN was wrong: it is asked for once more.
+    pub owes_pin: bool,
     pub reply: Option<oneshot::Sender<Result<(), TillError>>>,
 }
 
@@ -243,6 +247,8 @@ pub struct Handle {
     /// Recovery data.
     pub sealing: Sealing,
     pub(crate) readers: Arc<devices::Readers>,
+    /// PIN pads.
+    pub(crate) pads: Arc<pads::Pads>,
     /// Device statistics.
     pub(crate) statistics: Arc<Statistics>,
     /// Cards presented for something else than a payment.
@@ -288,6 +294,7 @@ impl Handle {
             amount,
             duplicate_reason,
             again: false,
+            owes_pin: false,
             reply: Some(reply),
         };
         self.messages

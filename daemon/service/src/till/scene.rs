@@ -5,6 +5,8 @@ use till_core::{AttemptState, Payment, PaymentState};
 use till_plugin::driver::{ShowContent, Signal, Spoken, Stage, StageContent};
 use till_plugin::{Extra, Money};
 
+use super::view::PaymentView;
+
 /// An amount to be paid is worth saying for so long, ms.
 const SOON: u32 = 8_000;
 /// A result for so long.
@@ -34,8 +36,9 @@ pub(super) const fn staff(language: Language) -> &'static str {
 }
 
 /// The scene of a payment as it stands.
-pub(super) fn of(p: &Payment, show_code: Option<&str>, language: Language) -> Scene {
-    let scene = as_real(p, show_code, language);
+pub(super) fn of(view: &PaymentView, language: Language) -> Scene {
+    let p = &view.payment;
+    let scene = as_real(view, language);
     if !p.training {
         return scene;
     }
@@ -45,7 +48,8 @@ pub(super) fn of(p: &Payment, show_code: Option<&str>, language: Language) -> Sc
     Scene { ends: scene.ends, ..quiet(show, Signal::Off) }
 }
 
-fn as_real(p: &Payment, show_code: Option<&str>, language: Language) -> Scene {
+fn as_real(view: &PaymentView, language: Language) -> Scene {
+    let p = &view.payment;
     let owed = p.remaining();
     match p.state {
         PaymentState::Draft => quiet(stage(Stage::Total, p.amount), Signal::Off),
@@ -60,8 +64,10 @@ fn as_real(p: &Payment, show_code: Option<&str>, language: Language) -> Scene {
                 ..told(Stage::Due, owed, format!("due/{}/{}", p.id, owed.minor()), SOON)
             },
         },
-        PaymentState::Tendering => match show_code {
-            Some(code) => quiet(ShowContent::Qr { data: code.to_owned(), amount: owed }, Signal::Ready),
+        PaymentState::Tendering => match &view.show_code {
+            Some(code) => quiet(ShowContent::Qr { data: code.clone(), amount: owed }, Signal::Ready),
+            // It is the customer's turn, at the pad.
+            None if view.pad.is_some() => quiet(stage(Stage::Due, owed), Signal::Ready),
             None => quiet(stage(Stage::Due, owed), Signal::Busy),
         },
         PaymentState::Delivering | PaymentState::Returning => {

@@ -17,10 +17,19 @@ pub(super) struct Held {
     pub instrument: Option<Instrument>,
     /// The channel that the operator named for it.
     pub named: Option<String>,
+    /// Its PIN was wrong before: it does not go out without one.
+    pub owes_pin: bool,
     pub request: Option<Request>,
     pub prepared: Option<Prepared>,
     /// Keeps the key of the sealed recovery data until the record that carries it is surely taken in.
     pub pin: Option<Arc<Pin>>,
+}
+
+impl Held {
+    /// Whether its request carries a PIN block.
+    pub(super) fn had_pin(&self) -> bool {
+        matches!(&self.request, Some(Request::Tender(tender)) if tender.pin_block.is_some())
+    }
 }
 
 /// The instruments of running attempts.
@@ -34,8 +43,9 @@ impl Vault {
         attempt: u32,
         instrument: Instrument,
         named: Option<String>,
+        owes_pin: bool,
     ) {
-        let held = Held { instrument: Some(instrument), named, ..Held::default() };
+        let held = Held { instrument: Some(instrument), named, owes_pin, ..Held::default() };
         self.lock().insert((payment, attempt), held);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use till_core::{Payment, PaymentId};
+use till_core::{AttemptState, Payment, PaymentId};
 use tokio::sync::mpsc;
 
 use super::Change;
@@ -21,6 +21,8 @@ pub struct PaymentView {
     pub printed: bool,
     /// Code to show to the customer.
     pub show_code: Option<String>,
+    /// The customer types a PIN into this device.
+    pub pad: Option<String>,
 }
 
 /// A device as published.
@@ -114,7 +116,10 @@ impl Published {
         let old = inner.payments.get(&payment.id).map_or("", |v| v.payment.state.as_str());
         let kept_code = || inner.payments.get(&payment.id).and_then(|v| v.show_code.clone());
         let show_code = if payment.open_attempt().is_some() { show_code.or_else(kept_code) } else { None };
-        let view = Arc::new(PaymentView { payment: payment.clone(), printed, show_code });
+        // Before the request has left, and no longer.
+        let created = payment.open_attempt().is_some_and(|a| a.state == AttemptState::Created);
+        let pad = inner.payments.get(&payment.id).and_then(|v| v.pad.clone()).filter(|_| created);
+        let view = Arc::new(PaymentView { payment: payment.clone(), printed, show_code, pad });
         inner.payments.insert(payment.id, view.clone());
         if payment.state.is_final() && !inner.finished.contains(&payment.id) {
             inner.finished.push_back(payment.id);
@@ -126,6 +131,21 @@ impl Published {
         }
         drop(inner);
         self.tell(Change::Payment { old, view });
+    }
+
+    /// Publishes that a payment waits for the PIN that its customer types into a pad, or that it does not any more. Nothing
+    /// durable: no record says it.
+    pub(super) fn entering(&self, payment: PaymentId, pad: Option<&str>) {
+        let view = {
+            let mut inner = self.lock();
+            let Some(before) = inner.payments.get(&payment).filter(|v| v.pad.as_deref() != pad) else {
+                return;
+            };
+            let view = Arc::new(PaymentView { pad: pad.map(Into::into), ..PaymentView::clone(before) });
+            inner.payments.insert(payment, view.clone());
+            view
+        };
+        self.tell(Change::Payment { old: view.payment.state.as_str(), view });
     }
 
     pub(super) fn current(&self, channel: Option<&str>) {

@@ -21,6 +21,7 @@ pub mod answered;
 mod describe;
 mod follow;
 mod outcome;
+pub mod pin;
 mod request;
 #[doc(hidden)]
 pub mod retired;

@@ -39,7 +39,7 @@ pub struct Authorise {
     pub subject: String,
     /// Operator on duty.
     pub operator: Option<String>,
-    /// Enciphered PIN block, where a pad gave one.
+    /// Enciphered PIN block, where a pad gave one ([`pin`](super::pin)).
     #[serde(with = "wire::option")]
     pub pin_block: Option<Sensitive<Vec<u8>>>,
     /// Room for later facts.

@@ -6,6 +6,8 @@ use super::super::money::Fen;
 use super::super::{AcquirerConfig, HostConfig, Terminal as Known};
 use super::terminal::{PAN, Terminal};
 use super::{Acquirer, acquirer};
+use crate::counter::Machine;
+use crate::counter::pinpad::{Hand, Pad};
 
 const START: Fen = Fen::new(100_000_000);
 
@@ -138,6 +140,32 @@ fn pins_are_checked_and_three_wrong_ones_lock_the_card() {
     assert_eq!(pay("000005", pin_block(&pik, "111111", PAN)), "55");
     assert_eq!(pay("000006", pin_block(&pik, "111111", PAN)), "75");
     assert_eq!(pay("000007", pin_block(&pik, "123456", PAN)), "75");
+}
+
+#[test]
+fn a_block_of_a_pad_is_read_under_the_key_that_its_serial_number_names_and_once() {
+    let acquirer = acquirer();
+    let mut terminal = Terminal::signed_in(acquirer.addr());
+    let mut pay = |trace: &str, (ksn, block): (&[u8], &[u8])| {
+        let mut sale = terminal.sale(trace, "000000000100");
+        sale.set(22, "021").set(26, "06").set(52, block).set(53, "2600000000000000").set(62, ksn);
+        terminal.pay(&sale).text(39).to_owned()
+    };
+    let mut pad = Pad::default();
+    let mut typed = |pin: &str| {
+        pad.hand(Hand::Types(pin.into()));
+        let answer =
+            String::from_utf8(pad.receive(format!("pin 1 0 pin 1 1.00 {PAN}\n").as_bytes())).unwrap();
+        let words: Vec<&str> = answer.trim_end().split(' ').collect();
+        (hex::decode(words[2]).unwrap(), hex::decode(words[3]).unwrap())
+    };
+    let right = typed("123456");
+    assert_eq!(pay("000002", (&right.0, &right.1)), "00");
+    assert_eq!(pay("000003", (&right.0, &right.1)), "99", "a key is used once");
+    let wrong = typed("111111");
+    assert_eq!(pay("000004", (&wrong.0, &wrong.1)), "55");
+    let another = typed("123456");
+    assert_eq!(pay("000005", (b"\xFF\xFF\x98\x76\x54\x32\x10\xE0\x00\x77", &another.1)), "99");
 }
 
 #[test]

@@ -53,6 +53,7 @@ impl Actor {
                 }
                 if let Some(payment) = ended {
                     self.note_failover(payment);
+                    self.note_wrong_pin(payment);
                 }
                 let (till, published) = (self.parts.shell.till(), &self.published);
                 match owed {

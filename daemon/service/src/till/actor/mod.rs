@@ -17,7 +17,7 @@ use crate::till::effects::Effects;
 use crate::till::settlement;
 use crate::till::shredding::Shredding;
 use crate::till::standing::Standings;
-use crate::till::vault::Vault;
+use crate::till::vault::{Held, Vault};
 use crate::till::view::Published;
 use crate::till::{Change, Handle, Message, Presentation, Routes, Statistics, TillError};
 
@@ -119,6 +119,7 @@ pub fn start(parts: Parts) -> Started {
         routes: routes.clone(),
         sealing: parts.sealing.clone(),
         readers: readers.clone(),
+        pads: Arc::default(),
         cards: Arc::default(),
         statistics,
     };
@@ -265,6 +266,18 @@ impl Actor {
             && till_core::routing::failover(payment, &self.context()).is_some()
         {
             self.again.extend(crate::till::failover::again(payment, held, &self.parts.codes));
+        }
+    }
+
+    /// A PIN that was wrong is asked for again with the same card, under new numbers, a few times.
+    fn note_wrong_pin(&mut self, id: PaymentId) {
+        let Some(payment) = self.parts.shell.till().payment(id) else { return };
+        let Some(last) = payment.attempts.last() else { return };
+        let Some(held) = self.vault.get(id, last.ids.attempt).filter(Held::had_pin) else { return };
+        let description = self.routes.get(&last.channel).and_then(|view| view.description);
+        let wrong = |code: &str| description.as_ref().is_some_and(|d| crate::till::pin::is_wrong(d, code));
+        if till_core::wrong_pin::asks_again(payment, wrong) {
+            self.again.extend(crate::till::failover::with_pin(payment, held, &self.parts.codes));
         }
     }
 

@@ -91,7 +91,7 @@ impl Actor {
             _ => None,
         };
         if let Some(attempt) = attempt {
-            self.vault.put(p.payment, attempt, p.instrument.clone(), p.channel.clone());
+            self.vault.put(p.payment, attempt, p.instrument.clone(), p.channel.clone(), p.owes_pin);
         }
         let result = self.commit(next).await;
         if let (Err(_), Some(attempt)) = (&result, attempt) {

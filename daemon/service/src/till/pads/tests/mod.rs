@@ -1,0 +1,4 @@
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+mod desk;
+mod time;
