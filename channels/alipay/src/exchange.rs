@@ -19,8 +19,9 @@ use crate::sign::AppKey;
 /// Kept back from every call's deadline, so that the answer reaches the daemon before it gives the call up.
 const MARGIN: Duration = Duration::from_millis(250);
 
-/// A certificate is fetched at most this often: a wrong number must not become a flood.
-const FETCH_PAUSE_MS: u64 = 60_000;
+/// A certificate is fetched at most this often: a wrong number must not become a flood, and one fetch that was lost must not last longer
+/// than the questions about a payment do.
+const FETCH_PAUSE_MS: u64 = 10_000;
 
 /// The least time a fetch is worth starting with, and the longest it may hold up the call whose answer needs it.
 const FETCH_LEAST: Duration = Duration::from_millis(500);

@@ -297,7 +297,18 @@ pub fn cancel(codes: &Codes, answered: &Answered, order: &str) -> UndoOutcome {
 /// Reads the answer to `alipay.trade.close`: whether the trade is closed now.
 pub fn close(codes: &Codes, answered: &Answered, order: &str) -> bool {
     let Ok(node) = node(answered) else { return false };
-    action(codes, Operation::Close, answered, node) == Action::Closed && names_order(node, order).is_ok()
+    // A node's name is not signed: another answer about this order must not pass for this one.
+    let others = [
+        &node.trade_status,
+        &node.qr_code,
+        &node.action,
+        &node.retry_flag,
+        &node.fund_change,
+        &node.refund_status,
+    ];
+    others.iter().all(|field| field.is_none())
+        && action(codes, Operation::Close, answered, node) == Action::Closed
+        && names_order(node, order).is_ok()
 }
 
 /// Reads the answer to `alipay.trade.refund`.

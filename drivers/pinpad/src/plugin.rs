@@ -86,8 +86,9 @@ impl Driver for Pinpad {
 
     fn disable(&mut self) -> Result<(), PluginError> {
         if let Some(cancel) = self.wire.cancel() {
-            self.host.write(&cancel, WRITE)?;
+            // Ended first: a pad that cannot be told anything owes its end all the same.
             self.take(Outcome::None);
+            self.host.write(&cancel, WRITE)?;
         }
         Ok(())
     }

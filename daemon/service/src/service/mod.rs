@@ -170,7 +170,12 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     .await
     .map_err(|e| ServiceError::Bus(e.to_string()))?;
     let gone = crate::bus::gone::Gone::listen(&connection).await;
-    let gone = gone.map_err(|e| ServiceError::Bus(e.to_string()))?;
+    let gone = async {
+        match gone {
+            Ok(gone) => gone.wait().await,
+            Err(e) => format!("the bus is gone: {e}"),
+        }
+    };
     notify::ready(&format!("{} devices, {} channels", config.devices.len(), config.channels.len()));
     tracing::info!(terminal = config.terminal, "ready");
     watchdog::start(&handle, &connection);
@@ -178,7 +183,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let why = tokio::select! {
         stop = wait_for_stop() => stop.map(|()| None)?,
         Ok(error) = is_poisoned => end_poisoned(&handle, &connection, &error).await,
-        why = gone.wait() => Some(why),
+        why = gone => Some(why),
     };
     if let Some(why) = &why {
         tracing::error!("{why}; tilld ends in order, to be started again");

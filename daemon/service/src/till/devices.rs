@@ -472,7 +472,9 @@ impl Follower {
                 };
                 let _stopping = self.handle.messages.send(Message::Present(Box::new(presentation))).await;
             }
-            DriverEvent::ReadFailed(failure) => {
+            DriverEvent::ReadFailed(mut failure) => {
+                // Its own words: they go to the log and the bus, and of a PIN pad to the journal.
+                failure.text = till_hosts::redact(&failure.text, 200);
                 tracing::info!(
                     DEVICE = self.view.id,
                     reason = failure.reason,

@@ -32,7 +32,8 @@ fn same(payment: &Payment, held: Held, codes: &Table) -> Option<Presentation> {
         amount: Some(last.amount),
         duplicate_reason: String::new(),
         again: false,
-        owes_pin: false,
+        // Elsewhere too: what is owed to one acquirer is not let go by another one that asks for less.
+        owes_pin: held.owes_pin,
         reply: None,
     })
 }

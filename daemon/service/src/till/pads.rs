@@ -102,9 +102,9 @@ impl<D: Device> Pads<D> {
         self.change(|desk| desk.stop(payment));
     }
 
-    /// Whether a PIN could be asked for.
+    /// Whether PINs are asked for here.
     pub(super) fn any(&self) -> bool {
-        self.desk().has_pad()
+        self.desk().ever_had()
     }
 
     /// Asks a pad for a PIN and waits for its one answer. `asking` hears which pad it is; `wanted` is asked last of all

@@ -100,6 +100,18 @@ fn refusal(why: NoPin) -> Option<Decline> {
     Some(Decline { class, code: code.into(), text, text_zh: zh.into(), next: NextStep::OtherMethod })
 }
 
+/// The card's PIN was wrong, and this channel takes none: nothing goes out without it.
+fn owed_elsewhere() -> Decline {
+    Decline {
+        class: DeclineClass::Customer,
+        code: "pin-owed".into(),
+        text: "the PIN was wrong, and this channel takes no PIN: present the card again, or pay another way"
+            .into(),
+        text_zh: "密码错误，此通道不支持输入密码，请重新出示卡片或换其他方式付款".into(),
+        next: NextStep::OtherMethod,
+    }
+}
+
 impl Effects {
     /// Lets the channel prepare a request, and asks a pad for the PIN in between if the channel says that the card owes it.
     /// `owed`: it was asked for before and was wrong; without a pad there is no way then.
@@ -112,6 +124,9 @@ impl Effects {
     ) -> Result<Result<Prepared, Decline>, HostError> {
         let host = client.instance().status().host;
         let key = host.and_then(|host| key(&host.channel()?.extra));
+        if owed && key.is_none() {
+            return Ok(Err(owed_elsewhere()));
+        }
         let (Some(key), Request::Tender(tender)) = (key, &mut *request) else {
             return ask_to_prepare(client, request).await;
         };

@@ -96,17 +96,20 @@ impl<D> Pad<D> {
 pub(super) struct Desk<D> {
     pads: BTreeMap<String, Pad<D>>,
     turns: u64,
+    /// There was one since the start.
+    ever: bool,
 }
 
 impl<D> Default for Desk<D> {
     fn default() -> Self {
-        Self { pads: BTreeMap::new(), turns: 0 }
+        Self { pads: BTreeMap::new(), turns: 0, ever: false }
     }
 }
 
 impl<D: Clone> Desk<D> {
     /// A pad takes calls. One that was there before is another process now and owes nothing.
     pub(super) fn up(&mut self, id: &str, device: D) {
+        self.ever = true;
         self.pads.insert(id.to_owned(), Pad { device, works: true, cut_off: false, owes: None, open: None });
     }
 
@@ -127,6 +130,11 @@ impl<D: Clone> Desk<D> {
     /// Whether one could be asked, now or in a moment.
     pub(super) fn has_pad(&self) -> bool {
         self.pads.values().any(|pad| pad.works && !pad.cut_off)
+    }
+
+    /// Whether this till has a pad, be it unplugged now: pulling its cable is no way around a PIN.
+    pub(super) fn ever_had(&self) -> bool {
+        self.ever
     }
 
     /// Takes a free pad for a payment.
@@ -202,6 +210,11 @@ impl<D: Clone> Desk<D> {
 
     /// Some device read something: whether that is nobody's, because a PIN is being entered. A pad that reads then is none.
     pub(super) fn read(&mut self, id: &str) -> Read {
+        // What a pad reads while it owes an end, or once it was cut off, is no more a card than what it read while it was asked.
+        if let Some(pad) = self.pads.get_mut(id).filter(|pad| pad.cut_off || pad.owes.is_some()) {
+            pad.cut_off = true;
+            return Read::FromThePad;
+        }
         if !self.pads.values().any(|pad| pad.open.is_some()) {
             return Read::Passes;
         }

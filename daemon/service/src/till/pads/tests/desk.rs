@@ -137,6 +137,7 @@ fn c10_what_is_read_during_pin_entry_is_nobodys_and_a_pad_that_reads_is_none() {
     assert_eq!(desk.read("pad"), Read::FromThePad);
     assert_eq!(why(&mut turn), NoPin::Digits);
     assert_eq!(desk.read("scanner"), Read::Passes, "over");
+    assert_eq!(desk.read("pad"), Read::FromThePad, "what is typed into it later is no card either");
     desk.said("pad", Some(block(1)), vec![]);
     desk.works("pad", true);
     assert_eq!(desk.take(HERS).err(), Some(NoPin::NoPad), "cut off, whatever it says");
@@ -148,7 +149,7 @@ fn c10_what_is_read_during_pin_entry_is_nobodys_and_a_pad_that_reads_is_none() {
 fn a_pad_that_says_it_does_not_work_is_not_asked() {
     let mut desk = desk();
     desk.works("pad", false);
-    assert!(!desk.has_pad());
+    assert!(!desk.has_pad() && desk.ever_had(), "a pad that is away is no way around a PIN");
     assert_eq!(desk.take(HERS).err(), Some(NoPin::NoPad));
     desk.works("pad", true);
     assert!(desk.has_pad() && desk.take(HERS).is_ok());
