@@ -332,6 +332,30 @@ fn the_undo_rule_is_for_ever_with_growing_pauses_and_at_once_behind_the_last_que
     assert!(undo.pause_max_ms > undo.pause_ms);
 }
 
+/// Which call a node answers is not signed: an answer to another call about the same order, brought again under the name of a close,
+/// would leave a code that can still be paid.
+#[test]
+fn another_answer_about_the_order_does_not_pass_for_a_close() {
+    let about =
+        |more: &str| format!("{{\"code\":\"10000\",\"msg\":\"Success\",\"out_trade_no\":\"{ORDER}\"{more}}}");
+    let code = about(",\"qr_code\":\"https:\\/\\/qr.alipay.com\\/bax00001\"");
+    for other in [code.clone(), about(",\"trade_status\":\"WAIT_BUYER_PAY\"")] {
+        let gateway = Gateway::answering([
+            ("alipay_trade_precreate_response", code.clone()),
+            ("alipay_trade_close_response", other),
+            (CANCEL, about(",\"retry_flag\":\"N\",\"action\":\"close\"")),
+        ]);
+        let (_, mut channel) = open(&gateway.url);
+        let request = sale(Instrument::ShowCode);
+        unknown(pay(&mut channel, &request));
+        let original = follow_up(&mut channel, &request);
+        let undone = UndoOutcome::Undone { money_moved: false, reference: None };
+        assert_eq!(channel.undo(&original, UndoReason::Abandoned), undone);
+        let methods: Vec<String> = (0..3).map(|_| gateway.seen().method().to_owned()).collect();
+        assert_eq!(methods, ["alipay.trade.precreate", "alipay.trade.close", "alipay.trade.cancel"]);
+    }
+}
+
 #[test]
 fn a_shown_code_is_closed_and_cancelled_if_it_does_not_close() {
     let code = format!(
