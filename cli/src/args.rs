@@ -268,7 +268,7 @@ pub struct Pay {
     #[arg(long, requires = "key")]
     pub more: bool,
     /// The same amount with the same instrument is another purchase: why.
-    #[arg(long, value_name = "WHY", requires = "code")]
+    #[arg(long, value_name = "WHY", conflicts_with_all = ["cash", "show_code"])]
     pub duplicate_reason: Option<String>,
     /// Print the payment's id and leave it open at the till.
     #[arg(long)]

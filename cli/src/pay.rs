@@ -213,6 +213,10 @@ impl Run<'_> {
                     return Ok(());
                 }
             }
+        } else if let Some(why) = &args.duplicate_reason {
+            options.clear();
+            options.insert("duplicate-reason", why.as_str().into());
+            self.payment.next_tender(order.amount.minor() - self.paid_before, options).await
         } else {
             return Ok(());
         };

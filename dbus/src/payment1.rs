@@ -104,6 +104,8 @@ pub trait Payment1 {
     fn cancel(&self, options: Options<'_>) -> Result<(), Error>;
 
     /// What a reader reads next pays this much of what remains. Kept in memory only. Errors: InvalidArgs, NotFound.
+    /// Options: duplicate-reason (s): why the same amount with the same card is another purchase, after InputRefused said
+    /// possible-duplicate.
     fn next_tender(&self, amount: i64, options: Options<'_>) -> Result<(), Error>;
 
     /// Gives an attempt up whose outcome nobody knows, so that another can begin: from now on it may only end undone or

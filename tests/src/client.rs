@@ -233,6 +233,12 @@ impl PaymentClient {
         self.proxy().await?.call("PayCash", &(tendered, Options::new())).await
     }
 
+    /// What a reader reads next pays this much, and is no duplicate because of this.
+    pub async fn another_purchase(&self, amount: i64, why: &str) -> zbus::Result<()> {
+        let options = Options::from([("duplicate-reason", why.into())]);
+        self.proxy().await?.call("NextTender", &(amount, options)).await
+    }
+
     /// Shows a code of a channel; waits until it is there to be scanned, and gives the order that it is for.
     pub async fn show_code(&self, channel: &str) -> zbus::Result<String> {
         let options = Options::from([("channel", channel.into())]);

@@ -144,6 +144,26 @@ async fn polkit_adds_what_its_rules_grant_and_a_person_is_asked_only_where_the_c
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_polkit_that_the_integrator_does_not_want_is_not_asked_whatever_it_would_grant() {
+    if not_root() {
+        return;
+    }
+    let extra_config = "\n[access]\npolkit = false\n".into();
+    let rig = Rig::start(RigOptions { extra_config, ..RigOptions::default() }).await.unwrap();
+    let polkit = Polkit::start(rig.bus.address()).await.unwrap();
+    for action in ["org.tilld.view", "org.tilld.sell", "org.tilld.open-drawer"] {
+        polkit.say(action, Said::Yes);
+    }
+    let orders = [Order::Managed, state(), terminal("OpenPayment"), terminal("OpenDrawer")];
+    for (order, answer) in has_a_stranger(&rig, &orders).await.unwrap() {
+        assert_eq!(name(&answer), "NotAuthorized", "{order:?}");
+        assert!(answer.contains("access.") && !answer.contains("polkit rule"), "the fix: {answer}");
+    }
+    assert_eq!(polkit.asked(), []);
+    assert!(rig.client().await.unwrap().all_payments().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_polkit_that_never_answers_costs_a_bounded_time_and_no_sale() {
     if not_root() {
         return;

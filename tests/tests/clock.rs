@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use till_core::batch::BusinessDate;
+use till_dbus::events::{Change, Event};
 use till_dbus::{Error, Options, Settlement1Proxy, Terminal1Proxy};
 use till_evidence::Identity;
 use till_simulators::faults::{Fault, Rule};
@@ -270,7 +271,7 @@ async fn c22_a_message_with_an_end_waits_until_somebody_keeps_the_clock() {
     let config = format!("\n[maintenance]\npublic-key = \"{}\"\n", key.display());
     let (clocks, rig, client) = till_with(&config).await;
     let terminal = Terminal1Proxy::new(client.connection()).await.unwrap();
-    let message = "issue = 7\nvalid-until = \"2035-01-01T00:00:00Z\"\n";
+    let message = "issue = 7\nvalid-until = \"2035-01-01T00:00:00Z\"\n\n[[window]]\nchannels = [\"bankcard\"]\nfrom = \"2090-01-01T00:00:00Z\"\nuntil = \"2090-01-02T00:00:00Z\"\n";
     let signature = STANDARD.encode(identity.sign(message.as_bytes()));
     let deliver = || terminal.deliver_maintenance(message, &signature, Options::new());
     clocks.kept(false);
@@ -281,6 +282,22 @@ async fn c22_a_message_with_an_end_waits_until_somebody_keeps_the_clock() {
     assert!(matches!(deliver().await, Err(Error::Outdated(_))));
     clocks.wall(0);
     assert_eq!(deliver().await.unwrap(), 7);
+    // Brought once more while it is in force: nothing new, whatever the clock says, and nobody is alarmed.
+    let watch = Watch::new(rig.bus.address()).await.unwrap();
+    clocks.wall(YEARS);
+    assert_eq!(deliver().await.unwrap(), 7);
+    clocks.kept(false);
+    assert_eq!(deliver().await.unwrap(), 7);
+    clocks.kept(true);
+    terminal.withdraw_maintenance("signed", Options::new()).await.unwrap();
+    assert!(matches!(deliver().await, Err(Error::Outdated(_))));
+    let told = |seen: &[Event]| {
+        seen.iter()
+            .filter(|e| matches!(&e.change, Change::Alarm { code, .. } if code == "maintenance-message"))
+            .count()
+    };
+    watch.wait("the alarm of the last one", |seen| (told(seen) > 0).then_some(())).await.unwrap();
+    assert_eq!(watch.look(told), 1);
     drop(rig);
 }
 

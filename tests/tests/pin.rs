@@ -197,6 +197,36 @@ async fn a_wrong_pin_is_asked_for_again_under_a_new_trace_and_not_for_ever() {
     assert_eq!(books.card, 2_500);
 }
 
+/// The operator says once why it is no duplicate: neither the swipe is refused then, nor what follows a wrong PIN.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_equal_purchase_of_the_same_card_goes_on_after_a_wrong_pin() {
+    let till = stand().await;
+    let watch = Watch::new(till.rig.bus.address()).await.unwrap();
+    let first = till.swiped(2_500, TRACKS).await;
+    first.wait(&["paid"]).await.unwrap();
+    let second = till.swiped(2_500, TRACKS).await;
+    let (reason, ..) = watch.refusal(0).await.unwrap();
+    assert_eq!((reason.as_str(), second.state().await.unwrap().as_str()), ("possible-duplicate", "ready"));
+    assert_eq!(sales(&till.rig.acquirer), 1, "nothing was sent");
+
+    till.pad.touch(|pad| {
+        pad.hand(Hand::Types("111111".into()));
+        pad.then(Hand::Types(PIN.into()));
+    });
+    second.another_purchase(2_500, "a second coffee").await.unwrap();
+    till.rig.reader.swipe(&again(TRACKS)).unwrap();
+    second.wait(&["paid"]).await.unwrap();
+    assert_eq!(till.codes(&second).await, ["55", ""]);
+    let books = till.rig.at_rest(&till.client).await.unwrap();
+    assert_eq!(books.card, 5_000);
+
+    // Said for one card of one payment: the next one is asked about again.
+    let third = till.swiped(2_500, TRACKS).await;
+    watch.refusal(1).await.unwrap();
+    assert_eq!(third.state().await.unwrap(), "ready");
+    assert_eq!(sales(&till.rig.acquirer), 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_who_gives_up_or_does_nothing_pays_another_way() {
     let till = stand().await;

@@ -90,7 +90,8 @@ impl Wire {
         if !(1_000..=LONGEST_WAIT_MS).contains(&request.timeout_ms) {
             return Err(BadRequest::Time);
         }
-        self.numbers += 1;
+        // No number of a process before this one: its late answer would be taken for this one's.
+        self.numbers = (self.numbers + 1).max(now);
         let id = self.numbers;
         let until = now + u64::from(request.timeout_ms) + GRACE_MS;
         self.open = Some(Open { id, format: request.format, until });

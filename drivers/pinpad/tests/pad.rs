@@ -206,6 +206,19 @@ fn nothing_of_the_account_is_ever_said() {
     assert!(!said.contains(&PAN[6..12]) && !said.contains("0005"), "{said}");
 }
 
+#[test]
+fn a_late_answer_to_a_process_before_this_one_is_nobodys() {
+    let line =
+        |wire: &mut Wire, now| String::from_utf8(wire.ask(now, &request(0)).unwrap().to_vec()).unwrap();
+    let id = |line: &str| line.split(' ').nth(1).unwrap().to_owned();
+    let before = id(&line(&mut Wire::default(), 70_000));
+    let mut wire = Wire::default();
+    assert_ne!(id(&line(&mut wire, 71_000)), before);
+    let late = format!("block {before} FFFF9876543210E00001 1B9C1845EB993A7A\n");
+    wire.push(late.as_bytes(), |outcome| panic!("{outcome:?}"));
+    assert!(wire.waits() && wire.noise == 1);
+}
+
 proptest! {
     #[test]
     fn whatever_a_pad_says_a_request_ends_at_most_once(bytes in prop::collection::vec(any::<u8>(), 0..600),

@@ -239,7 +239,8 @@ impl Payment1 {
         #[zbus(connection)] connection: &zbus::Connection,
     ) -> Result<(), Error> {
         self.world.access.check(connection, &header).await?;
-        options::only(&options, &[])?;
+        options::only(&options, &["duplicate-reason"])?;
+        let duplicate_reason = options::text(&options, "duplicate-reason", 128)?.unwrap_or_default();
         let p = self.view()?.payment.clone();
         let amount = Money::new(amount, p.amount.currency());
         if !amount.is_positive() || amount.minor() > p.remaining().minor() {
@@ -248,7 +249,7 @@ impl Payment1 {
                 p.remaining()
             )));
         }
-        self.world.handle.next_tender(self.id, amount);
+        self.world.handle.next_tender(self.id, NextTender { amount, duplicate_reason });
         Ok(())
     }
 

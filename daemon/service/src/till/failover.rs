@@ -30,7 +30,7 @@ fn same(payment: &Payment, held: Held, codes: &Table) -> Option<Presentation> {
         family: (!known).then(|| last.family.to_string()),
         channel: held.named,
         amount: Some(last.amount),
-        duplicate_reason: String::new(),
+        duplicate_reason: held.duplicate_reason,
         again: false,
         // Elsewhere too: what is owed to one acquirer is not let go by another one that asks for less.
         owes_pin: held.owes_pin,

@@ -126,6 +126,15 @@ pub struct Said {
     pub duplicate_reason: String,
 }
 
+/// What an operator says of the next thing that a reader reads.
+#[derive(Clone, Debug)]
+pub(crate) struct NextTender {
+    /// How much of what is owed it pays.
+    pub amount: Money,
+    /// Why this is no duplicate though it looks like one; empty: nobody said.
+    pub duplicate_reason: String,
+}
+
 /// What clients are told, in this order.
 #[derive(Clone, Debug)]
 pub enum Change {
@@ -253,8 +262,8 @@ pub struct Handle {
     pub(crate) statistics: Arc<Statistics>,
     /// Cards presented for something else than a payment.
     pub(crate) cards: Arc<cards::Cards>,
-    /// How much the next thing pays that a reader reads for a payment. Nothing durable: lost, it is asked for again.
-    pub(crate) tenders: Arc<Mutex<HashMap<PaymentId, Money>>>,
+    /// What was said of the next thing that a reader reads for a payment. Nothing durable: lost, it is asked for again.
+    pub(crate) tenders: Arc<Mutex<HashMap<PaymentId, NextTender>>>,
 }
 
 impl Handle {
@@ -304,15 +313,15 @@ impl Handle {
         answer.await.map_err(|_| TillError::Stopping)?
     }
 
-    /// The next thing that a reader reads for this payment pays this much of what remains.
-    pub(crate) fn next_tender(&self, payment: PaymentId, amount: Money) {
+    /// What the operator says of the next thing that a reader reads for this payment.
+    pub(crate) fn next_tender(&self, payment: PaymentId, said: NextTender) {
         let mut tenders = self.tenders.lock().unwrap_or_else(PoisonError::into_inner);
         // One customer stands at the till.
         tenders.clear();
-        tenders.insert(payment, amount);
+        tenders.insert(payment, said);
     }
 
-    pub(crate) fn take_tender(&self, payment: PaymentId) -> Option<Money> {
+    pub(crate) fn take_tender(&self, payment: PaymentId) -> Option<NextTender> {
         self.tenders.lock().unwrap_or_else(PoisonError::into_inner).remove(&payment)
     }
 

@@ -29,6 +29,8 @@ pub(crate) trait Device: Clone + Send {
     fn enter(&self, request: &PinRequest) -> impl Future<Output = Result<(), HostError>> + Send;
     /// Nobody waits for it any more.
     fn stop(&self) -> impl Future<Output = Result<(), HostError>> + Send;
+    /// Gives it a new process.
+    fn renew(&self);
 }
 
 impl Device for DriverClient {
@@ -38,6 +40,10 @@ impl Device for DriverClient {
 
     fn stop(&self) -> impl Future<Output = Result<(), HostError>> + Send {
         self.stop_pin(CALL)
+    }
+
+    fn renew(&self) {
+        self.instance().restart();
     }
 }
 
@@ -127,6 +133,9 @@ impl<D: Device> Pads<D> {
         if let Err(e) = device.enter(request).await {
             let surely = e.nothing_happened() || matches!(e, HostError::Refused { .. });
             self.change(|desk| desk.refused(number, surely));
+            if !surely && let Err(e) = device.stop().await {
+                tracing::warn!(DEVICE = id, "the PIN pad cannot be told to stop: {e}");
+            }
             let gone = matches!(e, HostError::Died { .. } | HostError::NotRunning { .. });
             let why = if gone { NoPin::Gone } else { NoPin::Fault(e.to_string()) };
             // It may have been over before.
@@ -149,7 +158,8 @@ impl<D: Device> Pads<D> {
         ended
     }
 
-    /// A free pad; one that still owes the end of an earlier request is waited for a moment.
+    /// A free pad; one that still owes the end of an earlier request is waited for a moment. Who does not say it then, long told
+    /// to stop, never will: it begins anew, and the next request finds it free.
     async fn turn(&self, payment: PaymentId) -> Result<Turn<D>, NoPin> {
         let mut changed = self.changed.subscribe();
         let free = async {
@@ -166,6 +176,17 @@ impl<D: Device> Pads<D> {
                 }
             }
         };
-        tokio::time::timeout(FREE, free).await.unwrap_or(Err(NoPin::Busy))
+        if let Ok(turn) = tokio::time::timeout(FREE, free).await {
+            return turn;
+        }
+        let debtors = self.desk().debtors();
+        for (id, device) in debtors {
+            tracing::warn!(
+                DEVICE = id,
+                "the PIN pad does not end a request that was given up: its driver is started anew"
+            );
+            device.renew();
+        }
+        Err(NoPin::Busy)
     }
 }

@@ -9,6 +9,7 @@ use till_journal::keyring::Pin;
 use till_plugin::channel::Prepared;
 use till_plugin::{Instrument, Money};
 
+use super::Presentation;
 use super::request::Request;
 
 /// An instrument, the request that is made from it, and what its channel prepared. Some legs need no instrument.
@@ -19,6 +20,8 @@ pub(super) struct Held {
     pub named: Option<String>,
     /// Its PIN was wrong before: it does not go out without one.
     pub owes_pin: bool,
+    /// What the operator said: why it is no duplicate though it looks like one.
+    pub duplicate_reason: String,
     pub request: Option<Request>,
     pub prepared: Option<Prepared>,
     /// Keeps the key of the sealed recovery data until the record that carries it is surely taken in.
@@ -37,16 +40,15 @@ impl Held {
 pub(super) struct Vault(Mutex<HashMap<(PaymentId, u32), Held>>);
 
 impl Vault {
-    pub(super) fn put(
-        &self,
-        payment: PaymentId,
-        attempt: u32,
-        instrument: Instrument,
-        named: Option<String>,
-        owes_pin: bool,
-    ) {
-        let held = Held { instrument: Some(instrument), named, owes_pin, ..Held::default() };
-        self.lock().insert((payment, attempt), held);
+    pub(super) fn put(&self, attempt: u32, presented: &Presentation, duplicate_reason: String) {
+        let held = Held {
+            instrument: Some(presented.instrument.clone()),
+            named: presented.channel.clone(),
+            owes_pin: presented.owes_pin,
+            duplicate_reason,
+            ..Held::default()
+        };
+        self.lock().insert((presented.payment, attempt), held);
     }
 
     /// The request that goes out, from its preparation to its outcome.

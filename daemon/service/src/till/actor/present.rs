@@ -48,6 +48,10 @@ impl Actor {
             Ok(found) => found,
             Err((refusal, families)) => return (Err(refusal.into()), families),
         };
+        // What a reader reads pays what the operator said it would.
+        let said = p.device.as_ref().and_then(|_| self.effects.handle.take_tender(p.payment));
+        let (amount, why) = said.map(|said| (said.amount, said.duplicate_reason)).unzip();
+        let duplicate_reason = why.unwrap_or_else(|| p.duplicate_reason.clone());
         let presented = Presented {
             family: family.clone(),
             evidence,
@@ -55,11 +59,8 @@ impl Actor {
             token: crate::till::vault::token(&self.parts.token_key, &p.instrument),
             tendered: crate::till::vault::tendered(&p.instrument),
             channel: p.channel.clone(),
-            amount: p.amount.or_else(|| {
-                // What a reader reads pays what the operator said it would.
-                p.device.as_ref().and_then(|_| self.effects.handle.take_tender(p.payment))
-            }),
-            duplicate_reason: p.duplicate_reason.clone(),
+            amount: p.amount.or(amount),
+            duplicate_reason: duplicate_reason.clone(),
         };
         let masked = presented.masked.clone();
         let payment = p.payment;
@@ -91,7 +92,7 @@ impl Actor {
             _ => None,
         };
         if let Some(attempt) = attempt {
-            self.vault.put(p.payment, attempt, p.instrument.clone(), p.channel.clone(), p.owes_pin);
+            self.vault.put(attempt, p, duplicate_reason);
         }
         let result = self.commit(next).await;
         if let (Err(_), Some(attempt)) = (&result, attempt) {

@@ -150,6 +150,12 @@ impl<D: Clone> Desk<D> {
         Ok(Turn { number: self.turns, id: id.clone(), device: pad.device.clone(), end })
     }
 
+    /// Those that owe the end of a request.
+    pub(super) fn debtors(&self) -> Vec<(String, D)> {
+        let owing = self.pads.iter().filter(|(_, pad)| pad.owes.is_some());
+        owing.map(|(id, pad)| (id.clone(), pad.device.clone())).collect()
+    }
+
     fn pad_of(&mut self, turn: u64) -> Option<&mut Pad<D>> {
         self.pads.values_mut().find(|pad| pad.open.as_ref().is_some_and(|open| open.number == turn))
     }

@@ -41,6 +41,10 @@ impl Device for Mute {
         self.note("stop".into());
         Ok(())
     }
+
+    fn renew(&self) {
+        self.note("renew".into());
+    }
 }
 
 fn request() -> PinRequest {
@@ -75,7 +79,7 @@ async fn a_pad_that_says_nothing_is_given_up_told_to_stop_and_asked_again_once_i
     );
     assert_eq!(pad.told(), ["enter CNY 88.00", "stop"]);
     assert_eq!(ask(&pads, HIS).await.unwrap_err(), NoPin::Busy);
-    assert_eq!(pad.told(), Vec::<String>::new(), "its answer to her would be taken for his");
+    assert_eq!(pad.told(), ["renew"], "its answer to her would be taken for his, and it had its time");
     pads.said("pad", Some(Sensitive::new(vec![1; 8])), Vec::new());
     let his = tokio::spawn({
         let pads = pads.clone();
