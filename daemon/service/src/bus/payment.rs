@@ -13,7 +13,7 @@ use super::World;
 use super::describe::{self, Dict};
 use super::errors::Error;
 use super::options::{self, Options};
-use crate::till::{PaymentView, Said};
+use crate::till::{NextTender, PaymentView, Said};
 
 /// One payment.
 pub(super) struct Payment1 {
