@@ -3,6 +3,48 @@
 
 package() { printf '/debs/%s\n' "$(basename "$(find "$debs" -name "$1_*_$arch.deb" | sort -V | tail -n 1)")"; }
 
+# What docs/install.md says, word by word, by a user who may use sudo, on a machine that never had a till.
+documented() {
+    local n=0 lang line doc=$run/doc public secret
+    mkdir "$doc"
+    awk -v doc="$doc" '/^```/ { if (f) { close(f); f = "" } else { f = sprintf("%s/%02d.%s", doc, ++n, substr($0, 4)) } next } f { print > f }' \
+        "$workspace/docs/install.md"
+    secret=$(openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 2>/dev/null)
+    public=$(openssl pkey -pubout <<<"$secret" | sed '/^-/d' | tr -d '\n')
+    inside useradd --create-home --shell /bin/bash --groups sudo integrator
+    inside bash -c 'echo "%sudo ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/all; cp "$@" /home/integrator/' bash \
+        "$(package tilld)" "$(package tillctl)"
+    inside runuser -u integrator -- tee /home/integrator/alipay-private-key.pem <<<"$secret" >/dev/null
+    for block in "$doc"/*; do
+        n=$((n + 1)) lang=${block##*.}
+        # What an integrator puts in the place of dots: Alipay's key, a vendor's.
+        sed -i "s|MII…|$public|; s|RW…|$({ printf Ed; head -c 40 /dev/zero; } | base64 --wrap=0)|" "$block"
+        case $lang in
+        sh) while read -r line; do documented_line "$line"; done <"$block" ;;
+        ini) inside bash -c 'mkdir -p /etc/systemd/system/tilld.service.d; cat >/etc/systemd/system/tilld.service.d/override.conf; systemctl daemon-reload' <"$block" ;;
+        toml)
+            inside tee "/etc/tilld/tilld.toml.d/$n.toml" <"$block" >/dev/null
+            inside systemctl reset-failed tilld
+            documented_line "sudo tilld --check-config && sudo systemctl restart tilld"
+            if grep -q '^trust' "$block"; then
+                expect documented "a rule that no shipped plugin keeps: none is loaded" bash -c 'tillctl plugins | grep -q refused'
+                inside rm "/etc/tilld/tilld.toml.d/$n.toml"
+                documented_line "sudo tilld --check-config && sudo systemctl restart tilld"
+            fi
+            ;;
+        esac
+    done
+    expect documented "the channel has its key" bash -c 'timeout 30 bash -c "until tillctl channels --json >/run/channels && grep -q alipay /run/channels; do sleep 0.2; done" &&
+        cat /run/channels && ! grep -qiE "secret|refused|settings" /run/channels'
+    expect documented "and the key stands nowhere else" bash -c '[ ! -e /home/integrator/alipay-private-key.pem ] && ! runuser -u nobody -- ls /run/credentials/tilld.service'
+    documented_line "sudo apt purge -y tilld tillctl"
+    inside bash -c 'rm -rf /etc/systemd/system/tilld.service.d; systemctl daemon-reload; userdel --remove integrator 2>/dev/null'
+}
+
+documented_line() {
+    expect documented "$1" runuser --login integrator --command "export DEBIAN_FRONTEND=noninteractive; $1" </dev/null
+}
+
 installed() {
     expect installed "dpkg takes the packages" env DEBIAN_FRONTEND=noninteractive dpkg --install --force-unsafe-io \
         "$(package tilld)" "$(package tillctl)" "$(package till-simulators)" "$(package till-plugin-dev)"
@@ -193,6 +235,20 @@ killed() {
         done
         exit 1'
     expect killed "the payment is still there" tillctl show box-1
+    # As shipped it bites after three minutes.
+    inside bash -c 'mkdir -p /run/systemd/system/tilld.service.d
+        printf "[Service]\nWatchdogSec=4\n" >/run/systemd/system/tilld.service.d/watchdog.conf
+        systemctl daemon-reload; systemctl reset-failed tilld; systemctl restart tilld'
+    expect killed "stopped in its tracks, the watchdog ends it, and systemd starts it again" bash -c '
+        before=$(systemctl show -P MainPID tilld)
+        kill -STOP "$before"
+        for i in $(seq 600); do
+            now=$(systemctl show -P MainPID tilld)
+            [ "$now" != 0 ] && [ "$now" != "$before" ] && [ "$(systemctl is-active tilld)" = active ] && break
+            sleep 0.1
+        done
+        [ "$now" != "$before" ] && tillctl show box-1 && journalctl --no-pager -u tilld | grep -i "watchdog timeout"'
+    inside bash -c 'rm -r /run/systemd/system/tilld.service.d; systemctl daemon-reload; systemctl reset-failed tilld; systemctl restart tilld'
 }
 
 trusted() {

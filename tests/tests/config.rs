@@ -68,6 +68,20 @@ fn check_config_names_what_is_wrong_where_and_what_to_do() {
         "{text}"
     );
 
+    // Secrets that the unit's credentials bring are not there for who asks by hand: they are named, and nothing else is let through.
+    let folder = format!("[secrets]\ndir = \"{}/secrets\"\n", rig.dir.display());
+    let (code, text) = changed(&rig, &folder, "");
+    assert!(
+        code == 0 && text.contains("LoadCredentialEncrypted=") && text.contains("alipay-key, tmk"),
+        "{text}"
+    );
+    let without = fs::read_to_string(rig.dir.join("changed.toml"))
+        .unwrap()
+        .replace("tmk = \"tmk\"", "tmk = \"../tmk\"");
+    fs::write(rig.dir.join("changed.toml"), without).unwrap();
+    let (code, text) = check(&rig.dir.join("changed.toml"));
+    assert!(code == 78 && text.contains("without a path"), "{text}");
+
     let (code, text) = changed(&rig, "tmk = \"tmk\"", "tmk = \"lost\"");
     assert!(code == 78 && text.contains("channel bankcard") && text.contains("secrets/lost"), "{text}");
 

@@ -104,6 +104,13 @@ fn check(config: &config::Config) -> ExitCode {
             config.devices.len(),
             config.channels.len()
         );
+        let unseen = service::secrets_of_the_unit(config);
+        if !unseen.is_empty() {
+            println!(
+                "Not looked at, for the unit's LoadCredential= or LoadCredentialEncrypted= brings them at the start: {}.",
+                unseen.join(", ")
+            );
+        }
         return ExitCode::SUCCESS;
     }
     for problem in &problems {

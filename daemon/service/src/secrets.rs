@@ -44,10 +44,10 @@ pub enum SecretError {
 
 /// Reads a secret file; refuses one that others can read.
 pub fn read(dir: Option<&Path>, name: &str) -> Result<Sensitive<Vec<u8>>, SecretError> {
-    let dir = dir.ok_or_else(|| SecretError::NoFolder { name: name.into() })?;
     if name.is_empty() || name.contains('/') || name.starts_with('.') {
         return Err(SecretError::Name { name: name.into() });
     }
+    let dir = dir.ok_or_else(|| SecretError::NoFolder { name: name.into() })?;
     let path = dir.join(name);
     let fail = |detail: String| SecretError::Read { path: path.clone(), detail };
     let meta = fs::metadata(&path).map_err(|e| fail(e.to_string()))?;

@@ -1,13 +1,15 @@
 //! Starts an instance for every configured device and channel. One that cannot be started is shown with its reason and
 //! keeps nobody else from starting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use till_hosts::{Catalog, InstanceSpec, Plugin, Supervisor};
 use till_plugin::Sensitive;
 
 use crate::config::{ChannelConfig, Config, DeviceConfig};
+use crate::merchant::MerchantError;
+use crate::secrets::SecretError;
 use crate::till::{ChannelView, DeviceView};
 
 pub(super) fn start(
@@ -25,7 +27,7 @@ pub(super) fn start(
             continue;
         }
         let started = find(plugin, catalog, &channel.plugin).and_then(|plugin| {
-            let spec = spec(config, &channel.id, plugin, &channel.settings, &channel.secrets)?;
+            let spec = spec(&channel.id, plugin, &channel.settings, secrets(config, &channel.secrets)?);
             supervisor.start(spec).map_err(|e| e.to_string())
         });
         match started {
@@ -45,7 +47,7 @@ pub(super) fn start(
             continue;
         }
         let started = find(plugin, catalog, &device.plugin).and_then(|plugin| {
-            let mut spec = spec(config, &device.id, plugin, &device.settings, &device.secrets)?;
+            let mut spec = spec(&device.id, plugin, &device.settings, secrets(config, &device.secrets)?);
             spec.transport = Some(device.transport.clone());
             supervisor.start(spec).map_err(|e| e.to_string())
         });
@@ -61,7 +63,19 @@ pub(super) fn start(
     }
 }
 
-/// Checks what `start` would start, without starting it.
+/// Names of the secrets that no folder is known for here: the unit brings them.
+pub(super) fn secrets_of_the_unit(config: &Config) -> BTreeSet<String> {
+    if config.secrets_dir.is_some() {
+        return BTreeSet::new();
+    }
+    let channels = config.channels.values().filter(|c| c.enabled);
+    let hashes = channels.clone().filter_map(|c| Some(c.merchant.as_ref()?.password_hash.clone()));
+    let devices = config.devices.values().filter(|d| d.enabled);
+    let given = channels.map(|c| &c.secrets).chain(devices.map(|d| &d.secrets));
+    given.flat_map(|secrets| secrets.values().cloned()).chain(hashes).collect()
+}
+
+/// Checks what `start` would start, without starting it. Secrets that only the unit has are not looked at.
 pub(super) fn problems(config: &Config, catalog: &Catalog) -> Vec<String> {
     let mut problems: Vec<String> = catalog.errors().iter().map(ToString::to_string).collect();
     let mut check = |id: &str, what: &str, checked: Result<(), String>| {
@@ -71,15 +85,18 @@ pub(super) fn problems(config: &Config, catalog: &Catalog) -> Vec<String> {
     };
     for c in config.channels.values().filter(|c| c.enabled) {
         let checked = find(catalog.get(&c.plugin), catalog, &c.plugin)
-            .and_then(|plugin| spec(config, &c.id, plugin, &c.settings, &c.secrets))
+            .and_then(|plugin| Ok(spec(&c.id, plugin, &c.settings, seen(config, &c.secrets)?)))
             .and_then(|spec| spec.check().map_err(|e| e.to_string()));
         check(&c.id, "channel", checked);
-        let merchant = crate::merchant::known(config, c).map(drop).map_err(|e| e.to_string());
+        let merchant = match crate::merchant::known(config, c) {
+            Err(MerchantError::Secret(SecretError::NoFolder { .. })) => Ok(()),
+            known => known.map(drop).map_err(|e| e.to_string()),
+        };
         check(&c.id, "channel", merchant);
     }
     for d in config.devices.values().filter(|d| d.enabled) {
         let checked = find(catalog.get(&d.plugin), catalog, &d.plugin)
-            .and_then(|plugin| spec(config, &d.id, plugin, &d.settings, &d.secrets))
+            .and_then(|plugin| Ok(spec(&d.id, plugin, &d.settings, seen(config, &d.secrets)?)))
             .and_then(|mut spec| {
                 spec.transport = Some(d.transport.clone());
                 spec.check().map_err(|e| e.to_string())
@@ -97,24 +114,29 @@ fn find(plugin: Option<&Arc<Plugin>>, catalog: &Catalog, id: &str) -> Result<Arc
     })
 }
 
-fn spec(
-    config: &Config,
-    id: &str,
-    plugin: Arc<Plugin>,
-    settings: &toml::Table,
-    secrets: &BTreeMap<String, String>,
-) -> Result<InstanceSpec, String> {
+fn spec(id: &str, plugin: Arc<Plugin>, settings: &toml::Table, secrets: Secrets) -> InstanceSpec {
     let mut spec = InstanceSpec::new(id, plugin);
     spec.settings = settings.clone();
-    spec.secrets = secrets
-        .iter()
-        .map(|(name, file)| {
-            let value =
-                crate::secrets::read(config.secrets_dir.as_deref(), file).map_err(|e| e.to_string())?;
-            Ok((name.clone(), value))
-        })
-        .collect::<Result<Vec<(String, Sensitive<Vec<u8>>)>, String>>()?;
-    Ok(spec)
+    spec.secrets = secrets;
+    spec
+}
+
+/// By the plugin's names for them.
+type Secrets = Vec<(String, Sensitive<Vec<u8>>)>;
+
+fn secrets(config: &Config, named: &BTreeMap<String, String>) -> Result<Secrets, String> {
+    let read = |file: &str| crate::secrets::read(config.secrets_dir.as_deref(), file);
+    let each = named.iter().map(|(name, file)| Ok((name.clone(), read(file).map_err(|e| e.to_string())?)));
+    each.collect()
+}
+
+/// The same for a check: without a folder they are not looked at, and stand empty.
+fn seen(config: &Config, named: &BTreeMap<String, String>) -> Result<Secrets, String> {
+    let read = |file: &str| match crate::secrets::read(config.secrets_dir.as_deref(), file) {
+        Err(SecretError::NoFolder { .. }) => Ok(Sensitive::new(Vec::new())),
+        read => read.map_err(|e| e.to_string()),
+    };
+    named.iter().map(|(name, file)| Ok((name.clone(), read(file)?))).collect()
 }
 
 fn names(given: &str, plugin: Option<&Arc<Plugin>>, id: &str) -> (String, String) {

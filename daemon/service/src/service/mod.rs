@@ -73,6 +73,11 @@ pub fn problems(config: &Config) -> Vec<String> {
     problems
 }
 
+/// Names of the secrets that only the unit's credentials bring: [`problems`] cannot look at them.
+pub fn secrets_of_the_unit(config: &Config) -> Vec<String> {
+    instances::secrets_of_the_unit(config).into_iter().collect()
+}
+
 /// Card data passes through this process: no core file, no reading of its memory by others (channels.md C5).
 pub fn no_dumps() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
