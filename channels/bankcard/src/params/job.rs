@@ -5,9 +5,9 @@
 //! none), `1` (all of it), `2` (more follow), `3` (the last page).
 
 use super::applications::{self, Aid, Application};
-use super::keys::{self, KeyName, SchemeKey};
+use super::keys::{self, KeyName, SchemeKey, Sent};
 use super::limits::ContactlessLimits;
-use super::tlv::{self, TlvError};
+use super::tlv::TlvError;
 use super::{Content, Download};
 use jiff::civil::Date;
 use till_plugin::Currency;
@@ -261,34 +261,23 @@ impl Job {
         if body.len() > most {
             return Err(JobError::Long { asked: asked.to_string(), got: body.len(), most });
         }
-        let got = match self.what {
-            Download::Keys => match SchemeKey::read(body)? {
-                Some(key) => {
-                    let name = Name::Key(key.name);
-                    if self.today.is_some_and(|today| key.last_day < today) {
-                        self.left_out += 1;
-                    } else {
-                        self.keys.push(key);
-                        self.parts.push(body.to_vec());
-                    }
-                    name
+        let got = if self.what == Download::Keys {
+            let sent = SchemeKey::read(body)?;
+            let name = Name::Key(sent.name());
+            match sent {
+                Sent::Key(key) if self.today.is_none_or(|today| key.last_day >= today) => {
+                    self.keys.push(key);
+                    self.parts.push(body.to_vec());
                 }
-                None => {
-                    self.left_out += 1;
-                    // Only its name is read; it must be the one that was asked for all the same.
-                    match keys::page(&names_of(body)?)?.first() {
-                        Some(key) => Name::Key(key.name),
-                        None => return Err(JobError::NotThere(asked.to_string())),
-                    }
-                }
-            },
-            _ => {
-                let application = Application::read(body)?;
-                let name = Name::Application(application.aid.clone());
-                self.applications.push(application);
-                self.parts.push(body.to_vec());
-                name
+                Sent::Key(_) | Sent::Other(_) => self.left_out += 1,
             }
+            name
+        } else {
+            let application = Application::read(body)?;
+            let name = Name::Application(application.aid.clone());
+            self.applications.push(application);
+            self.parts.push(body.to_vec());
+            name
         };
         if got != asked {
             return Err(JobError::Another { asked: asked.to_string(), got: got.to_string() });
@@ -322,16 +311,6 @@ impl Job {
             (Download::Applications, _) => Content::Applications(std::mem::take(&mut self.applications)),
         };
         Progress::Whole(Whole { content, parts: std::mem::take(&mut self.parts), left_out: self.left_out })
-    }
-}
-
-/// The objects that name a key, written again.
-fn names_of(body: &[u8]) -> Result<Vec<u8>, TlvError> {
-    let named = tlv::ber(body)?;
-    let of = |tag: u32| named.iter().find(|(there, _)| *there == tag).map_or(&[][..], |(_, value)| *value);
-    match (of(0x9F06).try_into(), of(0x9F22)) {
-        (Ok(rid), [index]) => Ok(KeyName { rid, index: *index }.question()),
-        _ => Err(TlvError::Missing(0x9F06)),
     }
 }
 

@@ -87,17 +87,35 @@ pub struct SchemeKey {
     pub last_day: Date,
 }
 
+/// What a host sent for a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    /// A key.
+    Key(SchemeKey),
+    /// One of another algorithm than RSA and SHA-1 (SM2 and SM3, `04`), which nothing here proves with.
+    Other(KeyName),
+}
+
+impl Sent {
+    /// Which key it is.
+    pub fn name(&self) -> KeyName {
+        match self {
+            Self::Key(key) => key.name,
+            Self::Other(name) => *name,
+        }
+    }
+}
+
 impl SchemeKey {
-    /// Reads one. `None`: it is of another algorithm than RSA and SHA-1 (SM2 and SM3, `04`), which nothing here proves with.
-    pub fn read(bytes: &[u8]) -> Result<Option<Self>, KeyError> {
+    /// Reads one.
+    pub fn read(bytes: &[u8]) -> Result<Sent, KeyError> {
         let objects = tlv::ber(bytes)?;
         let said = |tag: u32| objects.iter().find(|(there, _)| *there == tag).map(|(_, value)| *value);
         // Of those the other objects have other lengths; looked at before these are.
         let hash = said(HASH).is_some_and(|said| said != [1]);
         let signature = said(SIGNATURE).is_some_and(|said| !matches!(said, [0 | 1]));
         if hash || signature {
-            Picked::new(objects, &RULES[..2])?;
-            return Ok(None);
+            return Ok(Sent::Other(name_of(&Picked::new(objects, &RULES[..2])?)?));
         }
         let picked = Picked::new(objects, &RULES)?;
         let name = name_of(&picked)?;
@@ -116,7 +134,8 @@ impl SchemeKey {
         if picked.must(CHECK)? != sha.finalize().as_slice() {
             return Err(KeyError::Check(name));
         }
-        Ok(Some(Self { name, modulus: modulus.to_vec(), exponent: exponent.to_vec(), last_day }))
+        let (modulus, exponent) = (modulus.to_vec(), exponent.to_vec());
+        Ok(Sent::Key(Self { name, modulus, exponent, last_day }))
     }
 
     /// As the setting `scheme-keys` of a contactless reader is written: `RID:INDEX:EXPONENT:MODULUS`, hexadecimal.
@@ -206,7 +225,7 @@ pub(crate) mod tests {
         [tag, length, value.to_vec()].concat()
     }
 
-    fn changed(tag: u32, value: &[u8]) -> Result<Option<SchemeKey>, KeyError> {
+    fn changed(tag: u32, value: &[u8]) -> Result<Sent, KeyError> {
         SchemeKey::read(&sent(9, |objects| {
             objects.iter_mut().filter(|(there, _)| *there == tag).for_each(|(_, old)| *old = value.to_vec());
         }))
@@ -216,25 +235,24 @@ pub(crate) mod tests {
 
     #[test]
     fn a_key_is_what_its_check_value_says() {
-        let key = SchemeKey::read(&sent(9, |_| ())).unwrap().unwrap();
+        let Ok(Sent::Key(key)) = SchemeKey::read(&sent(9, |_| ())) else { panic!("no key") };
         assert_eq!((key.name, key.last_day), (NAME, Date::new(2030, 12, 31).unwrap()));
         assert!(key.setting().starts_with("A000000333:09:03:C5C5"), "{}", key.setting());
         assert_eq!(NAME.to_string(), "A000000333 index 09");
         assert_eq!(NAME.question(), hex::decode("9F0605A0000003339F220109").unwrap());
-        assert!(changed(LAST_DAY, &[0x20, 0x30, 0x12, 0x31]).unwrap().is_some());
+        assert!(changed(LAST_DAY, &[0x20, 0x30, 0x12, 0x31]).is_ok());
     }
 
     #[test]
     fn one_wrong_bit_anywhere_in_what_is_checked_is_no_key() {
         let good = sent(9, |_| ());
-        let whole = SchemeKey::read(&good).unwrap();
+        let Ok(Sent::Key(whole)) = SchemeKey::read(&good) else { panic!("no key") };
         for bit in 0..good.len() * 8 {
             let mut bent = good.clone();
             bent[bit / 8] ^= 1 << (bit % 8);
-            let Ok(Some(read)) = SchemeKey::read(&bent) else { continue };
+            let Ok(Sent::Key(read)) = SchemeKey::read(&bent) else { continue };
             // Only the day, and what says nothing (00 or 01 for RSA), is outside the check value.
-            let same = SchemeKey { last_day: whole.as_ref().unwrap().last_day, ..read };
-            assert_eq!(Some(same), whole, "bit {bit}");
+            assert_eq!(SchemeKey { last_day: whole.last_day, ..read }, whole, "bit {bit}");
         }
         for cut in 0..good.len() {
             assert!(SchemeKey::read(&good[..cut]).is_err(), "cut at {cut}");
@@ -261,8 +279,8 @@ pub(crate) mod tests {
 
     #[test]
     fn keys_of_another_algorithm_are_told_apart_from_wrong_ones() {
-        assert_eq!(changed(SIGNATURE, &[4]), Ok(None));
-        assert_eq!(changed(HASH, &[4]), Ok(None));
+        assert_eq!(changed(SIGNATURE, &[4]), Ok(Sent::Other(NAME)));
+        assert_eq!(changed(HASH, &[4]), Ok(Sent::Other(NAME)));
     }
 
     #[test]
@@ -297,7 +315,7 @@ pub(crate) mod tests {
             .chain([(CHECK, of("hash")), (LAST_DAY, b"20301231".to_vec())])
             .flat_map(|(tag, value)| object(tag, &value))
             .collect();
-            assert!(SchemeKey::read(&bytes).unwrap().is_some());
+            assert!(matches!(SchemeKey::read(&bytes), Ok(Sent::Key(_))));
             seen += 1;
         }
         assert!(seen > 0);

@@ -149,8 +149,8 @@ mod tests {
     }
 
     fn read(objects: &[(&str, &str)]) -> Result<ContactlessLimits, TlvError> {
-        let field: String =
-            objects.iter().map(|(tag, value)| format!("{tag}{:03}{value}", value.len())).collect();
+        let object = |(tag, value): &(&str, &str)| format!("{tag}{:03}{value}", value.len());
+        let field = objects.iter().map(object).collect::<Vec<_>>().concat();
         ContactlessLimits::read(field.as_bytes(), Currency::CNY)
     }
 

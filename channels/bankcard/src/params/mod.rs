@@ -13,7 +13,7 @@ pub mod stored;
 pub mod tlv;
 
 use applications::Application;
-use keys::SchemeKey;
+use keys::{SchemeKey, Sent};
 use limits::ContactlessLimits;
 use serde::Deserialize;
 use std::fmt;
@@ -83,8 +83,8 @@ impl Content {
             }
             Download::Keys => {
                 let keys = parts.iter().map(|part| match SchemeKey::read(part) {
-                    Ok(Some(key)) => Ok(key),
-                    Ok(None) => Err("a key of another algorithm".into()),
+                    Ok(Sent::Key(key)) => Ok(key),
+                    Ok(Sent::Other(name)) => Err(format!("{name} is of another algorithm")),
                     Err(error) => Err(error.to_string()),
                 });
                 keys.collect::<Result<_, _>>().map(Self::Keys)

@@ -34,7 +34,7 @@ pub struct Stored {
 
 /// Whose it is.
 fn owner(terminal: &Terminal, address: &str) -> Vec<u8> {
-    [&terminal.id, &terminal.merchant, address].map(|part| part.as_bytes()).join(&b'\n')
+    [terminal.id.as_str(), &terminal.merchant, address].map(str::as_bytes).join(&b'\n')
 }
 
 /// Writes one.

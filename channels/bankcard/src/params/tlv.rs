@@ -124,7 +124,7 @@ fn ber_tag(bytes: &[u8], at: usize) -> Result<(u32, usize), TlvError> {
 /// The length, and how many bytes it has. Only the shortest form of a length is taken.
 fn ber_length(bytes: &[u8], at: usize) -> Result<(usize, usize), TlvError> {
     match bytes {
-        [] | [0x81] | [0x82] | [0x82, _] => Err(TlvError::CutShort(at)),
+        [] | [0x81 | 0x82] | [0x82, _] => Err(TlvError::CutShort(at)),
         [short @ 0..=0x7F, ..] => Ok((usize::from(*short), 1)),
         [0x81, length @ 0x80..=0xFF, ..] => Ok((usize::from(*length), 2)),
         [0x82, high @ 1..=0xFF, low, ..] => Ok((usize::from(*high) << 8 | usize::from(*low), 3)),

@@ -27,31 +27,26 @@ impl Ahead {
         if address.parse::<SocketAddr>().is_ok() {
             return true;
         }
-        let answer = match self.0.take() {
-            // The last look-up has not come back yet.
-            Some(under_way) => under_way,
-            None => {
-                let (told, answer) = channel();
-                let address = address.to_owned();
-                let look = move || {
-                    let known = address.to_socket_addrs().is_ok_and(|mut found| found.next().is_some());
-                    let _ = told.send(known);
-                };
-                let small = std::thread::Builder::new().name("look-up".into()).stack_size(256 * 1024);
-                if small.spawn(look).is_err() {
-                    return false;
-                }
-                answer
-            }
-        };
-        match answer.recv_timeout(within) {
-            Ok(known) => known,
-            Err(_) => {
-                self.0 = Some(answer);
-                false
-            }
+        // The last look-up may not have come back yet.
+        let Some(answer) = self.0.take().or_else(|| look_up(address)) else { return false };
+        let known = answer.recv_timeout(within);
+        if known.is_err() {
+            self.0 = Some(answer);
         }
+        known.unwrap_or(false)
     }
+}
+
+fn look_up(address: &str) -> Option<Receiver<bool>> {
+    let (told, answer) = channel();
+    let address = address.to_owned();
+    let look = move || {
+        let known = address.to_socket_addrs().is_ok_and(|mut found| found.next().is_some());
+        // Nobody may be waiting any more.
+        let _ = told.send(known);
+    };
+    let thread = std::thread::Builder::new().name("look-up".into()).stack_size(256 * 1024);
+    thread.spawn(look).ok().map(|_| answer)
 }
 
 #[cfg(test)]

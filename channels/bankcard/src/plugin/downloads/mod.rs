@@ -93,6 +93,7 @@ impl Bankcard {
         let now = self.now_ms();
         let settings = &self.config.downloads;
         self.downloads.job = None;
+        self.downloads.asked.set(None);
         self.downloads.again.clear();
         self.downloads.due = settings.wanted.iter().copied().collect();
         self.downloads.next_ms = settings.every_ms.map(|every| now.saturating_add(every));
