@@ -52,6 +52,8 @@ pub struct RigOptions {
     pub wallet_certificates: bool,
     /// Appended to `tilld.toml`.
     pub extra_config: String,
+    /// Further settings of the bank card channel, lines of TOML.
+    pub bankcard: String,
     /// Query and undo pauses of the wallet, ms: first query, every, until, undo pause. Real ones are seconds.
     pub wallet_ms: [u32; 4],
     /// Longest exchange with the wallet's gateway, ms.
@@ -80,6 +82,7 @@ impl Default for RigOptions {
             https: true,
             wallet_certificates: false,
             extra_config: String::new(),
+            bankcard: String::new(),
             wallet_ms: [150, 200, 900, 300],
             wallet_exchange_ms: 1500,
             acquirer_ms: 1500,
@@ -284,6 +287,7 @@ terminal = "{tid}"
 merchant = "{mid}"
 no_pin = "accept"
 tls = false
+{bankcard}
 [channel.bankcard.settings.dialect.timing]
 answer = {acquirer_ms}
 
@@ -304,6 +308,7 @@ priority = 30
             seal = self.wallet_seal(),
             exchange = self.options.wallet_exchange_ms,
             acquirer = self.acquirer.addr(),
+            bankcard = self.options.bankcard,
             acquirer_ms = self.options.acquirer_ms,
             extra = self.options.extra_config,
         )

@@ -2,7 +2,7 @@
 //!
 //! Sans-I/O inside: [`dialect`] is an acquirer's way of speaking as data, [`codec`] and [`framing`] turn messages into
 //! bytes and back, [`mac`] and [`keys`] are the cryptography, [`messages`] builds requests, [`answers`] judges replies,
-//! [`closing`] those to totals, [`recovery`], [`reversal`], [`session`] and [`slot`] keep the rules between them. Uncertified; see
+//! [`closing`] those to totals, [`params`] what is downloaded, [`recovery`], [`reversal`], [`session`] and [`slot`] keep the rules between them. Uncertified; see
 //! the README.
 
 pub mod answers;
@@ -21,6 +21,7 @@ pub mod mac;
 pub mod message;
 pub mod messages;
 pub mod outcome;
+pub mod params;
 pub mod plugin;
 pub mod recovery;
 pub mod reversal;

@@ -47,7 +47,7 @@ pub trait Line {
 }
 
 /// Something that makes connections.
-pub trait Dialer: Send {
+pub trait Dialer: Send + Sync {
     /// Connects before `deadline`.
     fn dial(&self, deadline: Instant) -> Result<Box<dyn Line>, DialError>;
 }

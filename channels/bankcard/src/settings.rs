@@ -3,6 +3,7 @@
 use crate::card::NoPin;
 use crate::dialect::Dialect;
 use crate::messages::Terminal;
+use crate::params::Download;
 use serde::Deserialize;
 use std::path::PathBuf;
 use till_plugin::channel::FollowKind;
@@ -36,11 +37,21 @@ struct Written {
     #[serde(default)]
     settle_blocks_sales: bool,
     #[serde(default)]
+    downloads: Vec<Download>,
+    #[serde(default = "daily")]
+    download_hours: u16,
+    #[serde(default)]
+    download_when_asked: bool,
+    #[serde(default)]
     dialect: toml::Table,
 }
 
 fn yes() -> bool {
     true
+}
+
+fn daily() -> u16 {
+    24
 }
 
 fn pin_key() -> String {
@@ -78,6 +89,17 @@ pub enum Security {
     Plain,
 }
 
+/// What is downloaded, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Downloads {
+    /// What, in this order.
+    pub wanted: Vec<Download>,
+    /// Again after this long, besides after each sign-in.
+    pub every_ms: Option<u64>,
+    /// Also when the host asks for it in its header.
+    pub when_asked: bool,
+}
+
 /// Checked settings.
 #[derive(Debug)]
 pub struct Config {
@@ -103,6 +125,8 @@ pub struct Config {
     pub repeat_notices: bool,
     /// Whether the network takes no payment of any batch while one is being settled.
     pub settle_blocks_sales: bool,
+    /// Parameter downloads.
+    pub downloads: Downloads,
     /// How the acquirer speaks.
     pub dialect: Dialect,
 }
@@ -153,6 +177,13 @@ impl Config {
                 "setting pin_key: the key's name in the PIN pad, 1 to 16 letters, digits or dashes",
             ));
         }
+        let hours = u64::from(written.download_hours);
+        let wanted = written.downloads;
+        for what in Download::ALL {
+            if wanted.iter().filter(|there| **there == what).count() > 1 {
+                return Err(PluginError::settings(format!("setting downloads: {what} stands there twice")));
+            }
+        }
         Ok(Self {
             address: written.address,
             security,
@@ -165,6 +196,11 @@ impl Config {
             completion: written.completion,
             repeat_notices: written.repeat_notices,
             settle_blocks_sales: written.settle_blocks_sales,
+            downloads: Downloads {
+                wanted,
+                every_ms: (hours > 0).then_some(hours * 3_600_000),
+                when_asked: written.download_when_asked,
+            },
             dialect,
         })
     }
@@ -188,6 +224,8 @@ mod tests {
         let config = read(|_| ()).unwrap();
         assert_eq!(config.no_pin, NoPin::Refuse);
         assert_eq!(config.dialect.name, "cup");
+        let none = Downloads { wanted: Vec::new(), every_ms: Some(86_400_000), when_asked: false };
+        assert_eq!(config.downloads, none);
         assert_eq!(config.card_again, [FollowKind::Void, FollowKind::Refund]);
         assert_eq!((config.completion, config.repeat_notices), (Completion::Request, false));
         let error = read(|settings| _ = settings.as_object_mut().unwrap().remove("tls")).unwrap_err();
@@ -239,6 +277,8 @@ mod tests {
             ("pin_key", "".into(), "pin_key"),
             ("card_again", serde_json::json!(["void", "sale"]), "sale"),
             ("completion", "later".into(), "later"),
+            ("downloads", serde_json::json!(["keys", "everything"]), "everything"),
+            ("downloads", serde_json::json!(["keys", "keys"]), "keys stands there twice"),
             ("adress", "x:1".into(), "adress"),
             ("dialect", serde_json::json!({ "mac": { "algorithm": "none" } }), "none"),
         ] {

@@ -11,10 +11,15 @@ use till_channel_bankcard::dialect::{CUP, Dialect, Kind, Size};
 use till_channel_bankcard::framing::{FrameReader, frame};
 use till_channel_bankcard::link_key::LinkKey;
 use till_channel_bankcard::message::Message;
+use till_channel_bankcard::messages::Terminal;
+use till_channel_bankcard::params::job::{self, Job, MOST_ENTRIES, Progress};
+use till_channel_bankcard::params::tlv::{MOST_BYTES, MOST_OBJECTS};
+use till_channel_bankcard::params::{Content, Download, stored};
 use till_channel_bankcard::recovery::Kept;
 use till_channel_bankcard::reversal::Armed;
 use till_channel_bankcard::tdes::DesKey;
 use till_channel_bankcard::tlv;
+use till_plugin::Currency;
 use till_plugin::channel::SettleOutcome;
 
 /// Read once: most of the time would go into their TOML.
@@ -59,6 +64,19 @@ fn either() -> impl Strategy<Value = (usize, Message)> {
     ]
 }
 
+/// A page of a list, or a body, as a host may write it.
+fn page() -> impl Strategy<Value = Vec<u8>> {
+    let object =
+        |tag: &'static [u8], value: Vec<u8>| [tag, &[u8::try_from(value.len()).unwrap()], &value].concat();
+    let key = any::<u8>().prop_map(move |index| {
+        let name = object(&[0x9F, 0x06], vec![0xA0, 0, 0, 3, 0x33]);
+        [name, object(&[0x9F, 0x22], vec![index]), object(&[0xDF, 0x05], b"20401231".to_vec())].concat()
+    });
+    let aid = any::<u8>().prop_map(move |last| object(&[0x9F, 0x06], vec![0xA0, 0, 0, 3, 0x33, last]));
+    let limits = Just(b"FF80540011FF8058012000000030000".to_vec());
+    prop::collection::vec(prop_oneof![key, aid, limits], 0..6).prop_map(|parts| parts.concat())
+}
+
 proptest! {
     #[test]
     fn what_is_encoded_is_decoded_the_same(
@@ -99,6 +117,54 @@ proptest! {
         let _ = tlv::objects(&bytes);
         let _ = Armed::from_bytes(&bytes);
         let _ = Kept::from_bytes(&bytes);
+    }
+
+    /// Whatever a host answers in a download, it ends after as many questions as a list may have entries, keeps no more
+    /// than it may, and what it took is read the same from the store.
+    #[test]
+    fn c15_any_answers_end_a_download(
+        which in 0..3_usize,
+        answers in prop::collection::vec(prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..60),
+            (prop::sample::select(b"0123".to_vec()), page()).prop_map(|(mark, page)| [&[mark][..], &page].concat()),
+        ], 1..40),
+    ) {
+        let mut download = Job::new(Download::ALL[which], Currency::CNY, true, None);
+        let mut lists = 0;
+        for answer in answers.iter().cycle().take(3 * MOST_ENTRIES) {
+            lists += usize::from(download.question().kind == job::Kind::List);
+            prop_assert!(lists <= MOST_ENTRIES && download.question().field62.len() < 32);
+            match download.answered(Some(answer)) {
+                Ok(Progress::More) => {}
+                Ok(Progress::Whole(whole)) => {
+                    let what = Download::ALL[which];
+                    prop_assert!(whole.parts.iter().all(|part| part.len() <= 999));
+                    prop_assert_eq!(Content::read(what, &whole.parts, Currency::CNY), Ok(whole.content.clone()));
+                    let terminal = Terminal { id: "12345678".into(), merchant: "123456789012345".into() };
+                    let bytes = stored::write(what, 7, &terminal, "host:1", &whole.parts);
+                    let again = stored::read(what, &terminal, "host:1", Currency::CNY, &bytes);
+                    prop_assert_eq!(again.unwrap().content, whole.content);
+                    return Ok(());
+                }
+                Ok(Progress::Nothing) | Err(_) => return Ok(()),
+            }
+        }
+        prop_assert!(false, "{} questions and no end", 3 * MOST_ENTRIES);
+    }
+
+    #[test]
+    fn c15_any_bytes_are_objects_of_a_download_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
+        use till_channel_bankcard::params::tlv;
+        for objects in [tlv::ber(&bytes), tlv::text(&bytes)].into_iter().flatten() {
+            prop_assert!(objects.len() <= MOST_OBJECTS && bytes.len() <= MOST_BYTES);
+            let inside: usize = objects.iter().map(|(_, value)| value.len()).sum();
+            prop_assert!(inside <= bytes.len());
+        }
+        let terminal = Terminal { id: "12345678".into(), merchant: "123456789012345".into() };
+        for what in Download::ALL {
+            let read = stored::read(what, &terminal, "host:1", Currency::CNY, &bytes);
+            prop_assert!(read.is_err(), "nothing random is in force");
+        }
     }
 
     /// What is kept of any request comes back as it was, and never holds a track, PIN block or cryptogram.

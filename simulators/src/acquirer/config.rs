@@ -1,5 +1,6 @@
 //! How a host is set up.
 
+use super::downloads::Parameters;
 use super::fields::CodecError;
 use super::mac::MacAlgorithm;
 use serde::Deserialize;
@@ -110,6 +111,8 @@ pub struct HostConfig {
     pub pin_base_key: [u8; 16],
     /// Field with a pad's key serial number; without it a PIN block is under the PIN key of the sign-in.
     pub pin_ksn_field: u8,
+    /// What terminals may download.
+    pub parameters: Parameters,
 }
 
 impl Default for HostConfig {
@@ -124,6 +127,7 @@ impl Default for HostConfig {
             profile: Profile::default(),
             pin_base_key: *b"\x01\x23\x45\x67\x89\xAB\xCD\xEF\xFE\xDC\xBA\x98\x76\x54\x32\x10",
             pin_ksn_field: 62,
+            parameters: Parameters::default(),
         }
     }
 }

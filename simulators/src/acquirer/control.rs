@@ -13,10 +13,13 @@
 //! | `{"do":"stats"}` | frames, connections, what was refused |
 //! | `{"do":"card","pan":"…","answer":"51","balance":100,"pin":"123456","limit":100,"partial":true}` | sets a card (fen) |
 //! | `{"do":"profile","name":"…","mcc":"5812"}` | what approvals say of the shop from now on (fields 43, 18) |
+//! | `{"do":"parameters","contactless":{"FF8054":"1",…},"wrong":"check-value",…}` | what terminals may download from now on, and what goes wrong with it ([`super::downloads`]) |
+//! | `{"do":"downloaded"}` | questions of downloads so far |
 //! | `{"do":"down"}`, `{"do":"up"}` | closes and opens the port |
 
 use super::cards::{Card, Instrument};
 use super::config::Profile;
+use super::downloads::Parameters;
 use super::ledger::Key;
 use super::money::Fen;
 use super::server::Shared;
@@ -57,6 +60,8 @@ enum Command {
         partial: bool,
     },
     Profile(Profile),
+    Parameters(Parameters),
+    Downloaded {},
     Down {},
     Up {},
 }
@@ -126,6 +131,11 @@ fn run(shared: &Shared, up: &watch::Sender<bool>, command: Command) -> Result<Va
             inner.host.profile = profile;
             json!(true)
         }
+        Command::Parameters(parameters) => {
+            inner.host.parameters = parameters;
+            json!(true)
+        }
+        Command::Downloaded {} => json!(inner.host.downloaded),
         Command::Down {} => json!(up.send_replace(false)),
         Command::Up {} => json!(up.send_replace(true)),
     };

@@ -3,6 +3,7 @@
 //! `on` is one of [`OPERATIONS`]; `reference` is the trace number (field 11). A reversal carries the trace number of what
 //! it reverses. `answer` puts its `code` in field 39: with `booked` the ledger moves as if the request were approved.
 
+use super::downloads::CODES;
 use super::host::Field60;
 use super::ledger::Kind;
 use super::message::Message;
@@ -26,6 +27,14 @@ pub const OPERATIONS: &[&str] = &[
     "settlement",
     "batch-upload",
     "batch-end",
+    "contactless-limits",
+    "contactless-end",
+    "key-list",
+    "key",
+    "key-end",
+    "application-list",
+    "application",
+    "application-end",
     "other",
 ];
 
@@ -65,6 +74,10 @@ pub(super) fn operation(request: &Message) -> &'static str {
         ("0320", "202" | "207") => return "batch-end",
         ("0320", _) => return "batch-upload",
         _ => {}
+    }
+    let download = CODES.iter().find(|(mti, code, _)| (*mti, *code) == (request.mti(), field60.net()));
+    if let Some((_, _, name)) = download {
+        return name;
     }
     match Kind::of(request.mti(), field60.kind()) {
         Some(Kind::Sale) => "sale",

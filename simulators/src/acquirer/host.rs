@@ -5,6 +5,7 @@
 use super::batches::Batches;
 use super::cards::Cards;
 use super::config::{ConfigError, HostConfig, Profile, Terminal};
+use super::downloads::{self, Parameters};
 use super::fields::FieldTable;
 use super::keys::{KeyForm, WorkingKeys};
 use super::ledger::Ledger;
@@ -68,6 +69,8 @@ pub(super) struct Host {
     pub(super) cards: Cards,
     pub(super) ledger: Ledger,
     pub(super) closed: Vec<Closed>,
+    pub(super) parameters: Parameters,
+    pub(super) downloaded: Vec<String>,
     sequence: u32,
 }
 
@@ -138,6 +141,8 @@ impl Host {
             cards: Cards::default(),
             ledger: Ledger::default(),
             closed: Vec::new(),
+            parameters: config.parameters,
+            downloaded: Vec::new(),
             sequence: 0,
         })
     }
@@ -156,10 +161,11 @@ impl Host {
             ("0800", code) if self.has_keys_of(code) => self.sign_in(request, now),
             ("0820", "301") => Self::echo(request, now),
             ("0820", "002") => self.sign_off(request, now),
+            (mti, code) if downloads::is_download(mti, code) => self.download(request, now),
             ("0500", _) => self.settle(request, now),
             ("0320", _) => self.upload(request, now),
             ("0100" | "0200" | "0220" | "0400", _) => self.money(request, body, now),
-            // Parameter, key and AID downloads are not served here; "function not supported" is a definite answer.
+            // "Function not supported" is a definite answer.
             _ => Self::refuse(request, now, "40"),
         }
     }

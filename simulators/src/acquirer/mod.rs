@@ -2,7 +2,7 @@
 //!
 //! Written from the public protocol, with its own codec, keys and ledger; it shares nothing with the till's client. It
 //! signs terminals in with fresh keys, checks MACs and PINs, books sales, voids, refunds, pre-authorisations and their
-//! completions, undoes what is reversed, compares settlement totals, and does wrong what a script tells it to
+//! completions, undoes what is reversed, compares settlement totals, hands out parameters ([`downloads`]), and does wrong what a script tells it to
 //! ([`faults`]). The cards it knows stand in [`cards`].
 //!
 //! ```no_run
@@ -21,6 +21,7 @@ pub mod cards;
 mod config;
 mod control;
 mod decide;
+pub mod downloads;
 pub mod faults;
 pub mod fields;
 pub mod framing;
@@ -188,6 +189,16 @@ impl Acquirer {
     /// What approvals say of the shop from now on.
     pub fn answer_profile(&self, profile: Profile) {
         self.shared.lock().host.profile = profile;
+    }
+
+    /// What terminals may download from now on, and what goes wrong with it.
+    pub fn set_parameters(&self, parameters: downloads::Parameters) {
+        self.shared.lock().host.parameters = parameters;
+    }
+
+    /// Questions of downloads so far: network code, and field 62 in hex digits.
+    pub fn downloaded(&self) -> Vec<String> {
+        self.shared.lock().host.downloaded.clone()
     }
 
     /// What is left on a card.

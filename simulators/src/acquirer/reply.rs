@@ -32,7 +32,12 @@ fn seal(host: &Host, frame: &Frame, answer: &Answer, spoil: bool) -> Result<Vec<
         message.set(64, mac);
     }
     let body = message.encode(&host.table).map_err(|e| e.to_string())?;
-    frame.answer(body).to_wire().map_err(|e| e.to_string())
+    let mut answer = frame.answer(body);
+    // Work asked for in the low nibble of the header's third byte.
+    if host.parameters.asks > 0 {
+        answer.header[2] = answer.header[2] & 0xF0 | host.parameters.asks.min(9);
+    }
+    answer.to_wire().map_err(|e| e.to_string())
 }
 
 fn other_trace(trace: &str) -> String {

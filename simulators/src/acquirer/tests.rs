@@ -1,5 +1,6 @@
 //! The acquirer over TCP, against a terminal written for the test.
 
+mod downloads;
 mod faulty;
 mod holds;
 mod money;

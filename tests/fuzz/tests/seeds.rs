@@ -46,6 +46,7 @@ macro_rules! targets {
 
 targets! {
     alipay_reply "../targets/alipay_reply.rs"
+    bankcard_downloads "../targets/bankcard_downloads.rs"
     bankcard_frames "../targets/bankcard_frames.rs"
     display_text "../targets/display_text.rs"
     evidence_file "../targets/evidence_file.rs"

@@ -5,12 +5,14 @@
 //! over the shipped text table by table.
 
 mod answers;
+mod downloads;
 mod field;
 mod pins;
 mod raw;
 mod rules;
 
 pub use answers::{Action, AnswerRule};
+pub use downloads::DownloadRules;
 pub use field::{Align, FieldSpec, Kind, Size};
 pub use rules::{
     Alphabet, Cipher, Envelope, Frame, KeyName, KeyPart, Layout, LengthForm, Mac, MacAlgorithm, MacForm,
@@ -57,6 +59,8 @@ pub struct Dialect {
     pub timing: Timing,
     /// How a reversal is built and when it is finished.
     pub reversal: ReversalRules,
+    /// How parameters are downloaded.
+    pub downloads: DownloadRules,
     fields: BTreeMap<u8, FieldSpec>,
     sign_in: BTreeMap<String, SignInForm>,
     answers: BTreeMap<String, AnswerRule>,
@@ -191,6 +195,9 @@ mod tests {
             ("[frame]\nunknown_key = 1", "unknown_key"),
             ("[answers]\nTOOLONG = { action = \"approved\", text = \"\" }", "TOOLONG"),
             ("[timing]\nanswer = 0", "answer"),
+            ("[downloads]\nkeys = \"37\"", "downloads.keys"),
+            ("[downloads]\nkeys_end = \"\"", "downloads.keys_end"),
+            ("[downloads]\ntype = \"0\"", "downloads.type"),
             ("[sign_in.003]\ncipher = \"sm4\"", "mac.algorithm"),
             ("[mac]\nalgorithm = \"sm4-cbc\"", "mac.algorithm"),
             ("[sign_in.001]\ncipher = \"sm4\"", "sign_in.001"),

@@ -1,9 +1,9 @@
 //! From TOML as written to a dialect that is known to work.
 
 use super::{
-    Alphabet, AnswerRule, Cipher, Dialect, DialectError, Envelope, FieldSpec, Frame, KeyName, Kind, Layout,
-    LengthForm, Mac, MacAlgorithm, MacForm, MacScope, RequestRules, ReversalRules, SignInForm, Size, Timing,
-    pins,
+    Alphabet, AnswerRule, Cipher, Dialect, DialectError, DownloadRules, Envelope, FieldSpec, Frame, KeyName,
+    Kind, Layout, LengthForm, Mac, MacAlgorithm, MacForm, MacScope, RequestRules, ReversalRules, SignInForm,
+    Size, Timing, pins,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ struct Raw {
     request: RequestRules,
     timing: RawTiming,
     reversal: ReversalRules,
+    #[serde(default)]
+    downloads: DownloadRules,
     sign_in: BTreeMap<String, SignInForm>,
     fields: BTreeMap<String, String>,
     answers: BTreeMap<String, AnswerRule>,
@@ -100,6 +102,7 @@ pub(super) fn check(table: toml::Table) -> Result<Dialect, DialectError> {
     request(&raw.request, &fields).map_err(&rule)?;
     let sign_in = sign_in(raw.sign_in, &raw.request.sign_in_code, &mac).map_err(&rule)?;
     reversal(&raw.reversal).map_err(&rule)?;
+    raw.downloads.check().map_err(&rule)?;
     for code in raw.answers.keys() {
         if code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(rule(format!("answers.{code}: a response code is two letters or digits")));
@@ -119,6 +122,7 @@ pub(super) fn check(table: toml::Table) -> Result<Dialect, DialectError> {
         request: raw.request,
         timing,
         reversal: raw.reversal,
+        downloads: raw.downloads,
         fields,
         sign_in,
         answers: raw.answers,

@@ -2,6 +2,7 @@
 //!
 //! Here what they share, sessions, sales and holds; `follow` has what follows a payment, `settlement` the end of a batch.
 
+mod download;
 mod follow;
 mod settlement;
 

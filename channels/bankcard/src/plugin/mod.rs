@@ -1,8 +1,10 @@
 //! The thin shell: the channel as the SDK knows it. Each file has one part of a terminal's day: `signing`, `money` (sales and
-//! holds), `follow` (what comes after them), `undo` (reversals), `closing` (the end of a batch).
+//! holds), `follow` (what comes after them), `undo` (reversals), `closing` (the end of a batch),
+//! `downloads` (parameters).
 
 mod closing;
 mod dial;
+mod downloads;
 mod follow;
 mod money;
 mod signing;
@@ -48,6 +50,7 @@ pub struct Bankcard {
     settling: Option<u32>,
     last_batch: u32,
     counts: Counts,
+    downloads: downloads::Downloads,
 }
 
 #[derive(Default)]
@@ -87,10 +90,11 @@ impl Bankcard {
     }
 
     /// Some hosts ask for work (downloads, a sign-in) in the low nibble of the header's third byte. It is outside the MAC,
-    /// so it is told, never obeyed.
+    /// so it is told, and heard only where the settings say so.
     fn note_header(&self, answer: &Answer) {
         if let Some(work) = answer.header_state.map(|state| state & 15).filter(|work| *work != 0) {
             self.host.log(Level::Info, format!("the host asks for terminal work {work} in its header"));
+            self.downloads.ask(work);
         }
     }
 
@@ -125,7 +129,7 @@ impl Channel for Bankcard {
             .map_err(|_| PluginError::settings("secret tmk: write the key as hexadecimal digits"))?;
         let master = MasterKey::read(config.dialect.cipher(), text, config.tmk_check.as_deref())
             .map_err(|error| PluginError::settings(format!("secret tmk: {error}")))?;
-        Ok(Self {
+        let mut channel = Self {
             host,
             config,
             dialer,
@@ -137,7 +141,10 @@ impl Channel for Bankcard {
             settling: None,
             last_batch: 1,
             counts: Counts::default(),
-        })
+            downloads: downloads::Downloads::default(),
+        };
+        channel.load_downloads();
+        Ok(channel)
     }
 
     fn describe(&self) -> ChannelDescription {
@@ -239,6 +246,9 @@ impl Channel for Bankcard {
             self.told_signed_in = false;
             return Ok(vec![ChannelEvent::SignedIn(false)]);
         }
+        if let Some(events) = self.download_step() {
+            return Ok(events);
+        }
         self.host.sleep(budget);
         Ok(Vec::new())
     }
@@ -253,6 +263,8 @@ impl Channel for Bankcard {
             ("reversed", counts.reversed),
             ("bad-macs", counts.bad_macs),
             ("sign-ins", counts.sign_ins),
+            ("downloads", self.downloads.done),
+            ("downloads-failed", self.downloads.failed),
         ]
         .map(|(name, count)| (name.to_owned(), count))
         .to_vec()

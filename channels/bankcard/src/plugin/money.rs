@@ -26,11 +26,12 @@ impl Bankcard {
         let rule = PinRule {
             no_pin: self.config.no_pin,
             pad: request.extra.contains_key(pin::PAD) && dialect.request.takes_derived_keys(),
-            small: request.amount.minor() <= self.config.no_pin_limit,
+            small: self.is_small(request),
         };
-        let card = block
+        let mut card = block
             .and_then(|block| CardData::read(dialect, &request.instrument, block, rule))
             .map_err(outcome::card_refused)?;
+        card.cvm = self.receipt_cvm(request, &card);
         let (requests, numbers) = (self.requests(), numbers(&request.ids));
         let message = if request.hold {
             requests.hold(numbers, request.amount, &card)

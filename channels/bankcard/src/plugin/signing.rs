@@ -31,6 +31,7 @@ impl Bankcard {
         let life = self.config.dialect.timing.key_life;
         self.session.signed_in(keys, batch, self.now_ms(), life);
         self.counts.sign_ins += 1;
+        self.downloads_due();
         self.tell_signed_in(true);
         Ok(SignedIn { batch, valid_s: u32::try_from(life.as_secs()).unwrap_or(u32::MAX) })
     }
@@ -61,7 +62,7 @@ impl Bankcard {
         let health = |state, text: String| Ok(Health { state, text });
         match self.exchange(&message, None) {
             Exchanged::Answer(answer) if answer.rule.action == Action::Approved => {
-                health(DeviceState::Ready, "the acquirer answers".into())
+                health(DeviceState::Ready, format!("the acquirer answers{}", self.downloads_told()))
             }
             Exchanged::Answer(answer) => {
                 let text = format!("the acquirer answers {}: {}", answer.code, answer.rule.text);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod book;
+mod downloads;
 mod follow;
 mod holds;
 mod sales;

@@ -6,6 +6,7 @@ use till_core::input::Input;
 use till_core::routing::RouteHealth;
 use till_hosts::{Events, HostError, Instance, InstanceEvent, InstanceState};
 use till_plugin::channel::{ChannelEvent, SignedIn};
+use till_plugin::driver::{DeviceState, Health};
 use till_plugin::host::Level;
 
 use super::effects::needs_sign_in;
@@ -55,6 +56,7 @@ async fn follow(handle: Handle, id: String, instance: Instance, mut events: Even
                 set_health(&handle, &id, RouteHealth::Ready);
             }
             InstanceEvent::Channel(ChannelEvent::Notice { order }) => notice(&handle, &id, &order).await,
+            InstanceEvent::Channel(ChannelEvent::Health(health)) => told_health(&handle, &id, &health),
             InstanceEvent::Log { level, message } => log(&id, level, &message),
             _ => {}
         }
@@ -123,6 +125,16 @@ fn later(handle: &Handle, id: &str, pause: Duration) {
             sign_in(&handle, &id);
         }
     });
+}
+
+/// What a channel says of itself: people hear of it; what it does about it is the channel's own business.
+fn told_health(handle: &Handle, id: &str, health: &Health) {
+    let level = match health.state {
+        DeviceState::Ready => "info",
+        _ => "warning",
+    };
+    let text = format!("{id}: {}", health.text);
+    handle.published.tell(Change::Alarm { level, code: "channel-health".into(), payment: None, text });
 }
 
 /// A notice is a hint to ask now, never a result.

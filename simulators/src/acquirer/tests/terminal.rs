@@ -153,13 +153,19 @@ impl Terminal {
 
     /// One answer; `None` when the host hung up.
     pub(super) fn receive(&mut self) -> Option<Message> {
+        let frame = self.frame()?;
+        Some(Message::decode(&self.table, &frame.body).unwrap())
+    }
+
+    /// One answer as a frame.
+    pub(super) fn frame(&mut self) -> Option<Frame> {
         let mut prefix = [0; 2];
         self.stream.read_exact(&mut prefix).ok()?;
         let mut payload = vec![0; usize::from(u16::from_be_bytes(prefix))];
         self.stream.read_exact(&mut payload).ok()?;
         let frame = Frame::parse(&payload).unwrap();
         assert_eq!(frame.tpdu, [0x60, 0, 0, 0, 3], "the answer goes back to its source");
-        Some(Message::decode(&self.table, &frame.body).unwrap())
+        Some(frame)
     }
 }
 
