@@ -2,10 +2,11 @@
 //!
 //! Sans-I/O inside: [`dialect`] is an acquirer's way of speaking as data, [`codec`] and [`framing`] turn messages into
 //! bytes and back, [`mac`] and [`keys`] are the cryptography, [`messages`] builds requests, [`answers`] judges replies,
-//! [`closing`] those to totals, [`recovery`], [`reversal`], [`session`] and [`slot`] keep the rules between them. Uncertified; see
+//! [`closing`] those to totals, [`balance`] those to inquiries, [`recovery`], [`reversal`], [`session`] and [`slot`] keep the rules between them. Uncertified; see
 //! the README.
 
 pub mod answers;
+pub mod balance;
 pub mod card;
 pub mod closing;
 pub mod codec;

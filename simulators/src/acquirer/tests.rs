@@ -2,6 +2,7 @@
 
 mod faulty;
 mod holds;
+mod inquiries;
 mod money;
 mod settlement;
 mod sm4;

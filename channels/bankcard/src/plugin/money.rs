@@ -18,19 +18,29 @@ pub(super) struct Ready {
 }
 
 impl Bankcard {
-    /// A sale or hold as card data and request, or why it is refused here.
-    fn sale(&self, request: &Authorise) -> Result<Ready, Decline> {
+    /// Whether there is a pad whose blocks this acquirer takes.
+    pub(super) fn has_pad(&self, request: &Authorise) -> bool {
+        request.extra.contains_key(pin::PAD) && self.config.dialect.request.takes_derived_keys()
+    }
+
+    /// The card of a request with its PIN block, or why it is refused here.
+    pub(super) fn card(&self, request: &Authorise, rule: impl Into<PinRule>) -> Result<CardData, Decline> {
         let dialect = &self.config.dialect;
         let ksn = request.extra.get(pin::KSN).map(String::as_str);
         let block = request.pin_block.as_ref().map(|block| PinBlock::read(dialect, block, ksn)).transpose();
+        block
+            .and_then(|block| CardData::read(dialect, &request.instrument, block, rule))
+            .map_err(outcome::card_refused)
+    }
+
+    /// A sale or hold as card data and request, or why it is refused here.
+    fn sale(&self, request: &Authorise) -> Result<Ready, Decline> {
         let rule = PinRule {
             no_pin: self.config.no_pin,
-            pad: request.extra.contains_key(pin::PAD) && dialect.request.takes_derived_keys(),
+            pad: self.has_pad(request),
             small: request.amount.minor() <= self.config.no_pin_limit,
         };
-        let card = block
-            .and_then(|block| CardData::read(dialect, &request.instrument, block, rule))
-            .map_err(outcome::card_refused)?;
+        let card = self.card(request, rule)?;
         let (requests, numbers) = (self.requests(), numbers(&request.ids));
         let message = if request.hold {
             requests.hold(numbers, request.amount, &card)
