@@ -85,6 +85,7 @@ pub fn refusal_code(refusal: &Refusal) -> &'static str {
         Refusal::Amount(_) | Refusal::Currency(_) | Refusal::Wanted(_) => "invalid-args",
         Refusal::WrongAmount { .. } => "wrong-amount",
         Refusal::KeyReuse { .. } => "key-reuse",
+        Refusal::NoInquiry { .. } => "no-inquiry",
         Refusal::State { .. } | Refusal::Batch { .. } | Refusal::Dispute { .. } | Refusal::Stale => {
             "wrong-state"
         }
