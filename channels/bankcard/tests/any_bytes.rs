@@ -150,7 +150,7 @@ proptest! {
     #[test]
     fn a_balance_that_is_told_stands_in_field_54(row in "([0-3]0(01|02)(156|840)[CD][0-9]{12}){0,6}", tail in "[0-9C]{0,3}") {
         let text = format!("{row}{tail}");
-        let told = balance::read(text.as_bytes(), Currency::CNY).ok().map(|money| money.minor());
+        let told = balance::read(text.as_bytes(), Currency::CNY).ok().map(till_plugin::Money::minor);
         let available: Vec<i64> = row
             .as_bytes()
             .chunks(20)

@@ -71,6 +71,10 @@ pub enum Error {
     PluginFailed(String),
     /// The network refused.
     Refused(String),
+    /// The network's answer cannot be believed, or says nothing.
+    BadAnswer(String),
+    /// The card owes its PIN, and none came.
+    NoPin(String),
     /// The daemon is stopping.
     Stopping(String),
 }

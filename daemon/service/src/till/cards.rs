@@ -43,6 +43,13 @@ impl Cards {
         all.get(ticket).map(|(_, instrument)| instrument.clone())
     }
 
+    /// The same, which is held no longer.
+    pub(crate) fn take(&self, ticket: &str) -> Option<Instrument> {
+        let mut all = self.lock();
+        all.retain(|_, (since, _)| since.elapsed() < GOOD_FOR);
+        all.remove(ticket).map(|(_, instrument)| instrument)
+    }
+
     /// Wipes a card whose time is over, also when nobody asks for one.
     pub(crate) fn tidy(&self) {
         self.lock().retain(|_, (since, _)| since.elapsed() < GOOD_FOR);
@@ -62,6 +69,8 @@ mod tests {
         assert_eq!(cards.get(&first), Some(Instrument::ShowCode));
         assert_eq!(cards.get(&second), Some(cash));
         assert_eq!(cards.get("another"), None);
+        assert_eq!((cards.take(&second), cards.get(&second)), (Some(cash.clone()), None));
+        cards.put(cash);
         for _ in 0..MOST {
             cards.put(Instrument::ShowCode);
         }
