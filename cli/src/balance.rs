@@ -77,7 +77,8 @@ async fn channel(s: &Session, args: &Balance) -> Result<String, Failure> {
         return Ok(channel.clone());
     }
     let tree = Tree::read(&s.connection).await?;
-    let tells = |o: &Vec<String>| o.iter().any(|o| o == "balance");
+    // Who keeps the accounts himself is asked by `prepaid query`.
+    let tells = |o: &Vec<String>| o.iter().any(|o| o == "balance") && !o.iter().any(|o| o == "account");
     let mut all = tree.channels.iter().filter(|c| tells(&c.operations)).map(|c| c.id.clone());
     match (all.next(), all.next()) {
         (Some(only), None) => Ok(only),

@@ -41,15 +41,15 @@ struct Stand {
 impl Stand {
     /// A till with a pad whose acquirer takes its keys.
     async fn with_pad() -> Self {
-        Self::start(true, "").await
+        Self::start(true, false).await
     }
 
     /// One without a pad; this contract lets it ask without a PIN.
     async fn without_pad() -> Self {
-        Self::start(false, "[channel.bankcard.settings]\nbalance_without_pin = true\n").await
+        Self::start(false, true).await
     }
 
-    async fn start(with_pad: bool, drop_in: &str) -> Self {
+    async fn start(with_pad: bool, without_pin: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let run = dir.path().join("run");
         std::fs::create_dir_all(&run).unwrap();
@@ -71,8 +71,12 @@ impl Stand {
         };
         let mut rig = Rig::stand(options).unwrap();
         staging::counter(&dir.path().join("plugins")).unwrap();
-        if !drop_in.is_empty() {
-            rig.drop_in("50-balance.toml", drop_in).unwrap();
+        if without_pin {
+            let setting = "no_pin = \"accept\"\n";
+            let text = std::fs::read_to_string(rig.config_file()).unwrap();
+            let changed = text.replace(setting, &format!("{setting}balance_without_pin = true\n"));
+            assert_ne!(text, changed);
+            std::fs::write(rig.config_file(), changed).unwrap();
         }
         rig.start_till().unwrap();
         let client = rig.wait_ready().await.unwrap();
@@ -383,7 +387,7 @@ async fn a_channel_that_takes_no_sale_is_not_asked_and_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_pad_the_contract_decides() {
-    let till = Stand::start(false, "").await;
+    let till = Stand::start(false, false).await;
     let card = till.swiped(TRACKS).await;
     let received = till.received();
     let no = till.balance(&card).await.unwrap_err();

@@ -72,6 +72,8 @@ fn a_channel_that_could_take_no_sale_is_not_asked_and_the_reason_is_said() {
     let mut b = shop();
     b.ctx.routes[0].operations.pop();
     assert_eq!(why(&b), "it tells no balances");
+    b.ctx.routes[0].operations.extend([Operation::Balance, Operation::Account]);
+    assert_eq!(why(&b), "it tells no balances", "its own cards have an interface of their own");
     let mut b = shop();
     for (health, said) in [
         (RouteHealth::SignedOff, "not signed in"),

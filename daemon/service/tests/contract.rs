@@ -274,10 +274,7 @@ impl Till {
                 if events.is_running() {
                     let tree = Tree::read(&connection).await.unwrap();
                     if tree.channels.len() == 3
-                        && tree
-                            .channels
-                            .iter()
-                            .all(|c| c.state == "ready" || c.operations.contains(&"balance".into()))
+                        && tree.channels.iter().all(|c| c.state == "ready" || c.id == "bank")
                         && tree.devices.len() == 2
                     {
                         return;

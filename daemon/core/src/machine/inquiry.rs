@@ -24,7 +24,9 @@ pub(super) fn begin(
 ) -> Result<Step, Refusal> {
     let no = |en: String, zh: String| Refusal::NoInquiry { channel: channel.into(), en, zh };
     let view = known_channel(ctx, channel)?;
-    if !view.operations.contains(&Operation::Balance) {
+    // Who keeps the accounts himself is asked otherwise, and tells without a network.
+    let does = |operation| view.operations.contains(&operation);
+    if !does(Operation::Balance) || does(Operation::Account) {
         return Err(no("it tells no balances".into(), "该通道不支持余额查询".into()));
     }
     if till.is_training() {

@@ -257,7 +257,9 @@ impl Pump {
         // What its channel does is known once its process has said so; from then on it stays.
         let view = self.world.handle.routes.get(id);
         let does = |operation| view.as_ref().is_some_and(|c| c.does(operation));
-        if does(Operation::Balance) && self.inquiries.insert(id.into()) {
+        // Who keeps the accounts himself tells them as Prepaid1 does.
+        let tells = does(Operation::Balance) && !does(Operation::Account);
+        if tells && self.inquiries.insert(id.into()) {
             let object = Inquiry1 { world: self.world.clone(), id: id.into() };
             self.connection.object_server().at(paths::channel(id), Guard::new(&self.world, object)).await?;
         }
