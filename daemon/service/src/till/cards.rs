@@ -67,7 +67,7 @@ mod tests {
         let cash = Instrument::Cash { tendered: till_plugin::Money::new(1, till_plugin::Currency::CNY) };
         let second = cards.put(cash.clone());
         assert_eq!(cards.get(&first), Some(Instrument::ShowCode));
-        assert_eq!(cards.get(&second), Some(cash));
+        assert_eq!(cards.get(&second), Some(cash.clone()));
         assert_eq!(cards.get("another"), None);
         assert_eq!((cards.take(&second), cards.get(&second)), (Some(cash.clone()), None));
         cards.put(cash);
