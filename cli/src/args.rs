@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use till_plugin::{Currency, Sensitive};
 
 mod after;
+mod balance;
 mod cases;
 mod channel;
 mod device;
@@ -16,6 +17,7 @@ mod template;
 mod why;
 
 pub use after::{Bill, Case, Leg, LegOptions, PartLeg, ReviewCommand, Verdict};
+pub use balance::Balance;
 pub use cases::{DisputeCommand, Notices, Outcome};
 pub use channel::ChannelCommand;
 pub use device::{DeviceCommand, Record};
@@ -179,6 +181,9 @@ pub enum Command {
     /// The shop's own stored-value cards.
     #[command(subcommand)]
     Prepaid(PrepaidCommand),
+    /// A customer's bank card: its balance, told by its bank. Read by the till's reader; the PIN is entered at the pad. Kept
+    /// nowhere.
+    Balance(Balance),
     /// Devices.
     Devices,
     /// One device.

@@ -17,8 +17,8 @@ use crate::exit::{DONE, Failure, JOURNAL, REFUSED};
 use crate::look::{Look, Tone, clean};
 use crate::session::{LONG, Session, bus, write_out};
 use crate::{
-    after, bill, bundle, cases, channel, day, doctor, evidence, maintenance, merchant, monitor, offline, pay,
-    prepaid, receipt, record, view, why,
+    after, balance, bill, bundle, cases, channel, day, doctor, evidence, maintenance, merchant, monitor,
+    offline, pay, prepaid, receipt, record, view, why,
 };
 
 /// Runs what was asked; gives the exit code.
@@ -67,6 +67,8 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
     };
     let timeout = if matches!(cli.command, Command::Journal(_) | Command::Evidence(_)) {
         LONG
+    } else if matches!(cli.command, Command::Balance(_)) {
+        balance::ANSWER
     } else {
         connect::TIMEOUT
     };
@@ -185,6 +187,7 @@ async fn ask(s: &Session, command: Command) -> Result<(), Failure> {
         Command::History { payment } => bill::history(s, &payment).await,
         Command::Dispute(command) => cases::dispute(s, &command).await,
         Command::Notices(args) => cases::notices(s, &args).await,
+        Command::Balance(args) => balance::run(s, &args).await,
         Command::Day(command) => day::run(s, &command).await,
         // Taken before.
         Command::Pay(_)

@@ -4,6 +4,7 @@
 
 pub mod after;
 pub mod args;
+pub mod balance;
 pub mod bill;
 pub mod bundle;
 pub mod cases;

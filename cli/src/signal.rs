@@ -68,6 +68,12 @@ pub fn parts(event: &Event) -> (String, String, String, Value) {
             "CardPresented",
             json!({ "card": redact::code(card), "masked": text(masked), "device": device }),
         ),
+        Change::InquiryCard { card, masked, device } => named(
+            "org.tilld.Inquiry1",
+            "CardPresented",
+            json!({ "card": redact::code(card), "masked": text(masked), "device": device }),
+        ),
+        Change::PinWanted { device } => named("org.tilld.Inquiry1", "PinWanted", json!({ "device": device })),
         Change::NoticeDue { seq, payment } => {
             named("org.tilld.Notices1", "NoticeDue", json!({ "seq": seq, "payment": payment }))
         }

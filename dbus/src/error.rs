@@ -128,6 +128,10 @@ errors! {
     PluginFailed,
     /// The network refused.
     Refused,
+    /// The network's answer cannot be believed, or says nothing.
+    BadAnswer,
+    /// The card owes its PIN, and none came.
+    NoPin,
     /// The daemon is stopping.
     Stopping,
 }

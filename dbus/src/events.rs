@@ -52,6 +52,10 @@ pub enum Change {
     Job { job: u64, payment: OwnedObjectPath, state: String, reason: String },
     /// `Prepaid1.CardPresented`.
     CardPresented { card: String, masked: String, device: String },
+    /// `Inquiry1.CardPresented`.
+    InquiryCard { card: String, masked: String, device: String },
+    /// `Inquiry1.PinWanted`.
+    PinWanted { device: String },
     /// `Notices1.NoticeDue`.
     NoticeDue { seq: u64, payment: String },
     /// `Terminal1.Alarm`.
@@ -196,6 +200,11 @@ fn decode(message: &Message, interface: &str, member: &str) -> Option<Change> {
             let (card, masked, device) = body.deserialize().ok()?;
             Change::CardPresented { card, masked, device }
         }
+        ("org.tilld.Inquiry1", "CardPresented") => {
+            let (card, masked, device) = body.deserialize().ok()?;
+            Change::InquiryCard { card, masked, device }
+        }
+        ("org.tilld.Inquiry1", "PinWanted") => Change::PinWanted { device: body.deserialize().ok()? },
         ("org.tilld.Notices1", "NoticeDue") => {
             let (seq, payment) = body.deserialize().ok()?;
             Change::NoticeDue { seq, payment }

@@ -3,7 +3,7 @@
 //!
 //! * [`XML`]: the contract itself, as text; everything here is held equal to it by tests.
 //! * [`Terminal1Proxy`], [`Payment1Proxy`], [`AfterSales1Proxy`], [`Disputes1Proxy`], [`Notices1Proxy`], [`Settlement1Proxy`], [`Channel1Proxy`], [`Device1Proxy`], [`Printer1Proxy`], [`Plugins1Proxy`],
-//!   [`Prepaid1Proxy`],
+//!   [`Prepaid1Proxy`], [`Inquiry1Proxy`],
 //!   [`Journal1Proxy`]: one an interface, same members, same documentation.
 //! * [`connect`]: connects with a timeout, and says so when tilld does not run.
 //! * [`events`]: every signal of the till, decoded, in one ordered stream.
@@ -57,6 +57,7 @@ pub mod aftersales1;
 pub mod channel1;
 pub mod device1;
 pub mod disputes1;
+pub mod inquiry1;
 pub mod journal1;
 pub mod notices1;
 pub mod payment1;
@@ -73,6 +74,7 @@ pub use connect::Bus;
 pub use device1::Device1Proxy;
 pub use disputes1::Disputes1Proxy;
 pub use error::Error;
+pub use inquiry1::Inquiry1Proxy;
 pub use journal1::Journal1Proxy;
 pub use notices1::Notices1Proxy;
 pub use payment1::Payment1Proxy;
@@ -94,6 +96,7 @@ pub const XML: &[(&str, &str)] = &[
     ("org.tilld.Channel1", include_str!("../interfaces/org.tilld.Channel1.xml")),
     ("org.tilld.Device1", include_str!("../interfaces/org.tilld.Device1.xml")),
     ("org.tilld.Disputes1", include_str!("../interfaces/org.tilld.Disputes1.xml")),
+    ("org.tilld.Inquiry1", include_str!("../interfaces/org.tilld.Inquiry1.xml")),
     ("org.tilld.Journal1", include_str!("../interfaces/org.tilld.Journal1.xml")),
     ("org.tilld.Notices1", include_str!("../interfaces/org.tilld.Notices1.xml")),
     ("org.tilld.Payment1", include_str!("../interfaces/org.tilld.Payment1.xml")),

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use till_dbus::contract::{Arg, Interface, Kind, Member, all, differences, parse};
 use till_dbus::types::{
-    BatchRow, BillRow, Blocker, BreakerRow, CardEntry, CardReport, DecisionRow, DisputeEvent, DisputeLeg,
-    DisputeRow, ExceptionRow, FeeDifferenceRow, FeeRow, Head, InsteadRow, Job, LocalText, Maintenance,
-    MaintenanceRow, MerchantState, NoticeRow, OperatorRow, PartRow, PaymentDetails, PaymentRow, PaymentStep,
-    PayoutRow, PluginRow, ProfileState, Prompt, ReceiptDetails, ReceiverRow, SandboxLayer, SuspensionRow,
+    BalanceReport, BatchRow, BillRow, Blocker, BreakerRow, CardEntry, CardReport, DecisionRow, DisputeEvent,
+    DisputeLeg, DisputeRow, ExceptionRow, FeeDifferenceRow, FeeRow, Head, InsteadRow, Job, LocalText,
+    Maintenance, MaintenanceRow, MerchantState, NoticeRow, OperatorRow, PartRow, PaymentDetails, PaymentRow,
+    PaymentStep, PayoutRow, PluginRow, ProfileState, Prompt, ReceiptDetails, ReceiverRow, SandboxLayer,
+    SuspensionRow,
 };
 use till_dbus::{Options, XML, error};
 use zbus::{Fd, ObjectPath, OwnedFd, OwnedObjectPath, Type};
@@ -19,6 +20,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("org.tilld.Channel1", include_str!("../src/channel1.rs")),
     ("org.tilld.Device1", include_str!("../src/device1.rs")),
     ("org.tilld.Disputes1", include_str!("../src/disputes1.rs")),
+    ("org.tilld.Inquiry1", include_str!("../src/inquiry1.rs")),
     ("org.tilld.Journal1", include_str!("../src/journal1.rs")),
     ("org.tilld.Notices1", include_str!("../src/notices1.rs")),
     ("org.tilld.Payment1", include_str!("../src/payment1.rs")),
@@ -66,6 +68,7 @@ fn signatures() -> BTreeMap<String, String> {
         Vec<PartRow>,
         Vec<OperatorRow>,
         Vec<ExceptionRow>,
+        BalanceReport,
         CardReport,
         Vec<CardEntry>,
         Vec<NoticeRow>,

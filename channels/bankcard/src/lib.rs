@@ -2,10 +2,12 @@
 //!
 //! Sans-I/O inside: [`dialect`] is an acquirer's way of speaking as data, [`codec`] and [`framing`] turn messages into
 //! bytes and back, [`mac`] and [`keys`] are the cryptography, [`messages`] builds requests, [`answers`] judges replies,
-//! [`closing`] those to totals, [`params`] what is downloaded, [`recovery`], [`reversal`], [`session`] and [`slot`] keep the rules between them. Uncertified; see
+//! [`closing`] those to totals, [`balance`] those to inquiries, [`params`] what is downloaded, [`recovery`], [`reversal`],
+//! [`session`] and [`slot`] keep the rules between them. Uncertified; see
 //! the README.
 
 pub mod answers;
+pub mod balance;
 pub mod card;
 pub mod closing;
 pub mod codec;

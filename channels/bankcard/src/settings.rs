@@ -20,6 +20,8 @@ struct Written {
     no_pin: NoPin,
     #[serde(default)]
     no_pin_limit: u32,
+    #[serde(default)]
+    balance_without_pin: bool,
     #[serde(default = "pin_key")]
     pin_key: String,
     #[serde(default = "yes")]
@@ -113,6 +115,8 @@ pub struct Config {
     pub no_pin: NoPin,
     /// Cards by tap owe no PIN up to this amount, minor units.
     pub no_pin_limit: i64,
+    /// Whether a till without a pad may ask for balances without a PIN.
+    pub balance_without_pin: bool,
     /// Name of the key in the PIN pad.
     pub pin_key: String,
     /// Check value of the master key.
@@ -190,6 +194,7 @@ impl Config {
             terminal: Terminal { id: written.terminal, merchant: written.merchant },
             no_pin: written.no_pin,
             no_pin_limit: written.no_pin_limit.into(),
+            balance_without_pin: written.balance_without_pin,
             pin_key: written.pin_key,
             tmk_check: written.tmk_check,
             card_again: written.card_again,
@@ -222,7 +227,7 @@ mod tests {
     #[test]
     fn what_is_left_out_is_the_strict_choice() {
         let config = read(|_| ()).unwrap();
-        assert_eq!(config.no_pin, NoPin::Refuse);
+        assert_eq!((config.no_pin, config.balance_without_pin), (NoPin::Refuse, false));
         assert_eq!(config.dialect.name, "cup");
         let none = Downloads { wanted: Vec::new(), every_ms: Some(86_400_000), when_asked: false };
         assert_eq!(config.downloads, none);

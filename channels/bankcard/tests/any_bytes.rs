@@ -5,6 +5,7 @@
 use proptest::prelude::*;
 use std::sync::LazyLock;
 use till_channel_bankcard::answers::{self, Answer, Verdict};
+use till_channel_bankcard::balance;
 use till_channel_bankcard::closing;
 use till_channel_bankcard::codec;
 use till_channel_bankcard::dialect::{CUP, Dialect, Kind, Size};
@@ -114,6 +115,7 @@ proptest! {
                 let _ = codec::decode(dialect, &payload);
             }
         }
+        let _ = balance::read(&bytes, Currency::CNY);
         let _ = tlv::objects(&bytes);
         let _ = Armed::from_bytes(&bytes);
         let _ = Kept::from_bytes(&bytes);
@@ -207,6 +209,22 @@ proptest! {
         reply.set(48, &good);
         let answer = Answer { message: reply, code: "00".into(), rule: dialect.answer("00"), header_state: None };
         prop_assert_eq!(closing::of_settlement(&request, &answer), SettleOutcome::Balanced);
+    }
+
+    /// Of any row of amounts the one that is told is one of them, available and in our currency.
+    #[test]
+    fn a_balance_that_is_told_stands_in_field_54(row in "([0-3]0(01|02)(156|840)[CD][0-9]{12}){0,6}", tail in "[0-9C]{0,3}") {
+        let text = format!("{row}{tail}");
+        let told = balance::read(text.as_bytes(), Currency::CNY).ok().map(till_plugin::Money::minor);
+        let available: Vec<i64> = row
+            .as_bytes()
+            .chunks(20)
+            .map(|entry| std::str::from_utf8(entry).unwrap())
+            .filter(|entry| &entry[2..7] == "02156")
+            .map(|entry| entry[8..].parse::<i64>().unwrap() * if &entry[7..8] == "D" { -1 } else { 1 })
+            .collect();
+        prop_assert_eq!(told.is_some(), tail.is_empty() && !available.is_empty(), "{}", text);
+        prop_assert!(told.is_none_or(|minor| available.contains(&minor)), "{}", text);
     }
 
     /// Bytes that begin like a message get deep into the fields.

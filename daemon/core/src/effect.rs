@@ -188,6 +188,17 @@ pub enum Effect {
         /// Batch.
         batch: u32,
     },
+    /// A balance inquiry may go out, under these numbers. Until it is over the shell lets nothing else begin on its channel.
+    Inquire {
+        /// Channel.
+        channel: String,
+        /// Number of the [`Input::Inquire`](crate::Input::Inquire).
+        number: u64,
+        /// Trace number.
+        trace: u32,
+        /// Batch.
+        batch: u32,
+    },
     /// Tell clients that a batch is new or changed.
     BatchChanged {
         /// Batch.

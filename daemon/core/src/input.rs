@@ -89,6 +89,7 @@ impl Input {
             Self::Open { .. }
             | Self::Select { .. }
             | Self::TakeTrace { .. }
+            | Self::Inquire { .. }
             | Self::SignedIn { .. }
             | Self::SendJob { .. }
             | Self::Printed { .. }
@@ -371,6 +372,15 @@ pub enum Input {
     TakeTrace {
         /// Channel.
         channel: String,
+    },
+    /// A card's balance is to be asked for: whether that may be now, and a trace number for it.
+    Inquire {
+        /// Channel.
+        channel: String,
+        /// The caller's own number for it: [`Effect::Inquire`](crate::Effect::Inquire) has it again.
+        number: u64,
+        /// Who asks; empty: nobody is named.
+        operator: String,
     },
     /// A channel signed in.
     SignedIn {

@@ -161,6 +161,16 @@ pub enum Refusal {
         /// Why, Chinese.
         why_zh: String,
     },
+    /// A channel is not asked for a balance now.
+    #[error("{channel} is not asked for a balance now: {en} {zh}")]
+    NoInquiry {
+        /// Channel.
+        channel: String,
+        /// Why, English.
+        en: String,
+        /// Why, Chinese.
+        zh: String,
+    },
     /// There is nothing to resume.
     #[error("the channel {channel} is not suspended: there is nothing to resume")]
     NotSuspended {

@@ -49,7 +49,8 @@ async fn live_introspection_is_the_contract_on_every_kind_of_object() {
                 "org.tilld.Terminal1",
             ],
         ),
-        // What keeps no cards has no Prepaid1.
+        // What keeps no cards has no Prepaid1, and what tells no balances no Inquiry1.
+        (paths::channel("bank").unwrap().to_string(), vec!["org.tilld.Channel1", "org.tilld.Inquiry1"]),
         (paths::channel("cash").unwrap().to_string(), vec!["org.tilld.Channel1"]),
         (paths::channel("prepaid").unwrap().to_string(), vec!["org.tilld.Channel1", "org.tilld.Prepaid1"]),
         (
@@ -176,7 +177,7 @@ async fn what_is_sent_is_what_the_proxies_read() {
     assert!(payment.receipt_text(Options::new()).await.unwrap().contains("128.50"));
 }
 
-/// A till with cash, and a printer and a scanner that are not there.
+/// A till with cash, a bank that nobody reaches, and a printer and a scanner that are not there.
 struct Till {
     dir: tempfile::TempDir,
     _bus: BusHandle,
@@ -185,6 +186,7 @@ struct Till {
 }
 
 const PLUGINS: &[(&str, &str, &str, &str)] = &[
+    ("channels/bankcard", "org.tilld.bankcard", "libtill_channel_bankcard.so", "till-channel-bankcard"),
     ("channels/cash", "org.tilld.cash", "libtill_channel_cash.so", "till-channel-cash"),
     ("channels/prepaid", "org.tilld.prepaid", "libtill_channel_prepaid.so", "till-channel-prepaid"),
     ("drivers/printer", "org.tilld.printer", "libtill_driver_printer.so", "till-driver-printer"),
@@ -236,6 +238,8 @@ impl Till {
              [journal]\ndir = \"{dir}/state/journal\"\nforce-filesystem = true\nfree-floor-mib = 1\nballast-mib = 1\n\
              [plugins]\ndirs = [\"{dir}/plugins\"]\nstate-dir = \"{dir}/state/plugins\"\n[clock]\ntrust = \"always\"\n\
              [channel.cash]\nplugin = \"org.tilld.cash\"\n\
+             [channel.bank]\nplugin = \"org.tilld.bankcard\"\nsecrets = {{ tmk = \"tmk\" }}\n\
+             settings = {{ address = \"127.0.0.1:1\", terminal = \"12345678\", merchant = \"123456789012345\", tls = false }}\n\
              [channel.prepaid]\nplugin = \"org.tilld.prepaid\"\nsecrets = {{ card_key = \"card-key\" }}\n\
              settings = {{ prefixes = [\"8600\"] }}\n[secrets]\ndir = \"{dir}/secrets\"\n\
              [device.receipt-printer]\nplugin = \"org.tilld.printer\"\ntransport = {{ kind = \"tcp\", address = \"127.0.0.1:1\" }}\n\
@@ -244,9 +248,13 @@ impl Till {
         );
         fs::write(dir.join("tilld.toml"), config).unwrap();
         fs::create_dir(dir.join("secrets")).unwrap();
-        fs::write(dir.join("secrets/card-key"), "a key of thirty-two bytes for tests").unwrap();
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        fs::set_permissions(dir.join("secrets/card-key"), private).unwrap();
+        for (name, secret) in
+            [("card-key", "a key of thirty-two bytes for tests"), ("tmk", "0123456789ABCDEFFEDCBA9876543210")]
+        {
+            let path = dir.join("secrets").join(name);
+            fs::write(&path, secret).unwrap();
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        }
 
         let connection = connect::open(&Bus::from_text(&address), Duration::from_secs(20)).await.unwrap();
         let mut events = Events::subscribe(&connection).await.unwrap();
@@ -265,8 +273,8 @@ impl Till {
                 events.next().await.expect("the bus");
                 if events.is_running() {
                     let tree = Tree::read(&connection).await.unwrap();
-                    if tree.channels.len() == 2
-                        && tree.channels.iter().all(|c| c.state == "ready")
+                    if tree.channels.len() == 3
+                        && tree.channels.iter().all(|c| c.state == "ready" || c.id == "bank")
                         && tree.devices.len() == 2
                     {
                         return;

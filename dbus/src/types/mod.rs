@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use zbus::{OwnedVariant, Type};
 
 mod dispute;
+mod inquiry;
 mod notice;
 mod payment;
 mod prepaid;
@@ -15,6 +16,7 @@ pub use crate::choice::{
     BreakerRow, DecisionRow, InsteadRow, Maintenance, MaintenanceRow, MerchantState, ProfileState,
 };
 pub use dispute::{DisputeEvent, DisputeLeg, DisputeRow};
+pub use inquiry::BalanceReport;
 pub use notice::{NoticeRow, ReceiverRow};
 pub use payment::{
     AttemptDetails, BillRow, Job, PaymentDetails, PaymentRow, PaymentStep, Prompt, PromptArguments,

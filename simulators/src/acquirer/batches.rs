@@ -77,6 +77,11 @@ impl Batches {
         }
     }
 
+    /// Whether a settlement is open.
+    pub(super) fn is_settling(&self) -> bool {
+        self.open.iter().any(|open| open.settling.is_some())
+    }
+
     /// Whether a batch is not closed: what it holds can still be reversed.
     pub(super) fn is_open(&self, batch: &str) -> bool {
         number(batch).is_ok_and(|number| self.open.iter().any(|open| open.number == number))

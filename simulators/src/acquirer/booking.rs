@@ -1,4 +1,4 @@
-//! Money: who may pay, and what is written down (channels.md §1.3, §1.9); whether it may is in `decide`.
+//! Money: who may pay, and what is written down (channels.md §1.3, §1.9); whether it may is in `decide`, what is only asked in `inquiry`.
 //!
 //! Answer codes given here: 00, 10 · 03 97 (in `host`) · 12 not possible now · 13 amount · 14 card · 22 wrong kind of
 //! original · 25 original not found · 30 format · 51 55 61 75 card · 64 amount differs from the original · 77 sign in,
@@ -29,7 +29,7 @@ impl Host {
         let message = if request.mti() == "0400" {
             self.reverse(request, &key, now)
         } else if (request.mti(), field60.kind()) == ("0200", "01") {
-            self.balance(request, now)
+            self.balance(request, &key, now)
         } else {
             self.pay(request, key, now)
         };
@@ -54,7 +54,7 @@ impl Host {
         if given == right { Ok(mak) } else { Err("A0") }
     }
 
-    fn coded(&mut self, request: &Message, now: &Now, code: &str) -> Message {
+    pub(super) fn coded(&mut self, request: &Message, now: &Now, code: &str) -> Message {
         let mut message = Self::reply(request, now);
         let (rrn, _) = self.references(now);
         message.copy(request, &[2, 3, 4, 14, 23, 25, 49, 53]);
@@ -181,23 +181,6 @@ impl Host {
         }
         let amount = Fen::from_field(request.text(4)).ok_or("30")?;
         if amount == Fen::ZERO { Err("13") } else { Ok((kind, amount)) }
-    }
-
-    fn balance(&mut self, request: &Message, now: &Now) -> Message {
-        let found = instrument(request).ok_or("30").and_then(|(instrument, is_code)| {
-            self.check_pin(request, &instrument, is_code)?;
-            let card = self.cards.find(&instrument, is_code).ok_or("14")?;
-            if request.text(3) == "310000" { Ok((card.answer.clone(), card.balance)) } else { Err("12") }
-        });
-        let code = found.as_ref().map_or_else(|code| (*code).to_owned(), |(code, _)| code.clone());
-        let mut message = self.coded(request, now, &code);
-        if let Ok((code, balance)) = found
-            && code == "00"
-            && let Some(amount) = balance.to_field()
-        {
-            message.set(54, format!("1002156C{amount}"));
-        }
-        message
     }
 }
 

@@ -77,6 +77,8 @@ pub struct Card {
     pub limit: Option<Fen>,
     /// Answers 10 with what is left where the terminal allows partial approval.
     pub partial: bool,
+    /// What field 54 of a balance inquiry says instead of the balance, right or not.
+    pub field54: Option<String>,
     /// Wrong PINs in a row; three lock it (75).
     pub wrong_pins: u8,
 }
@@ -89,6 +91,7 @@ impl Default for Card {
             balance: Fen::new(100_000_000),
             limit: None,
             partial: false,
+            field54: None,
             wrong_pins: 0,
         }
     }

@@ -104,6 +104,8 @@ pub struct HostConfig {
     /// A hold may be completed several times, until nothing of it is left. Without it the first completion ends the hold and
     /// gives the rest back.
     pub several_completions: bool,
+    /// Balance inquiries without a PIN are answered 55; that counts as no wrong try.
+    pub balance_wants_pin: bool,
     /// What approvals say of the shop.
     pub profile: Profile,
     /// Base key of the PIN pads that this acquirer has loaded (X9.24-1), 32 hex digits; the standard's example.
@@ -124,6 +126,7 @@ impl Default for HostConfig {
             split_foreign: false,
             settle_blocks_sales: false,
             several_completions: false,
+            balance_wants_pin: false,
             profile: Profile::default(),
             pin_base_key: *b"\x01\x23\x45\x67\x89\xAB\xCD\xEF\xFE\xDC\xBA\x98\x76\x54\x32\x10",
             pin_ksn_field: 62,

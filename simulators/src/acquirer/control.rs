@@ -11,7 +11,7 @@
 //! | `{"do":"lose","tid":"12345678","batch":"000001","trace":"000002"}` | forgets a booking it has answered, so that totals differ |
 //! | `{"do":"closed"}` | batches closed, with both counts |
 //! | `{"do":"stats"}` | frames, connections, what was refused |
-//! | `{"do":"card","pan":"…","answer":"51","balance":100,"pin":"123456","limit":100,"partial":true}` | sets a card (fen) |
+//! | `{"do":"card","pan":"…","answer":"51","balance":100,"pin":"123456","limit":100,"partial":true}` | sets a card (fen); `"field54":"…"`: what a balance inquiry is told instead |
 //! | `{"do":"profile","name":"…","mcc":"5812"}` | what approvals say of the shop from now on (fields 43, 18) |
 //! | `{"do":"parameters","contactless":{"FF8054":"1",…},"wrong":"check-value",…}` | what terminals may download from now on, and what goes wrong with it ([`super::downloads`]) |
 //! | `{"do":"downloaded"}` | questions of downloads so far |
@@ -58,6 +58,7 @@ enum Command {
         limit: Option<Fen>,
         #[serde(default)]
         partial: bool,
+        field54: Option<String>,
     },
     Profile(Profile),
     Parameters(Parameters),
@@ -113,7 +114,7 @@ fn run(shared: &Shared, up: &watch::Sender<bool>, command: Command) -> Result<Va
         Command::Lose(key) => json!(inner.host.lose(&key)),
         Command::Closed {} => json!(inner.host.closed),
         Command::Stats {} => json!(inner.stats),
-        Command::Card { pan, answer, balance, pin, limit, partial } => {
+        Command::Card { pan, answer, balance, pin, limit, partial, field54 } => {
             let usual = Card::default();
             let card = Card {
                 answer: answer.unwrap_or(usual.answer),
@@ -121,6 +122,7 @@ fn run(shared: &Shared, up: &watch::Sender<bool>, command: Command) -> Result<Va
                 pin,
                 limit,
                 partial,
+                field54,
                 wrong_pins: 0,
             };
             let shown = pan.masked();

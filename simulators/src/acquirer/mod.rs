@@ -26,6 +26,7 @@ pub mod faults;
 pub mod fields;
 pub mod framing;
 mod host;
+mod inquiry;
 pub mod keys;
 pub mod ledger;
 pub mod mac;

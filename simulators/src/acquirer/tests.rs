@@ -3,6 +3,7 @@
 mod downloads;
 mod faulty;
 mod holds;
+mod inquiries;
 mod money;
 mod settlement;
 mod sm4;

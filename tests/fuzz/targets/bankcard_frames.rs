@@ -1,10 +1,11 @@
-//! Host bytes: frames off a stream, messages out of frames, judged as the reply to a sale. The first byte chooses how the
+//! Host bytes: frames off a stream, messages out of frames, judged as the reply to a sale; field 54. The first byte chooses how the
 //! stream is cut.
 
 #![cfg_attr(feature = "libfuzzer", no_main)]
 
 use std::sync::LazyLock;
 use till_channel_bankcard::answers::{self, Verdict};
+use till_channel_bankcard::balance;
 use till_channel_bankcard::codec;
 use till_channel_bankcard::dialect::{CUP, Dialect};
 use till_channel_bankcard::framing::FrameReader;
@@ -13,6 +14,7 @@ use till_channel_bankcard::message::Message;
 use till_channel_bankcard::reversal::Armed;
 use till_channel_bankcard::tdes::DesKey;
 use till_channel_bankcard::tlv;
+use till_plugin::Currency;
 
 static DIALECTS: LazyLock<[Dialect; 2]> = LazyLock::new(|| {
     [
@@ -41,6 +43,10 @@ pub(crate) fn run(data: &[u8]) {
             }
         }
         message(dialect, stream);
+    }
+    // Money has one form: what is told is bounded by its twelve digits.
+    if let Ok(told) = balance::read(stream, Currency::CNY) {
+        assert!(stream.len() >= 20 && told.minor().unsigned_abs() < 1_000_000_000_000);
     }
     let _ = tlv::objects(stream);
     let _ = Armed::from_bytes(stream);

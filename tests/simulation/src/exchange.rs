@@ -146,6 +146,7 @@ impl World {
             | Effect::ShowCode { .. }
             | Effect::CancelPrint { .. }
             | Effect::StopWaiting { .. }
+            | Effect::Inquire { .. }
             | Effect::BatchChanged { .. } => {}
             Effect::SettleAfter { .. }
             | Effect::Settle { .. }

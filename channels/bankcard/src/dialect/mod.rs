@@ -124,6 +124,15 @@ impl Dialect {
     pub fn signs_reply(&self, mti: &str) -> bool {
         self.mac.replies.iter().any(|known| known == mti)
     }
+
+    /// Whether a balance (field 54) can be told, and believed: it is in the table, and the MAC of an answer covers it.
+    pub fn tells_balances(&self) -> bool {
+        let covered = match &self.mac.scope {
+            MacScope::Message => true,
+            MacScope::Fields(these) => these.contains(&54),
+        };
+        self.field(54).is_some() && self.signs_reply("0210") && covered
+    }
 }
 
 fn syntax(error: &toml::de::Error) -> DialectError {

@@ -97,14 +97,7 @@ impl Bankcard {
             return Err(outcome::not_signed_in());
         }
         let exchanged = self.exchange(message, keys.as_ref());
-        match &exchanged {
-            Exchanged::Answer(answer) if answer.rule.action == Action::SignInAgain => self.lose_keys_trust(),
-            Exchanged::BadSeal => {
-                self.counts.bad_macs += 1;
-                self.lose_keys_trust();
-            }
-            _ => {}
-        }
+        self.note_keys(&exchanged);
         Ok(exchanged)
     }
 

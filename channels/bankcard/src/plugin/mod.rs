@@ -1,7 +1,8 @@
 //! The thin shell: the channel as the SDK knows it. Each file has one part of a terminal's day: `signing`, `money` (sales and
-//! holds), `follow` (what comes after them), `undo` (reversals), `closing` (the end of a batch),
+//! holds), `follow` (what comes after them), `undo` (reversals), `closing` (the end of a batch), `balance` (inquiries),
 //! `downloads` (parameters).
 
+mod balance;
 mod closing;
 mod dial;
 mod downloads;
@@ -29,7 +30,7 @@ use till_plugin::channel::{
 };
 use till_plugin::driver::Health;
 use till_plugin::host::Level;
-use till_plugin::{Extra, Family, Host, PluginError, Settings};
+use till_plugin::{Extra, Family, Host, Money, PluginError, Settings};
 
 /// Time kept back from a call's deadline so that its answer still reaches the daemon.
 const MARGIN: Duration = Duration::from_millis(250);
@@ -62,6 +63,7 @@ struct Counts {
     reversed: u64,
     bad_macs: u64,
     sign_ins: u64,
+    inquiries: u64,
 }
 
 impl Bankcard {
@@ -164,24 +166,28 @@ impl Channel for Bankcard {
         if let Some(batch) = self.session.batch() {
             extra.insert("host-batch".into(), format!("{batch:06}"));
         }
+        let mut operations = vec![
+            Operation::Sale,
+            Operation::PreAuthorisation,
+            Operation::Capture,
+            Operation::Void,
+            Operation::Refund,
+            Operation::Undo,
+            Operation::Settle,
+            Operation::SignIn,
+            Operation::Probe,
+            Operation::Release,
+        ];
+        if rules.tells_balances() {
+            operations.push(Operation::Balance);
+        }
         ChannelDescription {
             families: vec![
                 family(Family::CARD_STRIPE),
                 family(Family::CARD_CHIP),
                 family(Family::CARD_CONTACTLESS),
             ],
-            operations: vec![
-                Operation::Sale,
-                Operation::PreAuthorisation,
-                Operation::Capture,
-                Operation::Void,
-                Operation::Refund,
-                Operation::Undo,
-                Operation::Settle,
-                Operation::SignIn,
-                Operation::Probe,
-                Operation::Release,
-            ],
+            operations,
             currencies: vec![rules.request.currency.code().to_owned()],
             resolve: ResolveProfile { query: None, undo: Some(self.undo_rule()), single_slot: true },
             needs_clock: false,
@@ -236,6 +242,10 @@ impl Channel for Bankcard {
         self.do_upload(request)
     }
 
+    fn balance(&mut self, request: &Authorise) -> Result<Money, Decline> {
+        self.do_balance(request)
+    }
+
     fn probe(&mut self) -> Result<Health, PluginError> {
         self.do_probe()
     }
@@ -265,6 +275,7 @@ impl Channel for Bankcard {
             ("sign-ins", counts.sign_ins),
             ("downloads", self.downloads.done),
             ("downloads-failed", self.downloads.failed),
+            ("inquiries", counts.inquiries),
         ]
         .map(|(name, count)| (name.to_owned(), count))
         .to_vec()

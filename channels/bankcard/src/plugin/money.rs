@@ -18,19 +18,26 @@ pub(super) struct Ready {
 }
 
 impl Bankcard {
-    /// A sale or hold as card data and request, or why it is refused here.
-    fn sale(&self, request: &Authorise) -> Result<Ready, Decline> {
+    /// Whether there is a pad whose blocks this acquirer takes.
+    pub(super) fn has_pad(&self, request: &Authorise) -> bool {
+        request.extra.contains_key(pin::PAD) && self.config.dialect.request.takes_derived_keys()
+    }
+
+    /// The card of a request with its PIN block, or why it is refused here.
+    pub(super) fn card(&self, request: &Authorise, rule: impl Into<PinRule>) -> Result<CardData, Decline> {
         let dialect = &self.config.dialect;
         let ksn = request.extra.get(pin::KSN).map(String::as_str);
         let block = request.pin_block.as_ref().map(|block| PinBlock::read(dialect, block, ksn)).transpose();
-        let rule = PinRule {
-            no_pin: self.config.no_pin,
-            pad: request.extra.contains_key(pin::PAD) && dialect.request.takes_derived_keys(),
-            small: self.is_small(request),
-        };
-        let mut card = block
+        block
             .and_then(|block| CardData::read(dialect, &request.instrument, block, rule))
-            .map_err(outcome::card_refused)?;
+            .map_err(outcome::card_refused)
+    }
+
+    /// A sale or hold as card data and request, or why it is refused here.
+    fn sale(&self, request: &Authorise) -> Result<Ready, Decline> {
+        let rule =
+            PinRule { no_pin: self.config.no_pin, pad: self.has_pad(request), small: self.is_small(request) };
+        let mut card = self.card(request, rule)?;
         card.cvm = self.receipt_cvm(request, &card);
         let (requests, numbers) = (self.requests(), numbers(&request.ids));
         let message = if request.hold {

@@ -73,6 +73,18 @@ impl Bankcard {
         }
     }
 
+    /// What an exchange says of the keys that it was signed with.
+    pub(super) fn note_keys(&mut self, exchanged: &Exchanged) {
+        match exchanged {
+            Exchanged::Answer(answer) if answer.rule.action == Action::SignInAgain => self.lose_keys_trust(),
+            Exchanged::BadSeal => {
+                self.counts.bad_macs += 1;
+                self.lose_keys_trust();
+            }
+            _ => {}
+        }
+    }
+
     fn check_sign_in(&mut self, answer: &Answer) -> Result<(WorkingKeys, Option<u32>), PluginError> {
         let dialect = &self.config.dialect;
         if answer.rule.action != Action::Approved {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod balances;
 mod book;
 mod downloads;
 mod follow;

@@ -13,7 +13,7 @@ use till_simulators::faults::{Fault, Rule};
 
 impl Till {
     /// Totals of a batch, as our book has them.
-    fn settle(&mut self, batch: u32) -> SettleOutcome {
+    pub(crate) fn settle(&mut self, batch: u32) -> SettleOutcome {
         let (debits, credits) = self.book.totals(batch);
         let request = Settle {
             ids: self.ids(),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod acquirer;
+mod balances;
 mod dialects;
 mod follow;
 mod manifest;

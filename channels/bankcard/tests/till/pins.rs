@@ -7,9 +7,9 @@ use till_plugin::channel::{Outcome, pin};
 use till_plugin::instrument::{ChipCard, Cvm, Instrument};
 use till_plugin::{Currency, Money, Sensitive};
 
-const BLOCK: [u8; 8] = [0x25, 0x9F, 0x62, 0x0F, 0xF6, 0x17, 0xFE, 0xEA];
+pub(super) const BLOCK: [u8; 8] = [0x25, 0x9F, 0x62, 0x0F, 0xF6, 0x17, 0xFE, 0xEA];
 
-fn tapped(cvm: Cvm) -> Instrument {
+pub(super) fn tapped(cvm: Cvm) -> Instrument {
     Instrument::Chip(ChipCard {
         contactless: true,
         aid: vec![0xA0, 0, 0, 3, 0x33, 1, 1, 1],

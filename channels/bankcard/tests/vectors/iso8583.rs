@@ -2,6 +2,7 @@
 
 use super::{bytes, cases, family, key, text};
 use serde_json::Value;
+use till_channel_bankcard::balance;
 use till_channel_bankcard::codec::{self, CodecError};
 use till_channel_bankcard::dialect::{CUP, Dialect, Kind};
 use till_channel_bankcard::framing::{FrameReader, frame};
@@ -49,6 +50,16 @@ fn payload(dialect: &Dialect, case: &Value) -> Vec<u8> {
     assert!(reader.next_payload().is_none());
     assert_eq!(frame(dialect, &payload).unwrap().as_slice(), whole);
     payload.to_vec()
+}
+
+#[test]
+fn the_balance_of_an_answer_is_read() {
+    for case in family(FILE, "cup").into_iter().filter(|case| case["id"] == "balance-rsp") {
+        let dialect = dialect(&case);
+        let decoded = codec::decode(&dialect, &payload(&dialect, &case)).unwrap();
+        let told = balance::read(decoded.message.get(54).unwrap(), dialect.request.currency).unwrap();
+        assert_eq!(told.minor(), 567_890);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! * `outbox`: receipts and the drawer;
 //! * `announce`: maintenance;
 //! * `merchant`: who may let a channel sell;
-//! * `suspend`: channels that take nothing new; `pin`: answers beside what was agreed;
+//! * `inquiry`: a card's balance is asked for; `suspend`: channels that take nothing new; `pin`: answers beside what was agreed;
 //! * `training`: payments by which no money moves;
 //! * `recovery`: what a restart finds.
 
@@ -16,6 +16,7 @@ mod announce;
 mod attempt;
 mod command;
 mod dispute;
+mod inquiry;
 mod leg;
 mod merchant;
 mod outbox;
@@ -124,6 +125,7 @@ fn decided(till: &Till, input: &Input, ctx: &Context) -> Result<Step, Refusal> {
         Input::ResumeChannel { channel, reason, operator } => {
             suspend::resume(till, ctx, channel, reason, operator)
         }
+        Input::Inquire { channel, number, operator } => inquiry::begin(till, ctx, channel, *number, operator),
         Input::TakeTrace { channel } => command::take_trace(till, ctx, channel),
         Input::SignedIn { channel, batch } => Ok(settle::signed_in(till, channel, *batch)),
         Input::Tick => Ok(settle::tick(till, ctx)),

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use till_plugin::channel::DeclineClass;
 use till_plugin::{Family, Money};
 
-use super::decision::{Decision, Verdict};
-use super::pipeline::{Question, route};
+use super::decision::{Decision, Exclusion, Verdict};
+use super::pipeline::{Question, route, stands_in_the_way};
+use super::view::RouteView;
 use crate::input::Context;
 use crate::limits::{LimitHit, Scope, Use};
 use crate::machine::limits_hit;
@@ -64,9 +65,13 @@ impl<'a> Around<'a> {
     }
 
     fn decide(&self, ctx: &Context, a: &Ask<'_>) -> Decision {
+        route(&self.question(ctx, a))
+    }
+
+    fn question<'q>(&'q self, ctx: &'q Context, a: &Ask<'q>) -> Question<'q> {
         let now = ctx.rules.now(ctx.wall_ms, ctx.clock_trusted);
         let policy = &*ctx.rules.routing.policy;
-        route(&Question {
+        Question {
             profile: profile::of_sale(&policy.profiles, now, a.since_ms),
             amount: a.amount,
             kind: a.kind,
@@ -85,13 +90,37 @@ impl<'a> Around<'a> {
             rules: &ctx.rules,
             now,
             config: &ctx.config,
-        })
+        }
     }
 }
 
 /// Chooses a channel for what is asked, with the till and the world as they are.
 pub fn ask(till: &Till, ctx: &Context, a: &Ask<'_>) -> Decision {
     Around::of(till, ctx, a).decide(ctx, a)
+}
+
+/// What keeps a channel from anything that begins now and is no payment: suspended, maintenance, sign-in and process, clock,
+/// merchant, an unresolved payment, its breaker. None: nothing does.
+pub fn in_the_way(till: &Till, ctx: &Context, view: &RouteView, operator: &str) -> Option<Exclusion> {
+    let currency = view.currencies.first()?.parse().ok()?;
+    let family = Family::new("");
+    let a = Ask {
+        amount: Money::zero(currency),
+        kind: LegKind::Sale,
+        family: &family,
+        evidence: "",
+        account: "",
+        token: "",
+        operator: Some(operator),
+        pinned: None,
+        tried: &[],
+        since_ms: None,
+    };
+    // No amount: no limit and no share counts it.
+    let (limited, taken) = (Vec::new(), Vec::new());
+    let suspended = till.suspensions().now();
+    let around = Around { slots: till.slots_taken(), suspended, limited, taken, sticky: None };
+    stands_in_the_way(&around.question(ctx, &a), view)
 }
 
 /// The channel that the same card was last charged on in the open batch. A payment that has left memory is not asked for:

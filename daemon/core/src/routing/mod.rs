@@ -20,7 +20,7 @@ mod split;
 mod text;
 mod view;
 
-pub use ask::{Ask, Suggestion, ask, failover, suggest, what_if};
+pub use ask::{Ask, Suggestion, ask, failover, in_the_way, suggest, what_if};
 pub use decision::{Candidate, Decision, Exclusion, RuleWeight, ShareWeight, Verdict, Weights, WindowHit};
 pub use pipeline::{Question, route};
 pub use policy::{Action, Conditions, Policy, Routing, Rule};

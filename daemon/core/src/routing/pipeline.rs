@@ -98,17 +98,14 @@ pub fn route(q: &Question<'_>) -> Decision {
         // What is true right now comes after the choice: when the operator's own channel is down, another of the same
         // family must not silently take its place (decision 0008).
         let chosen_other = || pin.filter(|p| *p != view.id).map(|_| Exclusion::NotTheCurrentChannel);
-        let mut standing = Standing::Open;
+        let mut stands = Standing::Open;
         let exclusion = fixed.or_else(chosen_other).or_else(|| {
-            if let Some(s) = q.suspended.get(&view.id) {
-                return Some(Exclusion::Suspended(s.by, s.reason.clone()));
-            }
-            standing = windows::outlook(&policy.windows, &view.id, q.now, view.settles_within_ms()).standing;
-            window(q, standing).or_else(|| now(q, view)).or_else(|| kept_away(q, view, rule))
+            stands = standing(q, view);
+            in_the_way(q, view, stands).or_else(|| kept_away(q, view, rule))
         });
         match exclusion {
             Some(e) => excluded.push((&view.id, e)),
-            None => left.push(Left { view, weights: weights(q, view, rule, standing) }),
+            None => left.push(Left { view, weights: weights(q, view, rule, stands) }),
         }
     }
     in_order(q, &mut left);
@@ -131,6 +128,23 @@ pub fn route(q: &Question<'_>) -> Decision {
         chosen,
         config: q.profile.map_or_else(|| q.config.into(), |p| format!("{}+{}", q.config, p.id)),
     }
+}
+
+fn standing(q: &Question<'_>, r: &RouteView) -> Standing {
+    windows::outlook(&q.rules.routing.policy.windows, &r.id, q.now, r.settles_within_ms()).standing
+}
+
+/// What is true of a channel right now, whatever is to begin on it.
+fn in_the_way(q: &Question<'_>, r: &RouteView, standing: Standing) -> Option<Exclusion> {
+    if let Some(s) = q.suspended.get(&r.id) {
+        return Some(Exclusion::Suspended(s.by, s.reason.clone()));
+    }
+    window(q, standing).or_else(|| now(q, r))
+}
+
+/// The same for what is no payment.
+pub(super) fn stands_in_the_way(q: &Question<'_>, r: &RouteView) -> Option<Exclusion> {
+    in_the_way(q, r, standing(q, r))
 }
 
 /// Eligibility that does not change from minute to minute.

@@ -35,6 +35,8 @@ pub enum Verb {
     UseDevice,
     /// Presents, issues, loads and blocks the shop's own cards.
     UseCards,
+    /// Asks a bank for the balance of a customer's card.
+    AskBalance,
     /// Unblocks and reactivates the shop's own cards.
     ManageCards,
     /// Gives money back.
@@ -57,11 +59,12 @@ pub enum Verb {
 
 impl Verb {
     /// Every one.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::View,
         Self::Sell,
         Self::UseDevice,
         Self::UseCards,
+        Self::AskBalance,
         Self::ManageCards,
         Self::Refund,
         Self::Review,
@@ -80,6 +83,7 @@ impl Verb {
             Self::Sell => "org.tilld.sell",
             Self::UseDevice => "org.tilld.use-device",
             Self::UseCards => "org.tilld.use-cards",
+            Self::AskBalance => "org.tilld.ask-balance",
             Self::ManageCards => "org.tilld.manage-cards",
             Self::Refund => "org.tilld.refund",
             Self::Review => "org.tilld.review",
@@ -96,7 +100,7 @@ impl Verb {
     pub const fn role(self) -> Role {
         match self {
             Self::View => Role::View,
-            Self::Sell | Self::UseDevice | Self::UseCards => Role::Sell,
+            Self::Sell | Self::UseDevice | Self::UseCards | Self::AskBalance => Role::Sell,
             Self::ManageCards
             | Self::Refund
             | Self::Review
@@ -175,6 +179,9 @@ pub const TABLE: &[(&str, &str, Verb)] = &[
     ("org.tilld.Prepaid1", "Reactivate", Verb::ManageCards),
     ("org.tilld.Prepaid1", "Redeem", Verb::Refund),
     ("org.tilld.Prepaid1", "TopUp", Verb::UseCards),
+    ("org.tilld.Inquiry1", "ReadCard", Verb::AskBalance),
+    ("org.tilld.Inquiry1", "Balance", Verb::AskBalance),
+    ("org.tilld.Inquiry1", "Stop", Verb::AskBalance),
     ("org.tilld.Channel1", "SignIn", Verb::Configure),
     ("org.tilld.Channel1", "Probe", Verb::Sell),
     ("org.tilld.Device1", "Restart", Verb::Configure),

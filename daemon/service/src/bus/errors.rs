@@ -71,6 +71,10 @@ pub enum Error {
     PluginFailed(String),
     /// The network refused.
     Refused(String),
+    /// The network's answer cannot be believed, or says nothing.
+    BadAnswer(String),
+    /// The card owes its PIN, and none came.
+    NoPin(String),
     /// The daemon is stopping.
     Stopping(String),
 }
@@ -85,6 +89,7 @@ pub fn refusal_code(refusal: &Refusal) -> &'static str {
         Refusal::Amount(_) | Refusal::Currency(_) | Refusal::Wanted(_) => "invalid-args",
         Refusal::WrongAmount { .. } => "wrong-amount",
         Refusal::KeyReuse { .. } => "key-reuse",
+        Refusal::NoInquiry { .. } => "no-inquiry",
         Refusal::State { .. } | Refusal::Batch { .. } | Refusal::Dispute { .. } | Refusal::Stale => {
             "wrong-state"
         }

@@ -14,6 +14,7 @@ pub mod errors;
 mod fees;
 pub mod gone;
 mod guard;
+mod inquiry;
 mod journal;
 mod lookup;
 mod maintenance;
@@ -27,6 +28,7 @@ pub mod paths;
 mod payment;
 mod polkit;
 mod prepaid;
+mod present;
 mod pump;
 mod recording;
 mod settlement;
@@ -167,6 +169,14 @@ fn suspended(c: &crate::till::ChannelView) -> Blocker {
     let (en, zh) = c.suspended.as_ref().map(|s| s.by.text(&s.reason)).unwrap_or_default();
     let (en, zh) = (format!("channel {} is {en}", c.name.0), format!("{}：{zh}", c.name.1));
     (c.config.id.clone(), "channel-suspended".into(), en, zh)
+}
+
+/// The currency of a channel's cards.
+fn currency_of(view: &crate::till::ChannelView) -> Result<Currency, Error> {
+    match view.description.as_ref().and_then(|d| d.currencies.first()) {
+        Some(code) => currency(code),
+        None => Err(Error::PluginFailed(format!("the channel {} has not said its currency", view.config.id))),
+    }
 }
 
 /// Reads a currency code.

@@ -20,7 +20,7 @@ use zbus::object_server::SignalEmitter;
 use super::describe::{Dict, put};
 use super::errors::Error;
 use super::options::{self, Options};
-use super::{World, lookup, paths, terminal};
+use super::{World, lookup, paths, present, terminal};
 use crate::till::ChannelView;
 
 /// Longest for one call of the channel: it talks to nobody.
@@ -80,18 +80,12 @@ impl Prepaid1 {
     }
 
     fn card(&self, ticket: &str) -> Result<Instrument, Error> {
-        self.world.handle.cards.get(ticket).ok_or_else(|| {
-            Error::NotFound("no such card is held, or its time is over: present it again".into())
-        })
+        self.world.handle.cards.get(ticket).ok_or_else(present::no_card)
     }
 
     /// The currency of the channel's cards.
     fn currency(&self) -> Result<Currency, Error> {
-        let codes = self.view()?.description.map(|d| d.currencies).unwrap_or_default();
-        match codes.first() {
-            Some(code) => super::currency(code),
-            None => Err(Error::PluginFailed(format!("the channel {} has not said its currency", self.id))),
-        }
+        super::currency_of(&self.view()?)
     }
 
     /// Does it, once for its key. A lost answer is asked for again under the same order number, which changes nothing
@@ -232,22 +226,7 @@ impl Prepaid1 {
     ) -> Result<(), Error> {
         self.world.access.check(connection, &header).await?;
         options::only(&options, &["timeout-s"])?;
-        let seconds = options::number(&options, "timeout-s")?.unwrap_or(60).clamp(1, 180);
-        let held = |what: &str| Error::Busy(format!("{what}: finish or cancel it first"));
-        if self.world.handle.published.active_payment().is_some() {
-            return Err(held("a payment holds the till"));
-        }
-        let readers = self.world.handle.readers.clone();
-        let families = self.view()?.families();
-        let wish = readers
-            .arm_for_card(&self.id, self.currency()?, families)
-            .ok_or_else(|| held("the readers are armed for a payment"))?;
-        readers.settled().await;
-        tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(seconds.into())).await;
-            readers.disarm_card(wish);
-        });
-        Ok(())
+        present::read_card(&self.world, &self.id, &options).await
     }
 
     #[zbus(out_args("report"))]

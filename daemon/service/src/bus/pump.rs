@@ -12,6 +12,7 @@ use zbus::{OwnedObjectPath, Variant};
 
 use super::device::Device1;
 use super::guard::Guard;
+use super::inquiry::Inquiry1;
 use super::notices::Notices1;
 use super::objects::{Channel1, Printer1};
 use super::payment::Payment1;
@@ -29,6 +30,8 @@ pub(super) struct Pump {
     printers: HashSet<String>,
     channels: HashSet<String>,
     prepaid: HashSet<String>,
+    /// Channels that tell balances.
+    inquiries: HashSet<String>,
     /// What the till's own properties were last told to be.
     told: (OwnedObjectPath, (&'static str, Vec<super::Blocker>)),
     /// Unresolved payments of each channel, as last told.
@@ -49,6 +52,7 @@ impl Pump {
             printers: HashSet::new(),
             channels: HashSet::new(),
             prepaid: HashSet::new(),
+            inquiries: HashSet::new(),
             told: (paths::none(), ("", Vec::new())),
             unresolved: HashMap::new(),
             on_its_way,
@@ -107,7 +111,15 @@ impl Pump {
             }
             Change::CardPresented { channel, card, masked, device } => {
                 let emitter = self.emitter(paths::channel(&channel))?;
-                Prepaid1::card_presented(&emitter, &card, &masked, &device).await?;
+                if self.prepaid.contains(&channel) {
+                    Prepaid1::card_presented(&emitter, &card, &masked, &device).await?;
+                }
+                if self.inquiries.contains(&channel) {
+                    Inquiry1::card_presented(&emitter, &card, &masked, &device).await?;
+                }
+            }
+            Change::PinWanted { channel, device } => {
+                Inquiry1::pin_wanted(&self.emitter(paths::channel(&channel))?, &device).await?;
             }
             Change::ShowCode { payment, code } => {
                 Payment1::show_code(&self.emitter(paths::payment(payment))?, &code).await?;
@@ -243,8 +255,15 @@ impl Pump {
             self.connection.object_server().at(paths::channel(id), Guard::new(&self.world, object)).await?;
         }
         // What its channel does is known once its process has said so; from then on it stays.
-        let keeps = self.world.handle.routes.get(id).is_some_and(|c| c.does(Operation::Account));
-        if keeps && self.prepaid.insert(id.into()) {
+        let view = self.world.handle.routes.get(id);
+        let does = |operation| view.as_ref().is_some_and(|c| c.does(operation));
+        // Who keeps the accounts himself tells them as Prepaid1 does.
+        let tells = does(Operation::Balance) && !does(Operation::Account);
+        if tells && self.inquiries.insert(id.into()) {
+            let object = Inquiry1 { world: self.world.clone(), id: id.into() };
+            self.connection.object_server().at(paths::channel(id), Guard::new(&self.world, object)).await?;
+        }
+        if does(Operation::Account) && self.prepaid.insert(id.into()) {
             let object = Prepaid1 { world: self.world.clone(), id: id.into() };
             self.connection.object_server().at(paths::channel(id), Guard::new(&self.world, object)).await?;
         }

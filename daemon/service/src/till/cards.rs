@@ -43,6 +43,13 @@ impl Cards {
         all.get(ticket).map(|(_, instrument)| instrument.clone())
     }
 
+    /// The same, which is held no longer.
+    pub(crate) fn take(&self, ticket: &str) -> Option<Instrument> {
+        let mut all = self.lock();
+        all.retain(|_, (since, _)| since.elapsed() < GOOD_FOR);
+        all.remove(ticket).map(|(_, instrument)| instrument)
+    }
+
     /// Wipes a card whose time is over, also when nobody asks for one.
     pub(crate) fn tidy(&self) {
         self.lock().retain(|_, (since, _)| since.elapsed() < GOOD_FOR);
@@ -60,8 +67,10 @@ mod tests {
         let cash = Instrument::Cash { tendered: till_plugin::Money::new(1, till_plugin::Currency::CNY) };
         let second = cards.put(cash.clone());
         assert_eq!(cards.get(&first), Some(Instrument::ShowCode));
-        assert_eq!(cards.get(&second), Some(cash));
+        assert_eq!(cards.get(&second), Some(cash.clone()));
         assert_eq!(cards.get("another"), None);
+        assert_eq!((cards.take(&second), cards.get(&second)), (Some(cash.clone()), None));
+        cards.put(cash);
         for _ in 0..MOST {
             cards.put(Instrument::ShowCode);
         }

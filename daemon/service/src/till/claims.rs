@@ -156,6 +156,11 @@ impl Claims {
         self.lock().get(device).is_some_and(|c| c.codes.is_some())
     }
 
+    /// What something presented is, by this till's table.
+    pub(crate) fn recognise(&self, instrument: &Instrument) -> Recognised {
+        recognise(instrument, &self.table)
+    }
+
     /// Something was read while no payment had the readers.
     pub(super) fn deliver(&self, device: &str, instrument: &Instrument) {
         let Instrument::Code(code) = instrument else { return };

@@ -135,6 +135,16 @@ impl Effects {
                     }
                 });
             }
+            Effect::Inquire { channel, number, trace, batch } => {
+                // Here, before anything else is decided: what is presented next finds the channel taken.
+                if !self.handle.inquiries.granted(number, (trace, batch)) {
+                    tracing::info!(
+                        CHANNEL = channel,
+                        trace,
+                        "nobody waits for this balance inquiry any more"
+                    );
+                }
+            }
             Effect::SignIn { channel, trace, batch } => {
                 self.spawn(move |e| async move { e.sign_in(channel, trace, batch).await });
             }

@@ -14,6 +14,7 @@ mod devices;
 pub(crate) mod effects;
 mod failover;
 pub(crate) mod history;
+pub(crate) mod inquiry;
 pub(crate) mod notices;
 mod pace;
 mod pads;
@@ -207,6 +208,13 @@ pub enum Change {
         /// State of the batch.
         state: &'static str,
     },
+    /// A customer types a PIN for a balance inquiry.
+    PinWanted {
+        /// Channel.
+        channel: String,
+        /// The pad.
+        device: String,
+    },
     /// A reader read a card for something else than a payment.
     CardPresented {
         /// Channel.
@@ -260,6 +268,8 @@ pub struct Handle {
     pub(crate) pads: Arc<pads::Pads>,
     /// Device statistics.
     pub(crate) statistics: Arc<Statistics>,
+    /// The balance inquiry that is under way.
+    pub(crate) inquiries: inquiry::Inquiries,
     /// Cards presented for something else than a payment.
     pub(crate) cards: Arc<cards::Cards>,
     /// What was said of the next thing that a reader reads for a payment. Nothing durable: lost, it is asked for again.

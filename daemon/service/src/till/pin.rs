@@ -6,7 +6,7 @@ use till_core::PaymentId;
 use till_hosts::{ChannelClient, HostError};
 use till_plugin::channel::{Authorise, ChannelDescription, Decline, DeclineClass, NextStep, Prepared, pin};
 use till_plugin::driver::PinRequest;
-use till_plugin::{Extra, Instrument, Sensitive};
+use till_plugin::{Extra, Instrument, Money, Sensitive};
 
 use super::effects::{Effects, ask_to_prepare};
 use super::pads::{Entered, NoPin};
@@ -16,12 +16,12 @@ use super::request::Request;
 const CUSTOMER_MS: u32 = 60_000;
 
 /// What a channel says of the PINs that it takes.
-struct Key {
+pub(super) struct Key {
     name: String,
     format: u8,
 }
 
-fn key(extra: &Extra) -> Option<Key> {
+pub(super) fn key(extra: &Extra) -> Option<Key> {
     let format = extra.get(pin::FORMAT)?.parse().ok()?;
     Some(Key { name: extra.get(pin::KEY)?.clone(), format })
 }
@@ -31,7 +31,7 @@ pub(super) fn is_wrong(description: &ChannelDescription, code: &str) -> bool {
     description.extra.get(pin::WRONG).is_some_and(|codes| codes.split_ascii_whitespace().any(|c| c == code))
 }
 
-fn account(instrument: &Instrument) -> Option<Sensitive<String>> {
+pub(super) fn account(instrument: &Instrument) -> Option<Sensitive<String>> {
     match instrument {
         Instrument::Stripe(card) => Some(card.pan.clone()),
         Instrument::Chip(card) => Some(card.pan.clone()),
@@ -39,7 +39,7 @@ fn account(instrument: &Instrument) -> Option<Sensitive<String>> {
     }
 }
 
-fn put(request: &mut Authorise, entered: Entered) {
+pub(super) fn put(request: &mut Authorise, entered: Entered) {
     let ksn = entered.ksn.iter().fold(String::new(), |mut text, byte| {
         // A String takes all that memory holds.
         let _ = write!(text, "{byte:02X}");
@@ -49,6 +49,11 @@ fn put(request: &mut Authorise, entered: Entered) {
         request.extra.insert(pin::KSN.into(), ksn);
     }
     request.pin_block = Some(entered.block);
+}
+
+/// What a pad is asked.
+pub(super) fn wish(pan: Sensitive<String>, amount: Money, key: Key) -> PinRequest {
+    PinRequest { pan, amount, format: key.format, key: key.name, timeout_ms: CUSTOMER_MS }
 }
 
 /// What the operator is told; None: there is no pad, and the channel's own words are the right ones.
@@ -138,13 +143,7 @@ impl Effects {
         let Some(pan) = account(&tender.instrument).filter(|_| decline.code == pin::NEEDED) else {
             return Ok(first);
         };
-        let wish = PinRequest {
-            pan,
-            amount: tender.amount,
-            format: key.format,
-            key: key.name,
-            timeout_ms: CUSTOMER_MS,
-        };
+        let wish = wish(pan, tender.amount, key);
         match self.enter(payment, &wish).await {
             Ok(entered) => {
                 put(tender, entered);

@@ -18,6 +18,7 @@
 
 mod account;
 pub mod answered;
+pub mod balance;
 mod describe;
 mod follow;
 mod outcome;
@@ -142,7 +143,7 @@ pub trait Channel: Sized + Send + 'static {
         ))
     }
 
-    /// Balance of a card. Never stored.
+    /// Balance of a card, below zero where it is owed; how it is asked for: [`balance`]. Never stored, never logged.
     fn balance(&mut self, _request: &Authorise) -> Result<Money, Decline> {
         Err(Decline::local(DeclineClass::Channel, "unsupported", "this channel has no balance query"))
     }

@@ -272,17 +272,6 @@ fn a_payment_code_over_8583_is_booked_and_never_shown() {
 }
 
 #[test]
-fn balance_is_told_and_not_booked() {
-    let acquirer = acquirer();
-    let mut terminal = Terminal::signed_in(acquirer.addr());
-    let mut ask = terminal.payment("0200", "01", "310000", "000002", "000000000000");
-    ask.remove(4);
-    let reply = terminal.pay(&ask);
-    assert_eq!((reply.text(39), reply.text(54)), ("00", "1002156C000100000000"));
-    assert!(acquirer.ledger().is_empty());
-}
-
-#[test]
 fn a_double_length_mac_key_is_issued_where_configured() {
     let known = Known { double_mak: true, ..Known::default() };
     let host = HostConfig { terminals: vec![known], ..HostConfig::default() };

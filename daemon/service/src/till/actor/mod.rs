@@ -121,6 +121,7 @@ pub fn start(parts: Parts) -> Started {
         readers: readers.clone(),
         pads: Arc::default(),
         cards: Arc::default(),
+        inquiries: crate::till::inquiry::Inquiries::default(),
         statistics,
     };
     let vault = Arc::new(Vault::default());
@@ -299,7 +300,12 @@ impl Actor {
             self.stand_profile(&self.context());
         }
         let next = self.parts.shell.decide(input, &self.context())?;
-        self.commit(next).await
+        self.commit(next).await?;
+        if matches!(input, Input::Open { .. } | Input::Resume { .. }) {
+            // A payment comes first: nobody types a PIN for anything else while a customer pays.
+            self.effects.handle.give_up_inquiry(crate::till::inquiry::GivenUp::PaymentBegan);
+        }
+        Ok(())
     }
 
     /// The clock may have ended the day, or stepped over its end, since it was last looked at: a sale that is opened now
@@ -329,7 +335,7 @@ impl Actor {
         Context {
             wall_ms: now.wall_ms,
             clock_trusted: now.clock_ok,
-            routes: self.routes.views(),
+            routes: self.effects.handle.inquiries.asked(self.routes.views()),
             terminal: self.parts.terminal.clone(),
             config: self.parts.config.clone(),
             printer: self.parts.printer.clone(),
