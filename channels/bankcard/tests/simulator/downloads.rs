@@ -302,6 +302,7 @@ fn a_download_that_goes_wrong_is_told_and_changes_nothing() {
         (Wrong::HugeLength, "ends inside"),
         (Wrong::AnotherKey, "A000000999"),
         (Wrong::NoMark, "no mark"),
+        (Wrong::AnotherCode, "answered under 399"),
     ] {
         let parameters = Parameters { wrong: Some(wrong), ..limits(&[("FF8058", "000000010000")]) };
         a_failure_changes_nothing(|acquirer| acquirer.set_parameters(parameters.clone()), word);
@@ -376,6 +377,9 @@ fn it_downloads_again_after_the_interval_and_when_asked_if_the_settings_say_so()
     till.host.advance(Duration::from_hours(6));
     till.settle();
     assert_eq!(till.acquirer.downloaded().len(), 2 * once);
+    till.host.advance(Duration::from_hours(6));
+    till.settle();
+    assert_eq!(till.acquirer.downloaded().len(), 3 * once);
 
     let mut obeys = Downloading::with(&["contactless-limits", "keys"], asking, |settings| {
         settings["download_when_asked"] = true.into();

@@ -61,6 +61,10 @@ impl Host {
         if !told.is_empty() {
             message.set(62, told);
         }
+        if self.parameters.wrong == Some(Wrong::AnotherCode) {
+            let begins = request.text(60).get(..8).unwrap_or_default().to_owned();
+            message.set(60, format!("{begins}399"));
+        }
         Answer { message, mak: None }
     }
 }

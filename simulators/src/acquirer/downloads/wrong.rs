@@ -23,6 +23,8 @@ pub enum Wrong {
     AnotherKey,
     /// A byte before it that is no mark.
     NoMark,
+    /// Field 60 of the answer names another download.
+    AnotherCode,
 }
 
 impl Wrong {

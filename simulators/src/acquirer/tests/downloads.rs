@@ -101,6 +101,9 @@ fn it_does_wrong_what_it_is_told_to() {
     assert!(wrong(Wrong::HugeLength, "0800", "370", &key(8)).len() < 20);
     assert!(!wrong(Wrong::AnotherKey, "0800", "370", &key(8))[1..].starts_with(&key(8)));
     assert_eq!(wrong(Wrong::NoMark, "0820", "372", b"100")[0], b'9');
+    acquirer.set_parameters(Parameters { wrong: Some(Wrong::AnotherCode), ..Parameters::default() });
+    let reply = terminal.ask(&terminal.message("0800", &[(60, "00000001371")]));
+    assert_eq!(reply.text(60), "00000001399");
 }
 
 #[test]
