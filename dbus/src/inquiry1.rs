@@ -20,11 +20,11 @@ pub trait Inquiry1 {
     /// Asks for the balance of a card; answers when the network has: up to three minutes, the PIN included,
     /// so call without a shorter timeout. With a PIN pad the PIN is always asked for (PinWanted). The report
     /// (a{sv}) has account (s, masked), balance (x, below zero where it is owed) and currency (s). The
-    /// ticket is used up, but for Busy, Suspended and WrongState before anything was sent. Errors: as
-    /// ReadCard; NotFound (the ticket), NotPayable (a card of another kind, or one that could not be read),
-    /// NoPin (none came from the pad, or there is none and the acquirer wants it), Refused (the network's
-    /// reason), Timeout (it did not answer: ask again), BadAnswer (what it answered cannot be believed).
-    /// Options: operator (s): who asks.
+    /// ticket is used up, but for Busy, Suspended and WrongState before anything was sent. Errors: Busy,
+    /// Suspended, WrongState (as ReadCard), NotFound (the ticket), NotPayable (a card of another kind, or
+    /// one that could not be read), NoPin (none came from the pad, or there is none and the acquirer wants
+    /// it), Refused (the reason of the network), Timeout (it did not answer: ask again), BadAnswer (what it
+    /// answered cannot be believed), Unsupported, PluginFailed. Options: operator (s): who asks.
     fn balance(&self, card: &str, options: Options<'_>) -> Result<BalanceReport, Error>;
 
     /// Stops an inquiry that waits for its PIN; its Balance then fails with WrongState. What has left cannot

@@ -54,14 +54,12 @@ impl Stand {
         let run = dir.path().join("run");
         std::fs::create_dir_all(&run).unwrap();
         let pad = with_pad.then(|| plug_in(&run.join("pad")));
-        let mut extra_config = PREPAID.to_owned();
-        if with_pad {
-            extra_config += &format!(
-                "[channel.bankcard.settings.dialect.request]\npin_ksn_field = 62\n[device.pad]\nplugin = \"org.tilld.pinpad\"\n\
-                 transport = {{ kind = \"unix\", path = \"{}/pad\" }}\nsettings = {{ simulated = true }}\n",
-                run.display()
-            );
-        }
+        let pads = format!(
+            "[channel.bankcard.settings.dialect.request]\npin_ksn_field = 62\n[device.pad]\nplugin = \"org.tilld.pinpad\"\n\
+             transport = {{ kind = \"unix\", path = \"{}/pad\" }}\nsettings = {{ simulated = true }}\n",
+            run.display()
+        );
+        let extra_config = [PREPAID, if with_pad { &pads } else { "" }].concat();
         let options = RigOptions {
             dir: Some(dir.path().to_path_buf()),
             env: vec![("TILLD_LOG".into(), "debug".into())],

@@ -97,7 +97,7 @@ fn a_channel_that_could_take_no_sale_is_not_asked_and_the_reason_is_said() {
         reason: "line work".into(),
     };
     let mut policy = (*b.ctx.rules.routing.policy).clone();
-    policy.windows = vec![window].into();
+    policy.windows = vec![window];
     b.ctx.rules.routing.policy = policy.into();
     assert!(why(&b).contains("maintenance"), "{}", why(&b));
 

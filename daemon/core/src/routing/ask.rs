@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use till_plugin::channel::DeclineClass;
-use till_plugin::{Family, Money};
+use till_plugin::{Currency, Family, Money};
 
 use super::decision::{Decision, Exclusion, Verdict};
 use super::pipeline::{Question, route, stands_in_the_way};
@@ -102,7 +102,7 @@ pub fn ask(till: &Till, ctx: &Context, a: &Ask<'_>) -> Decision {
 /// What keeps a channel from anything that begins now and is no payment: suspended, maintenance, sign-in and process, clock,
 /// merchant, an unresolved payment, its breaker. None: nothing does.
 pub fn in_the_way(till: &Till, ctx: &Context, view: &RouteView, operator: &str) -> Option<Exclusion> {
-    let currency = view.currencies.first()?.parse().ok()?;
+    let currency = view.currencies.first().and_then(|code| code.parse().ok()).unwrap_or(Currency::CNY);
     let family = Family::new("");
     let a = Ask {
         amount: Money::zero(currency),

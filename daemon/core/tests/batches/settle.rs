@@ -6,7 +6,7 @@ use till_core::batch::{BatchState, Item, PartId, PartState, Why};
 use till_core::dispute::DisputeEvent;
 use till_core::payment::{LegKind, PaymentState, Purpose, Verdict};
 use till_core::{Effect, Input, PaymentId, Record, Refusal};
-use till_plugin::channel::{Outcome, UndoOutcome, Unknown, UnknownReason};
+use till_plugin::channel::{Operation, Outcome, UndoOutcome, Unknown, UnknownReason};
 
 use crate::samples::{approval, fen};
 use crate::shop::{DAY, Fault, HOUR, Shop};
@@ -17,6 +17,36 @@ fn item(payment: PaymentId, attempt: u32) -> Item {
 
 fn names(shop: &Shop) -> Vec<&'static str> {
     shop.records.iter().filter(|(_, _, r)| matches!(r, Record::Batch(_))).map(|(_, _, r)| r.name()).collect()
+}
+
+/// channels.md §1.7: nothing but its own messages goes out while a batch is settled, until people decide.
+#[test]
+fn no_balance_is_asked_for_while_a_batch_of_the_channel_is_settled() {
+    let mut shop = Shop::new();
+    shop.ctx.routes[0].operations.push(Operation::Balance);
+    let ask = Input::Inquire { channel: "bank".into(), number: 1, operator: String::new() };
+    shop.sell("wallet", 100);
+    shop.take(&ask);
+    shop.sell("bank", 100);
+    shop.close();
+    let mut asked = 0;
+    loop {
+        let open = shop
+            .till
+            .batches()
+            .frozen()
+            .any(|b| b.parts().any(|(id, part)| id.channel == "bank" && !part.state.is_closed()));
+        match shop.try_take(&ask) {
+            Err(Refusal::NoInquiry { en, .. }) => assert!(open && en.contains("being settled"), "{en}"),
+            other => assert!(!open, "asked in a settlement: {other:?}"),
+        }
+        asked += u32::from(open);
+        if !shop.step() {
+            break;
+        }
+    }
+    assert!(asked > 2, "the settlement took several steps");
+    assert!(shop.till.batches().frozen().next().is_none() && shop.try_take(&ask).is_ok());
 }
 
 /// S64, I12, I13: ten thousand records settle while sales go on, none is lost, none is counted twice.

@@ -148,6 +148,9 @@ impl Inquiry {
     async fn ids(&self) -> Result<AttemptIds, Untold> {
         let (channel, operator) = (self.channel.clone(), self.operator.clone());
         self.handle.input(Input::Inquire { channel, number: self.turn.number, operator }).await?;
+        if let Some(why) = self.turn.given_up() {
+            return Err(Untold::GivenUp(why));
+        }
         let (trace, batch) = self.turn.numbers().ok_or(TillError::Stopping)?;
         Ok(AttemptIds {
             payment: self.turn.owner.0,
